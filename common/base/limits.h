@@ -1,0 +1,131 @@
+// Every bound and time-out of Ember, each with its reason. Relations are checked at compile time.
+// Settings that an estate may change are defaults here; controller/estate enforces the same relations on them.
+#ifndef EMBER_COMMON_BASE_LIMITS_H_
+#define EMBER_COMMON_BASE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace ember {
+
+inline constexpr char kVersion[] = "0.1.0";
+
+// --- heartbeat and lease -------------------------------------------------------------------------------------------
+// How long the controller holds a beat that has nothing to answer. Short against kLease: six tries per lease.
+inline constexpr int64_t kBeatSeconds = 3;
+// What an acknowledged beat grants, counted by the agent from its own send time.
+inline constexpr int64_t kLeaseSeconds = 20;
+inline constexpr int64_t kSuspectSeconds = 10;
+inline constexpr int64_t kUnreachableSeconds = 20;
+// An agent without lease and majority needs this long to stop its exclusive workloads: TERM, then KILL.
+inline constexpr int64_t kSelfFenceSeconds = 15;
+inline constexpr int64_t kSelfFenceKillSeconds = 10;
+// Clock rate differences, scheduling delays.
+inline constexpr int64_t kFenceMarginSeconds = 10;
+inline constexpr int64_t kDeadSeconds = 45;
+static_assert(kBeatSeconds * 2 < kSuspectSeconds, "one lost beat must not make a node SUSPECT");
+static_assert(kSelfFenceKillSeconds < kSelfFenceSeconds, "KILL must come within the self-fence time");
+static_assert(kLeaseSeconds + kSelfFenceSeconds + kFenceMarginSeconds <= kDeadSeconds,
+              "a silent node must have stopped its exclusive workloads before it is DEAD");
+static_assert(kSuspectSeconds < kUnreachableSeconds && kUnreachableSeconds < kDeadSeconds);
+// A beat is answered within kBeat; beyond this the agent dials again.
+inline constexpr int64_t kBeatDeadlineSeconds = 10;
+static_assert(kBeatDeadlineSeconds < kLeaseSeconds, "a lost reply must leave time for another beat");
+// More than this share of the nodes silent within kFreezeWindow: no automatic recovery.
+inline constexpr int kFreezeOverPercent = 30;
+inline constexpr int64_t kFreezeWindowSeconds = 60;
+inline constexpr int kThawPercent = 70;
+inline constexpr int64_t kThawSeconds = 120;
+// Nobody is DEAD within this many leases of a controller start or a thaw.
+inline constexpr int kStartGraceLeases = 2;
+inline constexpr int64_t kTickMillis = 500;
+// A tick later than this by itself extends all leases by its lag.
+inline constexpr int64_t kTickLagMillis = 2000;
+inline constexpr int64_t kLastSeenFlushSeconds = 10;
+inline constexpr int64_t kClockSkewWarnSeconds = 30;
+// A peer's vote is asked once per lease and answered quickly or not at all.
+inline constexpr int64_t kPeerVoteMillis = 2000;
+
+// --- identity ------------------------------------------------------------------------------------------------------
+inline constexpr int64_t kTokenHours = 1;
+inline constexpr int64_t kCertificateDays = 90;
+inline constexpr int64_t kRenewBeforeDays = 30;
+inline constexpr int64_t kCaYears = 20;
+// Certificates start in the past so that a node whose clock is a day slow can join.
+inline constexpr int64_t kCertificateBackdateHours = 36;
+
+// --- names and messages --------------------------------------------------------------------------------------------
+inline constexpr size_t kNameBytesMax = 64;
+inline constexpr size_t kEstateFileBytesMax = 1 << 20;
+inline constexpr size_t kGrpcMessageBytesMax = 16 << 20;
+inline constexpr size_t kNodesMax = 10000;
+inline constexpr size_t kWorkloadsMax = 10000;
+inline constexpr int kEventsPerReplyMax = 1000;
+inline constexpr int kEventWaitSecondsMax = 30;
+inline constexpr size_t kProblemsReportedMax = 100;
+inline constexpr size_t kLogTailLines = 20;
+inline constexpr size_t kLogLineBytesMax = 512;
+
+// --- data plane ----------------------------------------------------------------------------------------------------
+inline constexpr size_t kChunkMin = 64 << 10;
+inline constexpr size_t kChunkTarget = 256 << 10;
+inline constexpr size_t kChunkMax = 1 << 20;
+static_assert(kChunkMin < kChunkTarget && kChunkTarget < kChunkMax);
+// Files up to this size live in the manifest itself.
+inline constexpr size_t kInlineBytesMax = 512;
+// Files up to this size share a group record.
+inline constexpr size_t kGroupedFileBytesMax = 64 << 10;
+inline constexpr size_t kGroupTarget = 256 << 10;
+inline constexpr size_t kGroupMax = 1 << 20;
+static_assert(kGroupedFileBytesMax <= kChunkMin, "a grouped file is never cut");
+static_assert(kGroupMax <= kChunkMax, "a group fits a record");
+inline constexpr size_t kLeafBytesMax = 512 << 10;
+inline constexpr uint64_t kLeafBoundary = 256;  // a leaf ends at one name in this many
+inline constexpr size_t kNodeChildrenMax = 4096;
+inline constexpr size_t kPackBytes = 64 << 20;
+inline constexpr int kOpenPacks = 2;
+inline constexpr size_t kRecordBytesMax = kChunkMax + (64 << 10);
+static_assert(kRecordBytesMax < kGrpcMessageBytesMax);
+inline constexpr size_t kHaveBatchMax = 512;
+inline constexpr size_t kUploadMessageBytes = 1 << 20;
+// What the writer keeps in flight between its stages; the larger part of an agent's memory.
+inline constexpr size_t kInFlightBytes = 48 << 20;
+inline constexpr size_t kRestoreWindowBytes = 48 << 20;
+inline constexpr int kZstdLevel = 1;
+// Compression that gains less than this is not kept.
+inline constexpr int kCompressionGainPercentMin = 3;
+// A file that changes while read is read again this often, then listed as a problem.
+inline constexpr int kUnstableReadsMax = 3;
+// A file modified this shortly before it was read may change again within its time stamp.
+inline constexpr int64_t kRacySeconds = 2;
+inline constexpr size_t kPathBytesMax = 64 << 10;
+inline constexpr size_t kManifestDepthMax = 16;
+
+// --- services, probes, recovery --------------------------------------------------------------------------------------
+inline constexpr int64_t kStopTimeoutSeconds = 10;
+inline constexpr int64_t kProbeEveryMillis = 5000;
+inline constexpr int64_t kProbeTimeoutMillis = 5000;
+inline constexpr int kProbeFailures = 3;
+inline constexpr int64_t kProbeEveryMillisMin = 100;
+inline constexpr int kRestartLimit = 3;
+inline constexpr int64_t kRestartWindowSeconds = 300;
+inline constexpr int64_t kRecoveryVerifySeconds = 300;
+inline constexpr int64_t kRestoreOrderHours = 48;
+inline constexpr int kSameCandidateMax = 2;
+inline constexpr int kQuarantineBackups = 2;
+inline constexpr int kRecoveriesAtOnce = 2;
+inline constexpr int kOrdersAtOnce = 2;  // per agent, of the long kinds
+inline constexpr size_t kServiceLogBytesMax = 16 << 20;
+inline constexpr int kBackupAttemptsMax = 3;
+inline constexpr int64_t kBackupRetrySeconds = 30;
+// Flap damping (RFC 2439 style): a penalty per death, halved every half-life.
+inline constexpr double kFlapPenalty = 1000;
+inline constexpr double kFlapSuppress = 3000;
+inline constexpr double kFlapReuse = 1000;
+inline constexpr int64_t kFlapHalfLifeSeconds = 900;
+
+}  // namespace ember
+
+#endif  // EMBER_COMMON_BASE_LIMITS_H_

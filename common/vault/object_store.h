@@ -1,0 +1,52 @@
+// Immutable byte strings under validated names: what a vault stands on. Implementations: directory; S3 later.
+// All pass tests/contract/object_store.
+#ifndef EMBER_COMMON_VAULT_OBJECT_STORE_H_
+#define EMBER_COMMON_VAULT_OBJECT_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ember::vault {
+
+// An object being written. Invisible until Publish.
+class ObjectWriter {
+ public:
+  virtual ~ObjectWriter() = default;  // not published: removed
+  virtual absl::Status Append(absl::string_view data) = 0;
+  // Durable under `name` when OK; ALREADY_EXISTS when the name is taken (the object stays as it was).
+  virtual absl::Status Publish(absl::string_view name) = 0;
+};
+
+// Names: slash-separated components of [A-Za-z0-9._-], none starting with '.', at most 255 bytes each.
+// Safe for concurrent use. RESOURCE_EXHAUSTED when full.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> Create() = 0;
+  // Bytes [offset, offset + size); OUT_OF_RANGE when the object is shorter; NOT_FOUND.
+  virtual absl::StatusOr<std::string> Read(absl::string_view name, uint64_t offset, size_t size) = 0;
+  virtual absl::StatusOr<uint64_t> Size(absl::string_view name) = 0;
+  // Full names below `prefix` (a directory, "" for all), sorted.
+  virtual absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) = 0;
+  virtual absl::Status Delete(absl::string_view name) = 0;  // absent is OK
+  struct Space {
+    int64_t free_bytes = 0;
+    int64_t used_bytes = 0;
+  };
+  virtual absl::StatusOr<Space> GetSpace() = 0;
+};
+
+// Objects as files below `root` (created). Temp files of an earlier crash are removed.
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root);
+
+// Create + Append + Publish.
+absl::Status PutObject(ObjectStore& store, absl::string_view name, absl::string_view data);
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_OBJECT_STORE_H_

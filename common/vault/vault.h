@@ -1,0 +1,55 @@
+// One vault: packs of sealed records, the index of where they are, and the backups that refer to them.
+// Holds no key; everything secret passes through as it came.
+#ifndef EMBER_COMMON_VAULT_VAULT_H_
+#define EMBER_COMMON_VAULT_VAULT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/vault/object_store.h"
+#include "ember/v1/agent.pb.h"
+#include "ember/v1/vault.pb.h"
+
+namespace ember::vault {
+
+struct VaultOptions {
+  std::string name;
+  std::string directory;  // packs, snaps, refs; and index/ unless index_directory is set
+  std::string index_directory;
+  Clock* clock = nullptr;
+};
+
+// Safe for concurrent use. Errors as in ember/v1/vault.proto.
+class Vault {
+ public:
+  // Opens or creates. Rebuilds the index from pack footers when it is missing, damaged or behind the packs.
+  // UNAVAILABLE: another process has it open. FAILED_PRECONDITION: made by a newer Ember.
+  static absl::StatusOr<std::unique_ptr<Vault>> Open(const VaultOptions& options);
+  virtual ~Vault() = default;
+
+  // `node`: the caller's certificate name; a session belongs to it.
+  virtual absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
+                                                           const v1::OpenSessionRequest& request) = 0;
+  virtual absl::StatusOr<v1::HaveReply> Have(const std::string& node, const v1::HaveRequest& request) = 0;
+  // Appends; durable after Sync. Called by one stream per session.
+  virtual absl::Status Append(const std::string& node, const v1::UploadRequest& request) = 0;
+  // Everything appended to the session is on disk and in the index. Returns stored bytes so far.
+  virtual absl::StatusOr<int64_t> Sync(const std::string& session_id) = 0;
+  virtual absl::StatusOr<v1::CommitReply> Commit(const std::string& node, const std::string& session_id,
+                                                 uint64_t token, const v1::CommitHeader& header,
+                                                 const std::vector<std::string>& ids) = 0;
+  virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
+  virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) = 0;
+  virtual absl::Status Read(const v1::ReadRequest& request,
+                            const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
+  virtual v1::VaultFact Facts() = 0;
+};
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_VAULT_H_

@@ -1,0 +1,21 @@
+// Serves vaults over gRPC.
+#ifndef EMBER_COMMON_VAULT_VAULT_SERVICE_H_
+#define EMBER_COMMON_VAULT_VAULT_SERVICE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/vault/vault.h"
+#include "grpcpp/impl/codegen/service_type.h"
+
+namespace ember::vault {
+
+// Finds an open vault by name; null when this node does not serve it. Safe for concurrent use.
+using VaultLookup = std::function<std::shared_ptr<Vault>(const std::string& name)>;
+
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup);
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_VAULT_SERVICE_H_
