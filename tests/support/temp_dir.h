@@ -1,0 +1,26 @@
+// A directory that goes away with the test.
+#ifndef EMBER_TESTS_SUPPORT_TEMP_DIR_H_
+#define EMBER_TESTS_SUPPORT_TEMP_DIR_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace ember::testing {
+
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::string& path() const { return path_; }
+  std::string Join(absl::string_view name) const;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace ember::testing
+
+#endif  // EMBER_TESTS_SUPPORT_TEMP_DIR_H_
