@@ -68,6 +68,24 @@ inline constexpr size_t kProblemsReportedMax = 100;
 inline constexpr size_t kLogTailLines = 20;
 inline constexpr size_t kLogLineBytesMax = 512;
 
+// --- estate file and schedules --------------------------------------------------------------------------------------
+// Nodes of the document with aliases written out: a small file must not grow into a large estate in memory.
+inline constexpr size_t kEstateDocumentNodesMax = 200000;
+inline constexpr size_t kEstateDepthMax = 32;
+// A broken file is corrected a screen at a time.
+inline constexpr size_t kEstateErrorsMax = 20;
+// Vaults and policies are looked at for each workload.
+inline constexpr size_t kVaultsMax = 1000;
+inline constexpr size_t kPoliciesMax = 1000;
+// A day without a controller is the longest anybody would call "not dead yet".
+inline constexpr int64_t kDeadSecondsMax = 86400;
+// Durations of an estate stay far from the end of 64-bit milliseconds.
+inline constexpr int64_t kEstateDurationYearsMax = 100;
+// Schedules are looked up from here to there: systemd's bounds.
+inline constexpr int kCalendarYearMin = 1970;
+inline constexpr int kCalendarYearMax = 2199;
+inline constexpr size_t kScheduleBytesMax = 256;
+
 // --- data plane ----------------------------------------------------------------------------------------------------
 inline constexpr size_t kChunkMin = 64 << 10;
 inline constexpr size_t kChunkTarget = 256 << 10;
