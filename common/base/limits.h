@@ -144,6 +144,37 @@ inline constexpr double kFlapSuppress = 3000;
 inline constexpr double kFlapReuse = 1000;
 inline constexpr int64_t kFlapHalfLifeSeconds = 900;
 
+// --- node agent --------------------------------------------------------------------------------------------------------
+// Orders whose result the controller has recorded; remembered so that a late repeat is not run again.
+inline constexpr size_t kOrdersRemembered = 10000;
+// Open orders an agent takes; the controller offers the rest again with the next beat.
+inline constexpr size_t kOrdersOpenMax = 1000;
+// Order updates in one beat; keeps a beat far below kGrpcMessageBytesMax.
+inline constexpr size_t kOrderUpdatesPerBeat = 200;
+inline constexpr int kPromptOrdersAtOnce = 4;  // start and stop: one slow stop must not delay the others
+inline constexpr int64_t kProgressMillis = 500;
+inline constexpr size_t kEventsSpooledMax = 1000;
+inline constexpr size_t kEventsPerBeat = 200;
+// Two threads each; a host with more workloads than this is not a homelab host.
+inline constexpr size_t kWorkloadsPerAgentMax = 256;
+// The longest time between two looks at whether a service still runs.
+inline constexpr int64_t kSuperviseMillisMax = 1000;
+// A crashed service is restarted after this many times its recent restarts: at once, then 1 s, then 2 s.
+inline constexpr int64_t kRestartDelayMillis = 1000;
+inline constexpr int64_t kReconnectMillisMin = 200;
+inline constexpr int64_t kReconnectMillisMax = 5000;
+// Leases end up to a held beat apart, so peers are asked again and again within the self-fence time.
+inline constexpr int64_t kVoteAgainMillis = 500;
+static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
+              "before the first agent gives up asking");
+inline constexpr int64_t kVaultRetrySeconds = 5;
+inline constexpr int64_t kKeyReleaseSeconds = 30;
+inline constexpr int64_t kJoinSeconds = 20;
+inline constexpr int64_t kRenewRetryMinutes = 60;
+inline constexpr int64_t kRefusedEventSeconds = 10;  // at most one such event per this time
+// A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
+inline constexpr int64_t kAgentStopSeconds = 8;
+
 }  // namespace ember
 
 #endif  // EMBER_COMMON_BASE_LIMITS_H_
