@@ -120,6 +120,32 @@ inline constexpr int kUnstableReadsMax = 3;
 inline constexpr int64_t kRacySeconds = 2;
 inline constexpr size_t kPathBytesMax = 64 << 10;
 inline constexpr size_t kManifestDepthMax = 16;
+// An entry with more extents goes on in further parts, each in a leaf of its own; a part ends at one id in kPartBoundary.
+inline constexpr size_t kPartExtentsMax = 8192;
+inline constexpr uint64_t kPartBoundary = 4096;
+static_assert(kPartExtentsMax * 64 + kLeafBytesMax <= kRecordBytesMax, "a part and its metadata fit a record");
+// Entries that wait for their contents before they reach the manifest; an open group is closed rather than exceed it.
+inline constexpr size_t kPendingEntriesMax = 4096;
+// Every item in flight counts at least this, so that the queues are bounded in number too.
+inline constexpr size_t kInFlightItemBytesMin = 4 << 10;
+// What a source is read into: room for one read of kChunkMax behind a chunk that is not cut yet.
+inline constexpr size_t kReadBufferBytes = 4 << 20;
+static_assert(kReadBufferBytes >= 3 * kChunkMax);
+// Sent to a vault and not yet acknowledged.
+inline constexpr size_t kUploadWindowBytes = 16 << 20;
+// A connection that is alive but brings nothing for this long is given up: a vault's disk hangs.
+inline constexpr int64_t kUploadStallSeconds = 120;
+inline constexpr int64_t kVaultCallSeconds = 30;
+// A commit checks every id and makes all durable.
+inline constexpr int64_t kVaultCommitSeconds = 900;
+inline constexpr size_t kCommitIdsPerMessage = 16384;
+inline constexpr size_t kManifestFetchBatch = 32;
+inline constexpr size_t kRestoreBatchIds = 128;
+// Records kept after their last use, for the next file of the same group.
+inline constexpr size_t kRestoreRecentBytes = 8 << 20;
+inline constexpr size_t kRestoreLookaheadParts = 1024;
+// The first read-ahead; doubles with every object the target takes, ends with one it declines.
+inline constexpr size_t kRestoreWindowBytesMin = 1 << 20;
 
 // --- services, probes, recovery --------------------------------------------------------------------------------------
 inline constexpr int64_t kStopTimeoutSeconds = 10;
@@ -174,6 +200,26 @@ inline constexpr int64_t kRenewRetryMinutes = 60;
 inline constexpr int64_t kRefusedEventSeconds = 10;  // at most one such event per this time
 // A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
 inline constexpr int64_t kAgentStopSeconds = 8;
+
+// --- command line ----------------------------------------------------------------------------------------------------
+// How long one call to the controller may take before `ember` says that it cannot be reached (--timeout).
+inline constexpr int64_t kCliTimeoutSeconds = 10;
+// A day: beyond it the number is a typing error, and a deadline that far is none.
+inline constexpr int64_t kCliTimeoutSecondsMax = 86400;
+// How often a waiting verb asks for its run: quick enough that a small backup feels immediate.
+inline constexpr int64_t kRunPollMillis = 250;
+// Progress without a terminal: one line this often, so that logs stay short.
+inline constexpr int64_t kProgressLineSeconds = 10;
+// The rate shown is that of the last seconds, so that a stall is visible.
+inline constexpr int64_t kProgressRateSeconds = 10;
+inline constexpr int64_t kWatchSeconds = 2;
+// `events --follow` asks again this often; below kEventWaitSecondsMax, above what would load the controller.
+inline constexpr int64_t kFollowWaitSeconds = 10;
+static_assert(kFollowWaitSeconds <= kEventWaitSecondsMax);
+// What `events --follow` shows of the past.
+inline constexpr size_t kFollowPastEvents = 10;
+// Width of tables: fits a terminal, an e-mail and a bug report.
+inline constexpr size_t kTableColumns = 100;
 
 }  // namespace ember
 
