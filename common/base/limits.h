@@ -147,6 +147,32 @@ inline constexpr size_t kRestoreLookaheadParts = 1024;
 // The first read-ahead; doubles with every object the target takes, ends with one it declines.
 inline constexpr size_t kRestoreWindowBytesMin = 1 << 20;
 
+// --- vault -----------------------------------------------------------------------------------------------------------
+// An append that would leave less than this is refused, so that footers of open packs, reference sets and the index
+// still have room and what is stored can be committed.
+inline constexpr int64_t kVaultReserveBytes = 32 << 20;
+// A commit names at most this many missing ids at a time: the reply stays far below kGrpcMessageBytesMax.
+inline constexpr size_t kNeedIdsMax = 10000;
+// Of one backup; 4 TiB at kChunkTarget. They are in memory once while the backup is committed.
+inline constexpr size_t kCommitIdsMax = 16 << 20;
+inline constexpr size_t kSummaryBytesMax = 1 << 20;
+inline constexpr size_t kKeyboxBytesMax = 4 << 10;
+// A pack larger than this was not written by Ember; it is read into memory when its footer is damaged.
+inline constexpr size_t kPackBytesMax = 2 * kPackBytes;
+static_assert(kPackBytes + kRecordBytesMax < kPackBytesMax);
+// One read of a pack: neighbours are read together, small gaps included, because a seek costs more than the gap.
+inline constexpr size_t kReadRangeBytesMax = 4 << 20;
+inline constexpr size_t kReadGapBytesMax = 64 << 10;
+inline constexpr size_t kReadProblemsPerReply = 1000;
+// Damaged records remembered so that the next backup sends them again; beyond this the disk is the problem.
+inline constexpr size_t kDamagedIdsMax = 16384;
+inline constexpr size_t kIndexLookupBatch = 1024;
+inline constexpr size_t kIndexCacheBytes = 32 << 20;
+inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;
+// Object writers gather small appends, and start the write-back of what they have written so far.
+inline constexpr size_t kObjectBufferBytes = 1 << 20;
+inline constexpr size_t kWriteBackBytes = 8 << 20;
+
 // --- services, probes, recovery --------------------------------------------------------------------------------------
 inline constexpr int64_t kStopTimeoutSeconds = 10;
 inline constexpr int64_t kProbeEveryMillis = 5000;

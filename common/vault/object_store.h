@@ -3,6 +3,7 @@
 #ifndef EMBER_COMMON_VAULT_OBJECT_STORE_H_
 #define EMBER_COMMON_VAULT_OBJECT_STORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "absl/strings/string_view.h"
 
 namespace ember::vault {
+
+// INVALID_ARGUMENT when `name` is not one of the names described below.
+absl::Status ValidateObjectName(absl::string_view name);
 
 // An object being written. Invisible until Publish.
 class ObjectWriter {
@@ -41,7 +45,9 @@ class ObjectStore {
   virtual absl::StatusOr<Space> GetSpace() = 0;
 };
 
-// Objects as files below `root` (created). Temp files of an earlier crash are removed.
+// Objects as files below `root` (created). Temp files of an earlier crash are removed; they are in `tmp`, which is
+// therefore no name of an object. What an earlier process published is made durable before this returns. Writers must
+// not outlive the store.
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root);
 
 // Create + Append + Publish.

@@ -22,6 +22,7 @@ struct VaultOptions {
   std::string directory;  // packs, snaps, refs; and index/ unless index_directory is set
   std::string index_directory;
   Clock* clock = nullptr;
+  std::shared_ptr<ObjectStore> store;  // where objects are; null: the directory store at `directory`
 };
 
 // Safe for concurrent use. Errors as in ember/v1/vault.proto.
