@@ -173,6 +173,18 @@ inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;
 inline constexpr size_t kObjectBufferBytes = 1 << 20;
 inline constexpr size_t kWriteBackBytes = 8 << 20;
 
+// --- sources ---------------------------------------------------------------------------------------------------------
+// Directories held open while a tree is walked; those further up are opened again on the way back, so that a tree of
+// any depth needs few descriptors.
+inline constexpr size_t kOpenDirectoriesMax = 64;
+// Places one restore swaps one by one; each holds descriptors, and a usual soft limit is 1024.
+inline constexpr size_t kRestorePlacesMax = 200;
+static_assert(kRestorePlacesMax * 3 + kOpenDirectoriesMax < 1024, "a restore stays within the usual descriptor limit");
+// A file beyond this is announced to the kernel's read-ahead; smaller ones come with the first read anyway.
+inline constexpr int64_t kReadAheadFileBytes = 256 << 10;
+// Names of owners remembered during a walk.
+inline constexpr size_t kOwnerNamesMax = 4096;
+
 // --- services, probes, recovery --------------------------------------------------------------------------------------
 inline constexpr int64_t kStopTimeoutSeconds = 10;
 inline constexpr int64_t kProbeEveryMillis = 5000;
