@@ -45,6 +45,12 @@ absl::StatusOr<CertificateInfo> ParseCertificate(absl::string_view certificate_p
 absl::StatusOr<CertificateInfo> VerifyCertificate(absl::string_view ca_pem, absl::string_view certificate_pem,
                                                   absl::Time now);
 
+// The validity part of VerifyCertificate, for a certificate that was verified before. PERMISSION_DENIED.
+absl::Status CheckValidity(const CertificateInfo& info, absl::Time now);
+
+// INVALID_ARGUMENT: not the key that the certificate is for.
+absl::Status CheckKeyMatches(absl::string_view certificate_pem, absl::string_view key_pem);
+
 // Lower-case hex SHA-256 of the DER form.
 absl::StatusOr<std::string> CertificateFingerprint(absl::string_view certificate_pem);
 

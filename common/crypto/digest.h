@@ -19,6 +19,8 @@ class Sha256Stream {
  public:
   Sha256Stream();
   ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
   void Update(absl::string_view data);
   std::string Finish();  // 32 bytes; once
 
