@@ -74,6 +74,9 @@ inline constexpr size_t kEstateDocumentNodesMax = 200000;
 inline constexpr size_t kEstateDepthMax = 32;
 // A broken file is corrected a screen at a time.
 inline constexpr size_t kEstateErrorsMax = 20;
+// All of them travel as one gRPC status, whose trailers hold 8 KiB.
+inline constexpr size_t kEstateErrorBytesMax = 300;
+inline constexpr size_t kEstateErrorsBytesMax = 5000;
 // Vaults and policies are looked at for each workload.
 inline constexpr size_t kVaultsMax = 1000;
 inline constexpr size_t kPoliciesMax = 1000;
@@ -258,6 +261,26 @@ static_assert(kFollowWaitSeconds <= kEventWaitSecondsMax);
 inline constexpr size_t kFollowPastEvents = 10;
 // Width of tables: fits a terminal, an e-mail and a bug report.
 inline constexpr size_t kTableColumns = 100;
+
+// --- connections -----------------------------------------------------------------------------------------------------
+// A peer that vanished is noticed after one interval and one wait for its answer.
+inline constexpr int kKeepaliveMillis = 10000;
+inline constexpr int kServerKeepaliveMillis = 30000;
+// Pings that come faster than this are a nuisance; clients send one per kKeepaliveMillis.
+inline constexpr int kPingMillisMin = 5000;
+static_assert(kPingMillisMin < kKeepaliveMillis, "our own clients must not count as a nuisance");
+inline constexpr int kReconnectMillisMin = 200;
+inline constexpr int kReconnectMillisMax = 5000;
+// One attempt to connect, TLS included: half a lease.
+inline constexpr int kConnectMillis = 10000;
+static_assert(kConnectMillis <= kLeaseSeconds * 1000 / 2);
+// An error's text, and its hint, travel in HTTP/2 headers, where every byte may take three.
+inline constexpr size_t kStatusMessageBytesMax = 8 << 10;
+inline constexpr int kMetadataBytesMax = 64 << 10;
+static_assert(2 * 3 * kStatusMessageBytesMax < kMetadataBytesMax);
+inline constexpr size_t kPemBytesMax = 64 << 10;
+// Certificates of peers remembered as verified, about 2 KiB each: every node's, before and after its renewal.
+inline constexpr size_t kVerifiedCertificatesMax = 2 * kNodesMax;
 
 }  // namespace ember
 
