@@ -269,8 +269,6 @@ inline constexpr int kServerKeepaliveMillis = 30000;
 // Pings that come faster than this are a nuisance; clients send one per kKeepaliveMillis.
 inline constexpr int kPingMillisMin = 5000;
 static_assert(kPingMillisMin < kKeepaliveMillis, "our own clients must not count as a nuisance");
-inline constexpr int kReconnectMillisMin = 200;
-inline constexpr int kReconnectMillisMax = 5000;
 // One attempt to connect, TLS included: half a lease.
 inline constexpr int kConnectMillis = 10000;
 static_assert(kConnectMillis <= kLeaseSeconds * 1000 / 2);
