@@ -84,6 +84,15 @@ inline constexpr size_t kPoliciesMax = 1000;
 inline constexpr int64_t kDeadSecondsMax = 86400;
 // Durations of an estate stay far from the end of 64-bit milliseconds.
 inline constexpr int64_t kEstateDurationYearsMax = 100;
+// More of anything that is counted (backups to keep, restarts, probes) is a typing error.
+inline constexpr int kKeepCountMax = 100000;
+inline constexpr int kRestartLimitMax = 1000;
+inline constexpr int kProbeFailuresMax = 1000;
+// Editors save a file in several steps.
+inline constexpr int64_t kDebounceMillis = 5000;
+inline constexpr int64_t kDebounceMillisMin = 100;
+// Fewer nodes, and a lone cut-off node is no minority.
+inline constexpr size_t kFailoverNodesMin = 3;
 // Schedules are looked up from here to there: systemd's bounds.
 inline constexpr int kCalendarYearMin = 1970;
 inline constexpr int kCalendarYearMax = 2199;
@@ -129,6 +138,7 @@ inline constexpr uint64_t kPartBoundary = 4096;
 static_assert(kPartExtentsMax * 64 + kLeafBytesMax <= kRecordBytesMax, "a part and its metadata fit a record");
 // Entries that wait for their contents before they reach the manifest; an open group is closed rather than exceed it.
 inline constexpr size_t kPendingEntriesMax = 4096;
+inline constexpr size_t kPendingExtentsMax = 65536;
 // Every item in flight counts at least this, so that the queues are bounded in number too.
 inline constexpr size_t kInFlightItemBytesMin = 4 << 10;
 // What a source is read into: room for one read of kChunkMax behind a chunk that is not cut yet.
@@ -232,6 +242,7 @@ inline constexpr int64_t kReconnectMillisMin = 200;
 inline constexpr int64_t kReconnectMillisMax = 5000;
 // Leases end up to a held beat apart, so peers are asked again and again within the self-fence time.
 inline constexpr int64_t kVoteAgainMillis = 500;
+inline constexpr int64_t kLeaseLookMillis = 250;  // how often the agent compares its lease with the time
 static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
               "before the first agent gives up asking");
 inline constexpr int64_t kVaultRetrySeconds = 5;
