@@ -1,0 +1,25 @@
+// The frame of the vault's small files: magic:4 version:u32 sha256:32 (of magic, version, body), then the body. A flipped bit
+// anywhere is found without any key.
+#ifndef EMBER_COMMON_VAULT_FRAMED_H_
+#define EMBER_COMMON_VAULT_FRAMED_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ember::vault {
+
+inline constexpr char kVaultMagic[] = "EMBV";
+inline constexpr char kBackupMagic[] = "EMBB";
+inline constexpr char kRefsMagic[] = "EMBR";
+inline constexpr char kStateMagic[] = "EMBS";
+
+std::string Frame(absl::string_view magic, absl::string_view body);
+
+// The body within `bytes`. DATA_LOSS naming `what`; FAILED_PRECONDITION when made by a newer Ember.
+absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes, absl::string_view what);
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_FRAMED_H_

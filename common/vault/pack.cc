@@ -1,0 +1,251 @@
+#include "common/vault/pack.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "common/base/crc32c.h"
+#include "common/base/errors.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/vault/little_endian.h"
+
+namespace ember::vault {
+namespace {
+
+using format::v1::PackFooter;
+using format::v1::PackRecord;
+using format::v1::PackSession;
+
+constexpr absl::string_view kStartMagic = "EMPK";
+constexpr absl::string_view kRecordMagic = "EMRC";
+constexpr absl::string_view kEndMagic = "EMPE";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kStartBytes = 16;
+constexpr size_t kTrailerBytes = 12;
+constexpr size_t kCrcAt = 68;  // in a record header
+constexpr size_t kNameBytes = 64;
+
+absl::Status Bad(absl::string_view why) { return absl::DataLossError(why); }
+
+std::string EncodeRecordHeader(const RecordView& record) {
+  std::string header;
+  header.reserve(kRecordHeaderBytes);
+  absl::StrAppend(&header, kRecordMagic);
+  PutFixed<uint16_t>(header, kVersion);
+  PutFixed<uint16_t>(header, static_cast<uint16_t>(record.type));
+  absl::StrAppend(&header, record.id, record.session_id);
+  PutFixed<uint64_t>(header, record.nonce);
+  PutFixed<uint32_t>(header, static_cast<uint32_t>(record.payload.size()));
+  PutFixed<uint32_t>(header, Crc32c(record.payload, Crc32c(header)));
+  return header;
+}
+
+uint32_t EndCrc(absl::string_view footer) {
+  std::string length;
+  PutFixed<uint32_t>(length, static_cast<uint32_t>(footer.size()));
+  return Crc32c(length, Crc32c(footer));
+}
+
+std::string EncodeStart(const PackSession& session) {
+  PackFooter sessions;
+  sessions.set_version(kVersion);
+  *sessions.add_sessions() = session;
+  const std::string body = sessions.SerializeAsString();
+  std::string start(kStartMagic);
+  PutFixed<uint32_t>(start, kVersion);
+  PutFixed<uint32_t>(start, static_cast<uint32_t>(body.size()));
+  PutFixed<uint32_t>(start, Crc32c(body, Crc32c(start)));
+  return start + body;
+}
+
+absl::Status CheckSessions(const PackFooter& table) {
+  for (const PackSession& session : table.sessions()) {
+    if (session.session_id().size() != kSessionIdBytes) return Bad("a session id has the wrong size");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTable(const PackFooter& table, uint64_t footer_at) {
+  if (table.version() != kVersion) return Bad(absl::StrCat("footer version ", table.version()));
+  EMBER_RETURN_IF_ERROR(CheckSessions(table));
+  uint64_t end = kStartBytes;
+  for (const PackRecord& record : table.records()) {
+    const uint64_t size = kRecordHeaderBytes + uint64_t{record.length()};
+    if (record.id().size() != kRecordIdBytes || record.length() > kRecordBytesMax || record.offset() < end ||
+        record.offset() > footer_at || size > footer_at - record.offset() ||
+        record.session() >= static_cast<uint32_t>(table.sessions_size())) {
+      return Bad("a record of the footer is out of bounds");
+    }
+    end = record.offset() + size;
+  }
+  return absl::OkStatus();
+}
+
+// Finds the intact records of a pack in memory, whatever lies between them.
+class Scanner {
+ public:
+  explicit Scanner(absl::string_view pack) : pack_(pack) {}
+
+  PackFooter Run() {
+    size_t at = 0;
+    if (auto start = ParsePackStart(pack_); start.ok()) {
+      table_ = *std::move(start);
+      for (int i = 0; i < table_.sessions_size(); ++i) numbers_[table_.sessions(i).session_id()] = i;
+      at = kStartBytes;
+    }
+    table_.set_version(kVersion);
+    while ((at = pack_.find(kRecordMagic, at)) != absl::string_view::npos) {
+      auto record = ParseRecord(pack_.substr(at));
+      if (!record.ok()) {
+        ++at;
+        continue;
+      }
+      Add(*record, at);
+      at += kRecordHeaderBytes + record->payload.size();
+    }
+    return std::move(table_);
+  }
+
+ private:
+  void Add(const RecordView& record, size_t at) {
+    const auto [number, is_new] = numbers_.try_emplace(std::string(record.session_id), table_.sessions_size());
+    if (is_new) table_.add_sessions()->set_session_id(number->first);
+    PackRecord* row = table_.add_records();
+    row->set_id(std::string(record.id));
+    row->set_type(record.type);
+    row->set_offset(at);
+    row->set_length(static_cast<uint32_t>(record.payload.size()));
+    row->set_session(static_cast<uint32_t>(number->second));
+  }
+
+  const absl::string_view pack_;
+  PackFooter table_;
+  std::map<std::string, int> numbers_;
+};
+
+}  // namespace
+
+absl::StatusOr<RecordView> ParseRecord(absl::string_view bytes) {
+  if (bytes.size() < kRecordHeaderBytes) return Bad("a record header is cut off");
+  if (!absl::StartsWith(bytes, kRecordMagic)) return Bad("a record has the wrong magic");
+  const uint32_t length = GetFixed<uint32_t>(bytes, 64);
+  if (length > kRecordBytesMax || length > bytes.size() - kRecordHeaderBytes) return Bad("a record is cut off");
+  const absl::string_view payload = bytes.substr(kRecordHeaderBytes, length);
+  if (Crc32c(payload, Crc32c(bytes.substr(0, kCrcAt))) != GetFixed<uint32_t>(bytes, kCrcAt)) {
+    return Bad("a record's checksum does not match");
+  }
+  const uint16_t version = GetFixed<uint16_t>(bytes, 4);
+  if (version != kVersion) return Bad(absl::StrCat("record version ", version));
+  return RecordView{.type = GetFixed<uint16_t>(bytes, 6),
+                    .id = bytes.substr(8, kRecordIdBytes),
+                    .session_id = bytes.substr(40, kSessionIdBytes),
+                    .nonce = GetFixed<uint64_t>(bytes, 56),
+                    .payload = payload};
+}
+
+absl::StatusOr<PackFooter> ParsePackStart(absl::string_view pack) {
+  if (pack.size() < kStartBytes || !absl::StartsWith(pack, kStartMagic)) return Bad("the start is not a pack's");
+  const uint32_t length = GetFixed<uint32_t>(pack, 8);
+  if (length > pack.size() - kStartBytes) return Bad("the start is cut off");
+  const absl::string_view body = pack.substr(kStartBytes, length);
+  if (Crc32c(body, Crc32c(pack.substr(0, 12))) != GetFixed<uint32_t>(pack, 12)) {
+    return Bad("the start's checksum does not match");
+  }
+  if (GetFixed<uint32_t>(pack, 4) != kVersion) return Bad("the pack has another version");
+  PackFooter sessions;
+  if (!sessions.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Bad("the start does not parse");
+  EMBER_RETURN_IF_ERROR(CheckSessions(sessions));
+  return sessions;
+}
+
+std::string PackObject(absl::string_view name) { return absl::StrCat("packs/", name.substr(0, 2), "/", name); }
+
+std::string PackNameOf(absl::string_view object) {
+  const std::string name(object.substr(object.rfind('/') + 1));
+  const bool is_hex = std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+  });
+  return name.size() == kNameBytes && is_hex && PackObject(name) == object ? name : "";
+}
+
+absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store, const PackSession& session) {
+  EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());
+  std::unique_ptr<PackWriter> pack(new PackWriter(std::move(object)));
+  pack->footer_.set_version(kVersion);
+  *pack->footer_.add_sessions() = session;
+  EMBER_RETURN_IF_ERROR(pack->Write(EncodeStart(session)));
+  return pack;
+}
+
+absl::Status PackWriter::Write(absl::string_view bytes) {
+  digest_.Update(bytes);
+  size_ += bytes.size();
+  return object_->Append(bytes);
+}
+
+absl::Status PackWriter::Append(const RecordView& record) {
+  PackRecord* row = footer_.add_records();
+  row->set_id(std::string(record.id));
+  row->set_type(record.type);
+  row->set_offset(size_);
+  row->set_length(static_cast<uint32_t>(record.payload.size()));
+  row->set_session(0);
+  EMBER_RETURN_IF_ERROR(Write(EncodeRecordHeader(record)));
+  return Write(record.payload);
+}
+
+absl::StatusOr<PackWriter::Published> PackWriter::Publish() {
+  std::string end = footer_.SerializeAsString();
+  const uint32_t length = static_cast<uint32_t>(end.size());
+  const uint32_t crc = EndCrc(end);
+  PutFixed<uint32_t>(end, length);
+  PutFixed<uint32_t>(end, crc);
+  absl::StrAppend(&end, kEndMagic);
+  EMBER_RETURN_IF_ERROR(Write(end));
+  std::string name = absl::BytesToHexString(digest_.Finish());
+  EMBER_RETURN_IF_ERROR(object_->Publish(PackObject(name)));
+  return Published{.name = std::move(name), .size = size_, .footer = std::move(footer_)};
+}
+
+absl::StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, absl::string_view name) {
+  const std::string object = PackObject(name);
+  const auto damaged = [&object](absl::string_view why) { return Damaged(object, why); };
+  EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(object));
+  if (size > kPackBytesMax) return damaged("it is larger than a pack can be");
+  if (size < kStartBytes + kTrailerBytes) return damaged("it is too short");
+  EMBER_ASSIGN_OR_RETURN(const std::string trailer, store.Read(object, size - kTrailerBytes, kTrailerBytes));
+  if (trailer.size() != kTrailerBytes) return absl::InternalError("the store read less than was asked");
+  const uint32_t length = GetFixed<uint32_t>(trailer, 0);
+  if (!absl::EndsWith(trailer, kEndMagic) || length > size - kStartBytes - kTrailerBytes) {
+    return damaged("the trailer is not a pack's");
+  }
+  const uint64_t footer_at = size - kTrailerBytes - length;
+  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(object, footer_at, length));
+  if (EndCrc(bytes) != GetFixed<uint32_t>(trailer, 4)) return damaged("the footer's checksum does not match");
+  PackFooter footer;
+  if (!footer.ParseFromString(bytes)) return damaged("the footer does not parse");
+  if (absl::Status status = CheckTable(footer, footer_at); !status.ok()) return damaged(status.message());
+  return footer;
+}
+
+absl::StatusOr<PackFooter> ScanPack(ObjectStore& store, absl::string_view name) {
+  const std::string object = PackObject(name);
+  EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(object));
+  if (size > kPackBytesMax) return Damaged(object, "it is larger than a pack can be");
+  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(object, 0, size));
+  return Scanner(bytes).Run();
+}
+
+absl::StatusOr<PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name) {
+  auto footer = ReadPackFooter(store, name);
+  if (!absl::IsDataLoss(footer.status())) return footer;
+  LogError("vault", "a pack's footer is damaged; its records are found by scanning",
+           {{"pack", name}, {"why", footer.status().message()}});
+  return ScanPack(store, name);
+}
+
+}  // namespace ember::vault

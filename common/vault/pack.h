@@ -1,0 +1,91 @@
+// The pack: an immutable file of sealed records, readable without any key.
+//
+//   start    "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes PackFooter with the sessions only
+//   records  "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, then `length` payload bytes
+//   footer   PackFooter: sessions, and every record in file order
+//   trailer  length:u32 of the footer, crc32c:u32 of the footer and that length, "EMPE"
+//
+// Integers are little-endian. A record's checksum covers its header up to the checksum and its payload; the start's
+// covers its first 12 bytes and its body. Records follow each other without gaps, so a pack with a torn end is
+// recovered by scanning. A pack's name is the SHA-256 of all its bytes.
+#ifndef EMBER_COMMON_VAULT_PACK_H_
+#define EMBER_COMMON_VAULT_PACK_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/crypto/digest.h"
+#include "common/vault/object_store.h"
+#include "ember/format/v1/format.pb.h"
+
+namespace ember::vault {
+
+inline constexpr size_t kRecordIdBytes = 32;
+inline constexpr size_t kSessionIdBytes = 16;
+inline constexpr size_t kRecordHeaderBytes = 72;
+
+// One record; points into bytes owned by the caller.
+struct RecordView {
+  uint32_t type = 0;
+  absl::string_view id;          // kRecordIdBytes
+  absl::string_view session_id;  // kSessionIdBytes
+  uint64_t nonce = 0;
+  absl::string_view payload;
+};
+
+// The record that `bytes` begins with. DATA_LOSS when it is not complete and intact.
+absl::StatusOr<RecordView> ParseRecord(absl::string_view bytes);
+
+// The sessions of a pack's start. DATA_LOSS when damaged.
+absl::StatusOr<format::v1::PackFooter> ParsePackStart(absl::string_view pack);
+
+// "packs/aa/aabb...": the object of the pack with this name (64 hex digits).
+std::string PackObject(absl::string_view name);
+// The reverse; empty when `object` is not a pack's.
+std::string PackNameOf(absl::string_view object);
+
+// Writes one pack. Not thread-safe. After an error the pack is lost as a whole; drop the writer.
+class PackWriter {
+ public:
+  static absl::StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, const format::v1::PackSession& session);
+
+  // `record.session_id` must be the session's. Sizes checked by the caller: payload at most kRecordBytesMax.
+  absl::Status Append(const RecordView& record);
+  // Bytes so far, without the footer.
+  uint64_t size() const { return size_; }
+
+  struct Published {
+    std::string name;
+    uint64_t size = 0;
+    format::v1::PackFooter footer;
+  };
+  // Durable when OK. Once.
+  absl::StatusOr<Published> Publish();
+
+ private:
+  explicit PackWriter(std::unique_ptr<ObjectWriter> object) : object_(std::move(object)) {}
+  absl::Status Write(absl::string_view bytes);
+
+  std::unique_ptr<ObjectWriter> object_;
+  Sha256Stream digest_;
+  uint64_t size_ = 0;
+  format::v1::PackFooter footer_;
+};
+
+// The table of a stored pack, bounds-checked: every record lies between start and footer. DATA_LOSS when damaged.
+absl::StatusOr<format::v1::PackFooter> ReadPackFooter(ObjectStore& store, absl::string_view name);
+
+// The same from the records themselves, for a pack whose footer is damaged: intact records only. Sessions that the
+// pack's start does not name come without keybox and domain.
+absl::StatusOr<format::v1::PackFooter> ScanPack(ObjectStore& store, absl::string_view name);
+
+// ReadPackFooter, or ScanPack when that finds damage.
+absl::StatusOr<format::v1::PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name);
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_PACK_H_

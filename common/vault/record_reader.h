@@ -1,0 +1,61 @@
+// Reading records out of packs: in pack order, neighbours together, each one checked.
+#ifndef EMBER_COMMON_VAULT_RECORD_READER_H_
+#define EMBER_COMMON_VAULT_RECORD_READER_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "common/vault/chunk_index.h"
+#include "common/vault/damaged_ids.h"
+#include "common/vault/object_store.h"
+#include "ember/v1/vault.pb.h"
+
+namespace ember::vault {
+
+using ReadSink = std::function<absl::Status(v1::ReadReply&&)>;
+
+// The record `id` at `offset` of a pack, `length` bytes of payload.
+struct WantedRecord {
+  std::string id;
+  uint64_t offset = 0;
+  uint32_t length = 0;
+};
+
+// Not thread-safe; one per request. Records that proved damaged (read, but not what was written) go to `damaged`; those
+// that could not be read are only reported, since the cause may pass.
+class RecordReader {
+ public:
+  RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, ReadSink sink)
+      : store_(store), index_(index), damaged_(damaged), sink_(std::move(sink)) {}
+
+  // Each id once, in any order; 32 bytes each.
+  absl::Status ReadIds(std::vector<std::string> ids);
+  // Everything that the session stored.
+  absl::Status ReadSession(absl::string_view session_id);
+
+ private:
+  absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
+  absl::Status ReadRange(const std::string& object, const WantedRecord* begin, const WantedRecord* end);
+  absl::Status ReadOne(const std::string& object, const WantedRecord& wanted);
+  absl::Status Deliver(const WantedRecord& wanted, absl::string_view bytes);
+  absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
+  absl::Status Send();
+  absl::Status SendIfLarge();
+
+  ObjectStore& store_;
+  ChunkIndex& index_;
+  DamagedIds& damaged_;
+  const ReadSink sink_;
+  v1::ReadReply reply_;
+  size_t reply_bytes_ = 0;
+};
+
+// The copy of `id` at `location` can be read and is what was written.
+bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location, absl::string_view id);
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_RECORD_READER_H_

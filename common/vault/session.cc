@@ -1,0 +1,86 @@
+#include "common/vault/session.h"
+
+#include "common/base/errors.h"
+#include "common/base/status.h"
+#include "common/vault/record_reader.h"
+#include "common/vault/request_check.h"
+
+namespace ember::vault {
+
+Session::Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, DamagedIds& damaged)
+    : facts_(std::move(facts)), store_(store), index_(index), damaged_(damaged) {
+  // A session that goes on after a restart of the vault counts what it stored before.
+  stored_bytes_ = static_cast<int64_t>(index.PacksOf(facts_.session_id).bytes);
+}
+
+absl::Status Session::CheckCurrent() const {
+  if (!superseded_) return absl::OkStatus();
+  return WithHint(absl::AbortedError(absl::StrCat("this session of workload '", facts_.workload,
+                                                  "' is over: a newer one was opened")),
+                  "let the newer backup finish");
+}
+
+absl::Status Session::Fail(absl::Status status) {
+  for (std::unique_ptr<PackWriter>& pack : packs_) pack.reset();
+  failure_ = status;
+  return status;
+}
+
+absl::Status Session::Append(const v1::UploadRequest& request) {
+  EMBER_RETURN_IF_ERROR(CheckCurrent());
+  EMBER_RETURN_IF_ERROR(failure_);
+  int64_t bytes = 0;
+  for (const v1::Record& record : request.records()) {
+    EMBER_RETURN_IF_ERROR(CheckRecord(record));
+    bytes += static_cast<int64_t>(kRecordHeaderBytes + record.payload().size());
+  }
+  if (bytes == 0) return absl::OkStatus();
+  EMBER_ASSIGN_OR_RETURN(const ObjectStore::Space space, store_.GetSpace());
+  // Refused before anything is written: what came before stays, and can be synced and committed.
+  if (space.free_bytes - bytes < kVaultReserveBytes) return DiskFull("vault");
+  for (const v1::Record& record : request.records()) {
+    if (absl::Status status = AppendOne(record); !status.ok()) return Fail(std::move(status));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::AppendOne(const v1::Record& record) {
+  std::unique_ptr<PackWriter>& pack = packs_[absl::Uniform<size_t>(random_, 0, packs_.size())];
+  if (pack == nullptr) {
+    format::v1::PackSession session;
+    session.set_session_id(facts_.session_id);
+    session.set_keybox(facts_.keybox);
+    session.set_domain_id(facts_.domain_id);
+    EMBER_ASSIGN_OR_RETURN(pack, PackWriter::Create(store_, session));
+  }
+  EMBER_RETURN_IF_ERROR(pack->Append({.type = record.type(),
+                                      .id = record.id(),
+                                      .session_id = facts_.session_id,
+                                      .nonce = record.nonce(),
+                                      .payload = record.payload()}));
+  return pack->size() >= kPackBytes ? Publish(std::move(pack)) : absl::OkStatus();
+}
+
+absl::Status Session::Publish(std::unique_ptr<PackWriter> pack) {
+  EMBER_ASSIGN_OR_RETURN(const PackWriter::Published published, pack->Publish());
+  const auto is_intact = [this](const Location& location, absl::string_view id) {
+    return IsRecordIntact(store_, index_, location, id);
+  };
+  EMBER_RETURN_IF_ERROR(index_.AddPack(published.name, published.size, published.footer, is_intact));
+  // Either the copy just written or an older one that proved intact is in the index now.
+  for (const format::v1::PackRecord& record : published.footer.records()) damaged_.Remove(record.id());
+  stored_bytes_ += static_cast<int64_t>(published.size);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Sync() {
+  EMBER_RETURN_IF_ERROR(CheckCurrent());
+  EMBER_RETURN_IF_ERROR(failure_);
+  for (std::unique_ptr<PackWriter>& pack : packs_) {
+    if (pack == nullptr) continue;
+    if (absl::Status status = Publish(std::move(pack)); !status.ok()) return Fail(std::move(status));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ember::vault

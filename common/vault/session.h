@@ -1,0 +1,76 @@
+// One backup session: the packs it is filling.
+#ifndef EMBER_COMMON_VAULT_SESSION_H_
+#define EMBER_COMMON_VAULT_SESSION_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/limits.h"
+#include "common/vault/chunk_index.h"
+#include "common/vault/damaged_ids.h"
+#include "common/vault/object_store.h"
+#include "common/vault/pack.h"
+#include "ember/v1/vault.pb.h"
+
+namespace ember::vault {
+
+// Who a session belongs to and what it is for; does not change.
+struct SessionFacts {
+  std::string node;
+  std::string workload;
+  std::string domain_id;
+  std::string backup_id;
+  std::string session_id;
+  std::string keybox;
+  uint64_t token = 0;
+};
+
+// Calls hold `mu`, so that they follow each other; sessions do not wait for each other.
+class Session {
+ public:
+  // The three outlive the session.
+  Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, DamagedIds& damaged);
+
+  const SessionFacts& facts() const { return facts_; }
+
+  absl::Mutex mu;
+
+  // Each record goes to one of the open packs at random, so that what lies next to what says little about the order
+  // in which files were read. A full pack is published. After an error what was not synced is lost, and every later
+  // call says so until the session is opened again.
+  absl::Status Append(const v1::UploadRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Publishes the open packs.
+  absl::Status Sync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  int64_t stored_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { return stored_bytes_; }
+
+  // Nothing of this session may be published any more. A call in progress may still complete; take `mu` to wait.
+  void Supersede() { superseded_ = true; }
+  // ABORTED once superseded.
+  absl::Status CheckCurrent() const;
+
+ private:
+  absl::Status AppendOne(const v1::Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  absl::Status Publish(std::unique_ptr<PackWriter> pack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  absl::Status Fail(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  const SessionFacts facts_;
+  ObjectStore& store_;
+  ChunkIndex& index_;
+  DamagedIds& damaged_;
+  std::atomic<bool> superseded_{false};
+  absl::BitGen random_ ABSL_GUARDED_BY(mu);
+  std::array<std::unique_ptr<PackWriter>, kOpenPacks> packs_ ABSL_GUARDED_BY(mu);
+  int64_t stored_bytes_ ABSL_GUARDED_BY(mu) = 0;
+  absl::Status failure_ ABSL_GUARDED_BY(mu);
+};
+
+}  // namespace ember::vault
+
+#endif  // EMBER_COMMON_VAULT_SESSION_H_

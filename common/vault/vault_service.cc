@@ -1,0 +1,155 @@
+#include "common/vault/vault_service.h"
+
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/limits.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/server.h"
+#include "ember/v1/vault.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+
+namespace ember::vault {
+namespace {
+
+using grpc::ServerContext;
+
+// The caller as a writer: an agent. Everybody else that the role table lets in may only read.
+absl::StatusOr<std::string> WriterOf(const ServerContext& context) {
+  const rpc::Peer peer = rpc::CallerOf(context);
+  if (peer.role != v1::Role::AGENT || peer.name.empty()) {
+    return PeerRefused(peer.name, "only agents write to vaults");
+  }
+  return peer.name;
+}
+
+// A handler's StatusOr as gRPC wants it.
+template <typename Reply>
+grpc::Status Finish(absl::StatusOr<Reply> result, Reply* reply) {
+  if (!result.ok()) return rpc::ToGrpc(result.status());
+  *reply = *std::move(result);
+  return grpc::Status::OK;
+}
+
+class Service : public v1::VaultService::Service {
+ public:
+  explicit Service(VaultLookup lookup) : lookup_(std::move(lookup)) {}
+
+  grpc::Status OpenSession(ServerContext* context, const v1::OpenSessionRequest* request,
+                           v1::OpenSessionReply* reply) override {
+    return Finish(OnOpenSession(*context, *request), reply);
+  }
+  grpc::Status Have(ServerContext* context, const v1::HaveRequest* request, v1::HaveReply* reply) override {
+    return Finish(OnHave(*context, *request), reply);
+  }
+  grpc::Status Upload(ServerContext* context,
+                      grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override {
+    return rpc::ToGrpc(OnUpload(*context, *stream));
+  }
+  grpc::Status Commit(ServerContext* context, grpc::ServerReader<v1::CommitRequest>* stream,
+                      v1::CommitReply* reply) override {
+    return Finish(OnCommit(*context, *stream), reply);
+  }
+  grpc::Status GetBackup(ServerContext*, const v1::GetStoredBackupRequest* request,
+                         v1::StoredBackup* reply) override {
+    const auto vault = Find(request->vault());
+    if (!vault.ok()) return rpc::ToGrpc(vault.status());
+    return Finish((*vault)->GetBackup(request->backup_id()), reply);
+  }
+  grpc::Status ListBackups(ServerContext*, const v1::ListStoredBackupsRequest* request,
+                           v1::ListStoredBackupsReply* reply) override {
+    const auto vault = Find(request->vault());
+    if (!vault.ok()) return rpc::ToGrpc(vault.status());
+    return Finish((*vault)->ListBackups(request->workload()), reply);
+  }
+  grpc::Status Read(ServerContext*, const v1::ReadRequest* request,
+                    grpc::ServerWriter<v1::ReadReply>* stream) override {
+    const auto vault = Find(request->vault());
+    if (!vault.ok()) return rpc::ToGrpc(vault.status());
+    return rpc::ToGrpc((*vault)->Read(*request, [stream](v1::ReadReply&& reply) {
+      return stream->Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader went away");
+    }));
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<Vault>> Find(const std::string& name) {
+    std::shared_ptr<Vault> vault = lookup_(name);
+    if (vault == nullptr) return VaultNotFound(name);
+    return vault;
+  }
+
+  absl::StatusOr<v1::OpenSessionReply> OnOpenSession(const ServerContext& context,
+                                                     const v1::OpenSessionRequest& request) {
+    EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    return vault->OpenSession(node, request);
+  }
+
+  absl::StatusOr<v1::HaveReply> OnHave(const ServerContext& context, const v1::HaveRequest& request) {
+    EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    return vault->Have(node, request);
+  }
+
+  absl::Status OnUpload(const ServerContext& context,
+                        grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>& stream) {
+    EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
+    v1::UploadRequest request;
+    v1::UploadReply reply;
+    std::shared_ptr<Vault> vault;
+    std::string vault_name;
+    std::string session_id;
+    while (stream.Read(&request)) {
+      if (vault == nullptr) {
+        vault_name = request.vault();
+        session_id = request.session_id();
+        EMBER_ASSIGN_OR_RETURN(vault, Find(vault_name));
+      }
+      // The counts are of one session, so a stream serves one.
+      if (request.vault() != vault_name || request.session_id() != session_id) {
+        return absl::InvalidArgumentError("one upload stream names two sessions");
+      }
+      EMBER_RETURN_IF_ERROR(vault->Append(node, request));
+      reply.set_received(reply.received() + static_cast<uint64_t>(request.records_size()));
+      if (request.flush()) {
+        EMBER_ASSIGN_OR_RETURN(const int64_t stored, vault->Sync(session_id));
+        reply.set_stored_bytes(stored);
+        reply.set_durable(reply.received());
+      }
+      if (!stream.Write(reply)) return absl::CancelledError("the writer went away");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<v1::CommitReply> OnCommit(const ServerContext& context,
+                                           grpc::ServerReader<v1::CommitRequest>& stream) {
+    EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
+    v1::CommitRequest first;
+    if (!stream.Read(&first) || !first.has_header()) {
+      return absl::InvalidArgumentError("a commit begins with its header");
+    }
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(first.vault()));
+    std::vector<std::string> ids(std::make_move_iterator(first.mutable_ids()->begin()),
+                                 std::make_move_iterator(first.mutable_ids()->end()));
+    v1::CommitRequest more;
+    while (stream.Read(&more)) {
+      if (ids.size() + static_cast<size_t>(more.ids_size()) > kCommitIdsMax) {
+        return absl::InvalidArgumentError(absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
+      }
+      for (std::string& id : *more.mutable_ids()) ids.push_back(std::move(id));
+    }
+    // A broken stream also ends the loop; the count in the header tells.
+    return vault->Commit(node, first.session_id(), first.token(), first.header(), ids);
+  }
+
+  const VaultLookup lookup_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup) {
+  return std::make_unique<Service>(std::move(lookup));
+}
+
+}  // namespace ember::vault

@@ -1,0 +1,103 @@
+#include "common/vault/vault_state.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "common/base/errors.h"
+#include "common/base/file.h"
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "common/vault/framed.h"
+#include "ember/format/v1/format.pb.h"
+
+namespace ember::vault {
+namespace {
+
+constexpr char kSequenceFile[] = "sequence";
+constexpr char kWorkloads[] = "workloads";
+
+template <typename Message>
+absl::StatusOr<Message> ReadState(const std::string& path) {
+  EMBER_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  EMBER_ASSIGN_OR_RETURN(const absl::string_view body, Unframe(kStateMagic, bytes, path));
+  Message message;
+  if (!message.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Damaged(path, "it does not parse");
+  return message;
+}
+
+template <typename Message>
+absl::Status WriteState(const std::string& path, const Message& message) {
+  const absl::Status status = WriteFileAtomic(path, Frame(kStateMagic, message.SerializeAsString()));
+  return absl::IsResourceExhausted(status) ? DiskFull(path) : status;
+}
+
+// What WriteFileAtomic leaves when the process dies within it.
+absl::Status RemoveTemporaries(const std::string& directory) {
+  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory));
+  for (const std::string& name : names) {
+    if (absl::StrContains(name, ".tmp.")) EMBER_RETURN_IF_ERROR(RemoveFile(JoinPath(directory, name)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VaultState>> VaultState::Open(const std::string& directory) {
+  const std::string workloads = JoinPath(directory, kWorkloads);
+  EMBER_RETURN_IF_ERROR(MakeDirectories(workloads));
+  EMBER_RETURN_IF_ERROR(SyncDirectory(directory));
+  EMBER_RETURN_IF_ERROR(RemoveTemporaries(directory));
+  EMBER_RETURN_IF_ERROR(RemoveTemporaries(workloads));
+  std::unique_ptr<VaultState> state(new VaultState(directory));
+  auto sequence = ReadState<format::v1::SequenceState>(JoinPath(directory, kSequenceFile));
+  if (absl::IsNotFound(sequence.status())) return state;
+  if (!sequence.ok()) {
+    return WithHint(sequence.status(), "remove that file: numbering goes on above the stored backups");
+  }
+  state->RaiseTo({.sequence = sequence->sequence(), .received = rpc::FromTimestamp(sequence->received())});
+  return state;
+}
+
+void VaultState::RaiseTo(const Stamp& seen) {
+  absl::MutexLock lock(&mu_);
+  last_.sequence = std::max(last_.sequence, seen.sequence);
+  last_.received = std::max(last_.received, seen.received);
+}
+
+absl::StatusOr<VaultState::Stamp> VaultState::NextStamp(absl::Time now) {
+  absl::MutexLock lock(&mu_);
+  const Stamp next{.sequence = last_.sequence + 1,
+                   .received = std::max(now, last_.received + absl::Microseconds(1))};
+  format::v1::SequenceState state;
+  state.set_version(1);
+  state.set_sequence(next.sequence);
+  *state.mutable_received() = rpc::ToTimestamp(next.received);
+  EMBER_RETURN_IF_ERROR(WriteState(JoinPath(directory_, kSequenceFile), state));
+  last_ = next;
+  return next;
+}
+
+absl::StatusOr<uint64_t> VaultState::NextToken(const std::string& workload, uint64_t epoch) {
+  EMBER_RETURN_IF_ERROR(ValidateName("workload", workload));
+  const std::string path = JoinPath(JoinPath(directory_, kWorkloads), workload);
+  absl::MutexLock lock(&mu_);
+  auto state = ReadState<format::v1::WorkloadState>(path);
+  if (absl::IsNotFound(state.status())) state = format::v1::WorkloadState();
+  if (!state.ok()) {
+    return WithHint(state.status(), "make sure the workload runs on one node only, then remove that file");
+  }
+  if (epoch < state->epoch()) {
+    return WithHint(absl::AbortedError(absl::StrCat("workload '", workload, "' was placed elsewhere: epoch ", epoch,
+                                                    " is older than ", state->epoch())),
+                    absl::StrCat("ember workload show ", workload));
+  }
+  state->set_version(1);
+  state->set_workload(workload);
+  state->set_epoch(epoch);
+  state->set_token(state->token() + 1);
+  EMBER_RETURN_IF_ERROR(WriteState(path, *state));
+  return state->token();
+}
+
+}  // namespace ember::vault
