@@ -1,0 +1,118 @@
+// The catalog on RocksDB: the only file of the controller that names it.
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "controller/catalog/catalog.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/options.h"
+#include "rocksdb/write_batch.h"
+
+namespace ember::controller {
+namespace {
+
+rocksdb::Slice ToSlice(absl::string_view text) { return {text.data(), text.size()}; }
+absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string text = absl::StrCat(what, ": ", status.ToString());
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace) return DiskFull(what);
+  if (status.IsCorruption()) return Damaged("the catalog", text);
+  if (status.IsIOError()) return absl::UnavailableError(text);
+  return absl::InternalError(text);
+}
+
+class RocksCatalog : public Catalog {
+ public:
+  absl::Status OpenDatabase(const std::string& directory) {
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    options.max_background_jobs = 2;
+    options.keep_log_file_num = 4;
+    // After a crash everything that was acknowledged is in the synced part of the log; the torn rest is dropped.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    if (directory.empty()) {
+      memory_.reset(rocksdb::NewMemEnv(rocksdb::Env::Default()));
+      options.env = memory_.get();
+    }
+    rocksdb::DB* db = nullptr;
+    const std::string path = directory.empty() ? "/catalog" : directory;
+    EMBER_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(options, path, &db), absl::StrCat("opening the catalog ", path)));
+    db_.reset(db);
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      // Events are many and only the newest matters here.
+      if (it->key().starts_with("v/")) break;
+      EMBER_RETURN_IF_ERROR(Load(ToView(it->key()), ToView(it->value())));
+    }
+    std::unique_ptr<rocksdb::Iterator> newest(db_->NewIterator(rocksdb::ReadOptions()));
+    newest->SeekForPrev("v/\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+    if (newest->Valid() && newest->key().starts_with("v/")) {
+      EMBER_RETURN_IF_ERROR(Load(ToView(newest->key()), ToView(newest->value())));
+    }
+    for (it->Seek("w"); it->Valid(); it->Next()) {
+      EMBER_RETURN_IF_ERROR(Load(ToView(it->key()), ToView(it->value())));
+    }
+    EMBER_RETURN_IF_ERROR(FromRocks(it->status(), "reading the catalog"));
+    if (meta().schema_version() > kCatalogSchema) {
+      return WithHint(absl::FailedPreconditionError(absl::StrCat("the catalog has schema ", meta().schema_version(),
+                                                                 ": this program knows up to ", kCatalogSchema)),
+                      "install the Ember version that wrote it, or a newer one");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ScanEvents(uint64_t after, const std::function<bool(const record::v1::EventRecord&)>& visit) override {
+    std::string key = "v/";
+    for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>((after + 1) >> shift));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
+    for (it->Seek(key); it->Valid() && it->key().starts_with("v/"); it->Next()) {
+      record::v1::EventRecord event;
+      if (!event.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()))) {
+        return Damaged("the event log", "a record does not parse");
+      }
+      if (!visit(event)) break;
+    }
+    return FromRocks(it->status(), "reading the event log");
+  }
+
+ protected:
+  absl::Status WriteSynced(const std::vector<Write>& writes) override {
+    rocksdb::WriteBatch batch;
+    for (const Write& write : writes) {
+      if (write.erase) {
+        batch.Delete(ToSlice(write.key));
+      } else {
+        batch.Put(ToSlice(write.key), ToSlice(write.value));
+      }
+    }
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    rocksdb::Status status = db_->Write(options, &batch);
+    if (!status.ok() && db_->Resume().ok()) {
+      // A full disk stops the database until it is resumed; there is room again now.
+      LogWarning("catalog", "resumed after a write error", {{"error", status.ToString()}});
+      status = db_->Write(options, &batch);
+    }
+    return FromRocks(status, "writing the catalog");
+  }
+
+ private:
+  std::unique_ptr<rocksdb::Env> memory_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Catalog>> Catalog::Open(const std::string& directory) {
+  auto catalog = std::make_unique<RocksCatalog>();
+  EMBER_RETURN_IF_ERROR(catalog->OpenDatabase(directory));
+  return catalog;
+}
+
+}  // namespace ember::controller

@@ -1,0 +1,48 @@
+// Everything the controller decides upon, behind one lock: the catalog (durable) and the board (heard).
+#ifndef EMBER_CONTROLLER_EM_STATE_H_
+#define EMBER_CONTROLLER_EM_STATE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "controller/catalog/catalog.h"
+#include "controller/fleet/board.h"
+#include "controller/identity/key_vault.h"
+
+namespace ember::controller {
+
+struct EmState {
+  EmState(Clock* c, std::unique_ptr<Catalog> cat, std::unique_ptr<KeyVault> k)
+      : clock(c), catalog(std::move(cat)), keys(std::move(k)) {}
+
+  Clock* const clock;
+  absl::Mutex mu;
+  std::unique_ptr<Catalog> catalog ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
+  std::unique_ptr<KeyVault> keys ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
+  Board board ABSL_GUARDED_BY(mu);
+  // A fact arrived that the tick should look at now rather than at its next turn.
+  bool news ABSL_GUARDED_BY(mu) = false;
+
+  absl::Status Commit(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    return catalog->Commit(batch, clock->Now());
+  }
+};
+
+// The declared workload, vault or policy; null when the estate has none of that name.
+const v1::WorkloadSpec* FindWorkload(const v1::Estate& estate, const std::string& name);
+const v1::VaultSpec* FindVault(const v1::Estate& estate, const std::string& name);
+const v1::PolicySpec* FindPolicy(const v1::Estate& estate, const std::string& name);
+
+// True for an exclusive workload whose fail-over is automatic: it stops itself when cut off.
+bool SelfFences(const v1::WorkloadSpec& spec);
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_EM_STATE_H_

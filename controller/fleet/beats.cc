@@ -1,0 +1,206 @@
+#include "controller/fleet/beats.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/limits.h"
+#include "common/base/status.h"
+#include "common/crypto/digest.h"
+#include "common/rpc/convert.h"
+#include "controller/fleet/failure_detector.h"
+#include "controller/protect/runs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+bool IsFinal(const v1::OrderUpdate& update) {
+  return update.state() == v1::OrderUpdate::DONE || update.state() == v1::OrderUpdate::FAILED;
+}
+
+absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard, const v1::HeartbeatRequest& request)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  Batch batch;
+  for (const v1::OrderUpdate& update : request.orders()) {
+    const auto order = em.catalog->orders().find(update.order_id());
+    if (order == em.catalog->orders().end() || order->second.node() != node) continue;
+    heard.accepted_orders.insert(update.order_id());
+    em.board.progress[update.order_id()] = update.progress();
+    if (!IsFinal(update) || order->second.finished()) continue;
+    rec::OrderRecord record = order->second;
+    *record.mutable_last_update() = update;
+    record.set_finished(true);
+    batch.Put(record);
+    em.news = true;
+  }
+  return em.Commit(batch);
+}
+
+absl::Status RecordEvents(EmState& em, const std::string& node, const v1::HeartbeatRequest& request)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  rec::NodeRecord record = em.catalog->nodes().at(node);
+  Batch batch;
+  uint64_t high_water = record.acknowledged_event_seq();
+  for (const v1::AgentEvent& event : request.events()) {
+    if (event.seq() <= high_water) continue;
+    batch.AddEvent(event.type(), event.subject(), absl::StrCat("[", node, "] ", event.message()));
+    high_water = event.seq();
+  }
+  if (high_water == record.acknowledged_event_seq()) return absl::OkStatus();
+  record.set_acknowledged_event_seq(high_water);
+  batch.Put(record);
+  return em.Commit(batch);
+}
+
+void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  HeardWorkload& workload = heard.workloads[fact.workload()];
+  const bool differs = workload.fact.healthy() != fact.healthy() || workload.fact.running() != fact.running() ||
+                       workload.fact.consecutive_failures() != fact.consecutive_failures() ||
+                       workload.fact.data_missing() != fact.data_missing() || workload.fact.epoch() != fact.epoch() ||
+                       workload.fact.restarts_exhausted() != fact.restarts_exhausted();
+  em.news = em.news || differs;
+  workload.fact = fact;
+  workload.heard = em.clock->Monotonic();
+  if (fact.healthy() && fact.running()) workload.healthy_at = em.clock->Now();
+}
+
+absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNode& heard, const v1::HeartbeatRequest& request)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  Batch batch;
+  for (const v1::WorkloadFact& fact : request.workloads()) {
+    const auto before = heard.workloads.find(fact.workload());
+    if (before == heard.workloads.end() || fact.restarts() <= before->second.fact.restarts()) continue;
+    batch.AddEvent("workload.restarted", fact.workload(),
+                   absl::StrCat("restarted in place by ", node, " (", fact.restarts(), " times)"), fact.workload());
+  }
+  return em.Commit(batch);
+}
+
+std::string FullAddress(const std::string& announced, const std::string& seen_host) {
+  return absl::StartsWith(announced, ":") ? absl::StrCat(seen_host, announced) : announced;
+}
+
+}  // namespace
+
+absl::Status RecordBeat(EmState& em, const std::string& node, const std::string& seen_address,
+                        const v1::HeartbeatRequest& request) {
+  if (request.node() != node) {
+    return PeerRefused(absl::StrCat("agent ", node), absl::StrCat("its beat says it is '", request.node(), "'"));
+  }
+  const auto record = em.catalog->nodes().find(node);
+  if (record == em.catalog->nodes().end()) return NodeNotFound(node);
+  HeardNode& heard = em.board.nodes[node];
+  if (heard.boot_id != request.boot_id()) {
+    heard.accepted_orders.clear();
+    heard.workloads.clear();
+    em.news = true;
+  }
+  const absl::Time now = em.clock->Now();
+  const bool first_ever = !record->second.has_last_beat();
+  EMBER_RETURN_IF_ERROR(RecordOrders(em, node, heard, request));
+  EMBER_RETURN_IF_ERROR(RecordEvents(em, node, request));
+  EMBER_RETURN_IF_ERROR(RecordRestarts(em, node, heard, request));
+  const double skew = absl::ToDoubleSeconds(rpc::FromTimestamp(request.sent_at()) - now);
+  const bool skewed = std::abs(skew) > kClockSkewWarnSeconds;
+  if (skewed != (std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds)) {
+    Batch batch;
+    batch.AddEvent("node.clock", node, skewed ? absl::StrCat("its clock is off by ", std::lround(skew), " s; leases and retention do not depend on it")
+                                              : "its clock is right again");
+    EMBER_RETURN_IF_ERROR(em.Commit(batch));
+  }
+  heard.clock_skew_seconds = skew;
+  heard.last_beat = em.clock->Monotonic();
+  heard.last_beat_wall = now;
+  heard.boot_id = request.boot_id();
+  heard.host_boot_id = request.host_boot_id();
+  heard.version = request.version();
+  heard.address = FullAddress(request.data_address(), seen_address);
+  heard.config_version = request.config_version();
+  for (const v1::WorkloadFact& fact : request.workloads()) RecordWorkload(em, heard, fact);
+  heard.vaults.clear();
+  for (const v1::VaultFact& fact : request.vaults()) heard.vaults[fact.vault()] = fact;
+  if (first_ever || record->second.state() != v1::NodeState::ALIVE) em.news = true;
+  return absl::OkStatus();
+}
+
+v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  v1::NodeConfig config;
+  for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    const auto record = em.catalog->workloads().find(spec.name());
+    if (record == em.catalog->workloads().end()) continue;
+    const rec::WorkloadRecord& workload = record->second;
+    const auto& standby = spec.recovery().standby();
+    const bool placed = workload.node() == node;
+    const bool known = placed || spec.node() == node || std::find(standby.begin(), standby.end(), node) != standby.end();
+    if (!known) continue;
+    v1::Assignment* assignment = config.add_workloads();
+    *assignment->mutable_spec() = spec;
+    assignment->set_epoch(workload.epoch());
+    assignment->set_run(placed && !workload.held() && !workload.hold_recovery() ? v1::Assignment::RUN : v1::Assignment::HOLD);
+    assignment->set_self_fence(SelfFences(spec));
+    if (placed && !spec.sources().empty()) {
+      const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
+      assignment->set_expect_data(!good.empty() && good[0]->backup().files() > 0);
+    }
+  }
+  for (const v1::VaultSpec& vault : estate.vaults()) {
+    if (vault.node() == node) *config.add_vaults() = vault;
+  }
+  for (const auto& [name, peer] : em.catalog->nodes()) {
+    if (name == node || peer.revoked() || peer.address().empty()) continue;
+    v1::Peer* out = config.add_peers();
+    out->set_node(name);
+    out->set_address(peer.address());
+  }
+  *config.mutable_settings() = estate.settings();
+  const std::string digest = Sha256(config.SerializeAsString());
+  uint64_t version = 0;
+  for (int i = 0; i < 8; ++i) version = version << 8 | static_cast<unsigned char>(digest[i]);
+  config.set_version(version | 1);  // 0 means "none"
+  return config;
+}
+
+bool HasNewsFor(const EmState& em, const std::string& node) {
+  const auto heard = em.board.nodes.find(node);
+  if (heard == em.board.nodes.end()) return false;
+  for (const auto& [id, order] : em.catalog->orders()) {
+    if (order.node() != node || order.finished()) continue;
+    if (order.cancelled() || heard->second.accepted_orders.count(id) == 0) return true;
+  }
+  return heard->second.config_version != ConfigFor(em, node).version();
+}
+
+v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node, const v1::HeartbeatRequest& request) {
+  v1::HeartbeatReply reply;
+  reply.set_lease_millis(absl::ToInt64Milliseconds(PolicyFrom(em.catalog->estate().estate().settings()).lease));
+  reply.set_em_epoch(em.catalog->meta().em_epoch());
+  v1::NodeConfig config = ConfigFor(em, node);
+  if (config.version() != request.config_version()) *reply.mutable_config() = std::move(config);
+  const HeardNode& heard = em.board.nodes.at(node);
+  for (const auto& [id, order] : em.catalog->orders()) {
+    if (order.node() != node || order.finished()) continue;
+    if (order.cancelled()) {
+      reply.add_cancelled_orders(id);
+    } else if (heard.accepted_orders.count(id) == 0) {
+      *reply.add_orders() = order.order();
+    }
+  }
+  for (const v1::OrderUpdate& update : request.orders()) {
+    const auto order = em.catalog->orders().find(update.order_id());
+    const bool recorded = order != em.catalog->orders().end() && order->second.finished();
+    const bool unknown = order == em.catalog->orders().end() || order->second.node() != node;
+    if (IsFinal(update) ? recorded || unknown : unknown) reply.add_acknowledged_orders(update.order_id());
+    // Nobody waits for it any more: the agent should stop working on it.
+    if (!IsFinal(update) && unknown) reply.add_cancelled_orders(update.order_id());
+  }
+  reply.set_acknowledged_event_seq(em.catalog->nodes().at(node).acknowledged_event_seq());
+  return reply;
+}
+
+}  // namespace ember::controller

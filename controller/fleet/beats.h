@@ -1,0 +1,29 @@
+// Heartbeats: facts recorded, replies composed. Decides nothing.
+#ifndef EMBER_CONTROLLER_FLEET_BEATS_H_
+#define EMBER_CONTROLLER_FLEET_BEATS_H_
+
+#include <string>
+
+#include "controller/em_state.h"
+#include "ember/v1/agent.pb.h"
+
+namespace ember::controller {
+
+// Records what `node` (the certificate's name) says. Results of orders and agent events are durable when OK, and only
+// then acknowledged. PERMISSION_DENIED: the beat names another node. `seen_address` is where it came from (HOST).
+absl::Status RecordBeat(EmState& em, const std::string& node, const std::string& seen_address,
+                        const v1::HeartbeatRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// True when a held beat of `node` should be answered now: orders it has not accepted, cancelled ones, a new config.
+bool HasNewsFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The answer to a beat just recorded.
+v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node, const v1::HeartbeatRequest& request)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What `node` must know to go on alone.
+v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_FLEET_BEATS_H_

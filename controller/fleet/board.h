@@ -1,0 +1,48 @@
+// What the controller has heard since it started: receipt times and the newest facts. In RAM only; after a restart the
+// agents say it all again.
+#ifndef EMBER_CONTROLLER_FLEET_BOARD_H_
+#define EMBER_CONTROLLER_FLEET_BOARD_H_
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/time/time.h"
+#include "ember/v1/agent.pb.h"
+
+namespace ember::controller {
+
+// A workload as its agent last told it.
+struct HeardWorkload {
+  v1::WorkloadFact fact;
+  absl::Duration heard;         // monotonic
+  absl::Time healthy_at = absl::InfinitePast();  // wall clock of the last healthy fact
+};
+
+struct HeardNode {
+  absl::Duration last_beat = -absl::InfiniteDuration();
+  absl::Time last_beat_wall = absl::InfinitePast();
+  std::string boot_id;
+  std::string host_boot_id;
+  std::string address;
+  std::string version;
+  double clock_skew_seconds = 0;
+  uint64_t config_version = 0;
+  std::map<std::string, HeardWorkload> workloads;
+  std::map<std::string, v1::VaultFact> vaults;
+  std::set<std::string> accepted_orders;  // by the agent process `boot_id`
+};
+
+struct Board {
+  std::map<std::string, HeardNode> nodes;
+  std::map<std::string, v1::Progress> progress;    // by order id
+  std::map<std::string, absl::Time> application_beats;  // by workload
+  absl::Duration trusted_from;  // see FleetView
+  absl::Duration last_tick;
+  absl::Time started;
+  int64_t tick_millis_max = 0;
+};
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_FLEET_BOARD_H_

@@ -1,0 +1,14 @@
+// The fleet's part of a tick: who is alive.
+#ifndef EMBER_CONTROLLER_FLEET_NODES_H_
+#define EMBER_CONTROLLER_FLEET_NODES_H_
+
+#include "controller/em_state.h"
+
+namespace ember::controller {
+
+// Judges every node and the freeze, and writes what changed. Ends maintenance that is over.
+absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_FLEET_NODES_H_

@@ -1,0 +1,111 @@
+// Finding backups, vaults and keys.
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/errors.h"
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/runs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em, const std::string& workload, absl::Time until)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const rec::BackupRecord* best = nullptr;
+  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/")); it != em.catalog->backups().end(); ++it) {
+    const v1::Backup& backup = it->second.backup();
+    if (backup.workload() != workload) break;
+    const bool usable = backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
+    if (usable && rpc::FromTimestamp(backup.created()) <= until) best = &it->second;
+  }
+  if (best == nullptr) return BackupNotFound(absl::StrCat(workload, "@…"));
+  return best;
+}
+
+absl::StatusOr<absl::Time> ParseInstant(absl::string_view text) {
+  absl::Time time;
+  std::string error;
+  for (const char* format : {absl::RFC3339_full, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"}) {
+    if (absl::ParseTime(format, text, &time, &error)) return time;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a time (2026-11-19T12:00, UTC unless it says otherwise)"));
+}
+
+}  // namespace
+
+std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::string& workload) {
+  std::vector<const rec::BackupRecord*> good;
+  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/")); it != em.catalog->backups().end(); ++it) {
+    const v1::Backup& backup = it->second.backup();
+    if (backup.workload() != workload) break;
+    if (backup.outcome() == v1::Outcome::OK && backup.verified() && !it->second.restore_failed()) good.push_back(&it->second);
+  }
+  std::stable_sort(good.begin(), good.end(), [](const auto* a, const auto* b) {
+    return rpc::FromTimestamp(a->vault_received()) > rpc::FromTimestamp(b->vault_received());
+  });
+  return good;
+}
+
+absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const std::string& text) {
+  const auto& backups = em.catalog->backups();
+  if (const auto exact = backups.find(text); exact != backups.end()) return &exact->second;
+  if (const size_t at = text.find('@'); at != std::string::npos) {
+    const std::string workload = text.substr(0, at);
+    if (FindWorkload(em.catalog->estate().estate(), workload) == nullptr && !NewestBefore(em, workload, absl::InfiniteFuture()).ok()) {
+      return WorkloadNotFound(workload);
+    }
+    if (text.substr(at + 1) == "latest") return NewestBefore(em, workload, absl::InfiniteFuture());
+    EMBER_ASSIGN_OR_RETURN(const absl::Time until, ParseInstant(text.substr(at + 1)));
+    return NewestBefore(em, workload, until);
+  }
+  std::vector<const rec::BackupRecord*> named;
+  std::vector<const rec::BackupRecord*> prefixed;
+  for (const auto& [id, record] : backups) {
+    if (!text.empty() && record.backup().name() == text) named.push_back(&record);
+    if (!text.empty() && absl::StartsWith(id, text)) prefixed.push_back(&record);
+  }
+  const auto& matches = named.empty() ? prefixed : named;
+  if (matches.size() == 1) return matches[0];
+  if (matches.empty()) return BackupNotFound(text);
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < std::min<size_t>(matches.size(), 3); ++i) ids.push_back(matches[i]->backup().id());
+  return BackupAmbiguous(text, absl::StrCat(absl::StrJoin(ids, ", "), matches.size() > 3 ? ", …" : ""));
+}
+
+absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string& vault) {
+  const v1::VaultSpec* spec = FindVault(em.catalog->estate().estate(), vault);
+  if (spec == nullptr) return VaultNotFound(vault);
+  const auto node = em.catalog->nodes().find(spec->node());
+  const auto heard = em.board.nodes.find(spec->node());
+  if (node == em.catalog->nodes().end() || node->second.state() != v1::NodeState::ALIVE ||
+      heard == em.board.nodes.end() || heard->second.address.empty()) {
+    return WithHint(absl::UnavailableError(absl::StrCat("vault '", vault, "' is not reachable: its node ", spec->node(), " is not ALIVE")),
+                    absl::StrCat("ember node show ", spec->node()));
+  }
+  v1::VaultAddress address;
+  address.set_name(vault);
+  address.set_node(spec->node());
+  address.set_address(heard->second.address);
+  return address;
+}
+
+absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node) {
+  const std::string id = absl::StrCat("node-", node);
+  const auto known = em.catalog->domains().find(id);
+  if (known != em.catalog->domains().end()) return em.keys->BackupKeys(known->second);
+  EMBER_ASSIGN_OR_RETURN(rec::DomainRecord domain, em.keys->NewDomain(id));
+  Batch batch;
+  batch.Put(domain);
+  batch.AddEvent("domain.created", id, "dedup domain created, keys wrapped to the recovery key");
+  EMBER_RETURN_IF_ERROR(em.Commit(batch));
+  return em.keys->BackupKeys(domain);
+}
+
+}  // namespace ember::controller

@@ -1,0 +1,443 @@
+#include "controller/protect/runs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/ids.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/schedule.h"
+#include "controller/recover/saga.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+constexpr size_t kEndedRunsKept = 1000;
+
+bool IsOpenRun(const rec::RunRecord& run) {
+  return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
+}
+
+bool Retryable(int code) {
+  const auto status = static_cast<absl::StatusCode>(code);
+  return status == absl::StatusCode::kUnavailable || status == absl::StatusCode::kAborted ||
+         status == absl::StatusCode::kDeadlineExceeded || status == absl::StatusCode::kCancelled;
+}
+
+absl::StatusOr<Calendar> CalendarOf(const v1::PolicySpec& policy) {
+  return policy.cron().empty() ? ParseCalendar(policy.schedule()) : ParseCron(policy.cron());
+}
+
+absl::TimeZone ZoneOf(const v1::PolicySpec& policy) {
+  absl::TimeZone zone = absl::UTCTimeZone();
+  if (!policy.timezone().empty()) (void)absl::LoadTimeZone(policy.timezone(), &zone);
+  return zone;
+}
+
+bool HasSchedule(const v1::PolicySpec& policy) { return !policy.schedule().empty() || !policy.cron().empty(); }
+
+// One open run while it is looked at.
+class RunStep {
+ public:
+  RunStep(EmState& em, rec::RunRecord run) : em_(em), record_(std::move(run)) {}
+
+  absl::Status Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (record_.order_id().empty()) return Send();
+    const auto order = em_.catalog->orders().find(record_.order_id());
+    if (order == em_.catalog->orders().end()) return Fail(absl::InternalError("its order vanished"));
+    if (!order->second.finished()) {
+      const auto node = em_.catalog->nodes().find(order->second.node());
+      const bool dead = node == em_.catalog->nodes().end() || node->second.state() == v1::NodeState::DEAD ||
+                        node->second.state() == v1::NodeState::REVOKED;
+      if (!dead) return absl::OkStatus();
+      batch_.Erase(order->second);
+      return Fail(absl::UnavailableError(absl::StrCat("node ", order->second.node(), " died while it ran")));
+    }
+    batch_.Erase(order->second);
+    const v1::OrderUpdate update = order->second.last_update();
+    if (update.state() == v1::OrderUpdate::FAILED) return FailedOrder(update);
+    if (update.has_backup()) return TakeBackup(update.backup());
+    if (update.has_restore()) *run().mutable_restore() = update.restore();
+    if (update.has_verify()) return TakeVerify(update.verify());
+    const bool holes = update.restore().holes_size() > 0;
+    for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
+    return End(holes ? v1::Outcome::PARTIAL : v1::Outcome::OK, absl::StrCat("restored ", run().backup_id()));
+  }
+
+ private:
+  v1::Run& run() { return *record_.mutable_run(); }
+
+  absl::Status Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    batch_.Put(record_);
+    return em_.Commit(batch_);
+  }
+
+  absl::Status End(v1::Outcome::Value outcome, const std::string& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    run().set_outcome(outcome);
+    *run().mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
+    record_.clear_order_id();
+    const std::string subject = run().backup_id().empty() ? run().id() : run().backup_id();
+    batch_.AddEvent(absl::StrCat(run().kind(), ".", absl::AsciiStrToLower(v1::Outcome::Value_Name(outcome))), subject,
+                    message, run().workload());
+    return Commit();
+  }
+
+  absl::Status Fail(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    run().set_error(std::string(why.message()));
+    run().set_code(static_cast<int>(why.code()));
+    const auto it = em_.catalog->backups().find(run().backup_id());
+    if (run().kind() == "backup" && it != em_.catalog->backups().end()) {
+      rec::BackupRecord backup = it->second;
+      backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
+      backup.mutable_backup()->set_error(run().error());
+      batch_.Put(backup);
+    }
+    return End(v1::Outcome::FAILED, std::string(why.message()));
+  }
+
+  absl::Status FailedOrder(const v1::OrderUpdate& update) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const bool again = run().kind() == "backup" && Retryable(update.code()) && record_.attempt() < kBackupAttemptsMax;
+    if (!again) {
+      if (run().kind() == "verify" && update.code() == static_cast<int>(absl::StatusCode::kDataLoss)) MarkDamaged(update.error());
+      return Fail(absl::Status(static_cast<absl::StatusCode>(update.code()), update.error()));
+    }
+    const absl::Duration wait = absl::Seconds(kBackupRetrySeconds) * (1 << (record_.attempt() - 1));
+    *record_.mutable_not_before() = rpc::ToTimestamp(em_.clock->Now() + wait);
+    record_.clear_order_id();
+    run().set_outcome(v1::Outcome::PENDING);
+    run().set_error(absl::StrCat("attempt ", record_.attempt(), " failed: ", update.error()));
+    batch_.AddEvent("backup.retry", run().workload(), run().error(), run().workload());
+    return Commit();
+  }
+
+  void MarkDamaged(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto it = em_.catalog->backups().find(run().backup_id());
+    if (it == em_.catalog->backups().end()) return;
+    rec::BackupRecord backup = it->second;
+    backup.mutable_backup()->set_verified(false);
+    backup.mutable_backup()->set_error(why);
+    batch_.Put(backup);
+  }
+
+  absl::Status Send() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (rpc::FromTimestamp(record_.not_before()) > em_.clock->Now()) return absl::OkStatus();
+    if (WorkloadBusy()) return absl::OkStatus();
+    v1::Order order;
+    order.set_workload(run().workload());
+    auto node = run().kind() == "backup" ? FillBackup(&order) : FillRead(&order);
+    if (!node.ok()) return node.status().code() == absl::StatusCode::kUnavailable && IsScheduled() ? Wait(node.status()) : Fail(node.status());
+    record_.set_attempt(record_.attempt() + 1);
+    order.set_id(absl::StrCat(run().id(), "/", run().workload(), "/", run().kind(), "/", record_.attempt()));
+    rec::OrderRecord outbox;
+    outbox.set_node(*node);
+    *outbox.mutable_order() = order;
+    *outbox.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
+    batch_.Put(outbox);
+    record_.set_order_id(order.id());
+    run().set_node(*node);
+    run().set_outcome(v1::Outcome::RUNNING);
+    run().clear_error();
+    return Commit();
+  }
+
+  bool IsScheduled() const { return !record_.policy().empty(); }
+
+  // A scheduled run waits for its node and vault; the reason shows in the run.
+  absl::Status Wait(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (run().error() == why.message()) return absl::OkStatus();
+    run().set_error(std::string(why.message()));
+    return Commit();
+  }
+
+  // One long order per workload at a time; a recovery goes first.
+  bool WorkloadBusy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto workload = em_.catalog->workloads().find(record_.run().workload());
+    if (workload != em_.catalog->workloads().end() && workload->second.hold_recovery()) return true;
+    for (const auto& [id, recovery] : em_.catalog->recoveries()) {
+      if (recovery.recovery().workload() == record_.run().workload() && IsOpen(recovery.recovery().state())) return true;
+    }
+    for (const auto& [id, other] : em_.catalog->runs()) {
+      if (other.run().workload() == record_.run().workload() && !other.order_id().empty() && IsOpenRun(other)) return true;
+    }
+    return false;
+  }
+
+  absl::StatusOr<std::string> AliveNode(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto node = em_.catalog->nodes().find(name);
+    if (node == em_.catalog->nodes().end()) return NodeNotFound(name);
+    if (node->second.state() != v1::NodeState::ALIVE) {
+      return WithHint(absl::UnavailableError(absl::StrCat("node ", name, " is ", v1::NodeState::Value_Name(node->second.state()))),
+                      absl::StrCat("ember node show ", name));
+    }
+    return name;
+  }
+
+  absl::StatusOr<std::string> FillBackup(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const v1::Estate& estate = em_.catalog->estate().estate();
+    const v1::WorkloadSpec* spec = FindWorkload(estate, run().workload());
+    const auto workload = em_.catalog->workloads().find(run().workload());
+    if (spec == nullptr || workload == em_.catalog->workloads().end()) return WorkloadNotFound(run().workload());
+    if (spec->sources().empty()) {
+      return absl::FailedPreconditionError(absl::StrCat("workload '", spec->name(), "' has no sources: there is nothing to back up"));
+    }
+    EMBER_ASSIGN_OR_RETURN(const std::string node, AliveNode(workload->second.node()));
+    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, ChooseVault(estate, *spec));
+    v1::BackupOrder* backup = order->mutable_backup();
+    backup->set_backup_id(NewBackupId());
+    *backup->mutable_spec() = *spec;
+    *backup->mutable_vault() = vault;
+    EMBER_ASSIGN_OR_RETURN(*backup->mutable_domain(), DomainOf(em_, node));
+    backup->set_reason(record_.backup_request().reason());
+    backup->set_full(record_.backup_request().kind() == "full");
+    order->set_epoch(workload->second.epoch());
+    run().set_backup_id(backup->backup_id());
+    // The record exists from the start, so that the id is never given twice.
+    rec::BackupRecord record;
+    record.set_domain_id(backup->domain().id());
+    record.set_vault(vault.name());
+    record.set_run_id(run().id());
+    v1::Backup& wire = *record.mutable_backup();
+    wire.set_id(backup->backup_id());
+    wire.set_workload(spec->name());
+    wire.set_name(record_.backup_request().name());
+    wire.set_kind(backup->full() ? "full" : "incremental");
+    wire.set_outcome(v1::Outcome::RUNNING);
+    *wire.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
+    wire.set_reason(backup->reason());
+    wire.set_node(node);
+    wire.set_version(kVersion);
+    if (record_.attempt() > 0) DropEarlierAttempt(wire.id());
+    batch_.Put(record);
+    return node;
+  }
+
+  // The record of this run's failed attempt makes way for the new one.
+  void DropEarlierAttempt(const std::string& except) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    for (const auto& [id, backup] : em_.catalog->backups()) {
+      if (backup.run_id() == run().id() && id != except) batch_.Erase(backup);
+    }
+  }
+
+  std::string NewBackupId() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    for (int n = 0;; ++n) {
+      std::string id = BackupId(record_.run().workload(), em_.clock->Now(), n);
+      if (em_.catalog->backups().count(id) == 0) return id;
+    }
+  }
+
+  // The first reachable vault of the workload's policies (of the run's policy, when scheduled).
+  absl::StatusOr<v1::VaultAddress> ChooseVault(const v1::Estate& estate, const v1::WorkloadSpec& spec) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    std::vector<std::string> names;
+    for (const std::string& policy_name : spec.policies()) {
+      const v1::PolicySpec* policy = FindPolicy(estate, policy_name);
+      if (policy == nullptr || (IsScheduled() && policy_name != record_.policy())) continue;
+      names.insert(names.end(), policy->vaults().begin(), policy->vaults().end());
+    }
+    if (names.empty()) {
+      for (const v1::VaultSpec& vault : estate.vaults()) names.push_back(vault.name());
+    }
+    absl::Status why = WithHint(absl::FailedPreconditionError("the estate has no vault"), "add one to the estate file, then `ember apply`");
+    for (const std::string& name : names) {
+      auto address = AddressOf(em_, name);
+      if (address.ok()) return address;
+      why = address.status();
+    }
+    return why;
+  }
+
+  absl::StatusOr<std::string> FillRead(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto it = em_.catalog->backups().find(run().backup_id());
+    if (it == em_.catalog->backups().end()) return BackupNotFound(run().backup_id());
+    const rec::BackupRecord& backup = it->second;
+    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, AddressOf(em_, backup.vault()));
+    const auto workload = em_.catalog->workloads().find(run().workload());
+    const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node() : workload->second.node();
+    if (run().kind() == "verify") {
+      v1::VerifyOrder* verify = order->mutable_verify();
+      verify->set_backup_id(run().backup_id());
+      *verify->mutable_vault() = vault;
+      verify->set_domain_id(backup.domain_id());
+      return AliveNode(vault.node());
+    }
+    const v1::RestoreRequest& request = record_.restore_request();
+    v1::RestoreOrder* restore = order->mutable_restore();
+    restore->set_backup_id(run().backup_id());
+    *restore->mutable_vault() = vault;
+    restore->set_domain_id(backup.domain_id());
+    restore->set_target_directory(request.to_directory());
+    *restore->mutable_paths() = request.paths();
+    restore->set_dry_run(request.dry_run());
+    restore->set_anyway(request.anyway());
+    restore->set_keep_existing(!request.confirmed() && !request.dry_run());
+    if (const v1::WorkloadSpec* spec = FindWorkload(em_.catalog->estate().estate(), run().workload())) *restore->mutable_spec() = *spec;
+    if (workload != em_.catalog->workloads().end()) order->set_epoch(workload->second.epoch());
+    return AliveNode(request.to_node().empty() ? placed : request.to_node());
+  }
+
+  absl::Status TakeBackup(const v1::BackupResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto it = em_.catalog->backups().find(run().backup_id());
+    if (it == em_.catalog->backups().end()) return Fail(absl::InternalError("its backup record vanished"));
+    rec::BackupRecord record = it->second;
+    v1::Backup& backup = *record.mutable_backup();
+    backup.set_outcome(result.outcome());
+    backup.set_size_bytes(result.size_bytes());
+    backup.set_added_bytes(result.added_bytes());
+    backup.set_files(result.files());
+    backup.set_verified(result.read_back_ok());
+    backup.set_error(result.read_back_error());
+    if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
+    backup.add_vaults(record.vault());
+    *backup.mutable_problems() = result.problems();
+    backup.set_problems_total(result.problems_total());
+    const std::vector<const rec::BackupRecord*> good = GoodBackups(em_, run().workload());
+    const bool emptied = result.files() == 0 && !good.empty() && good[0]->backup().files() > 0;
+    if (emptied) {
+      // A copy of the loss must not become the newest good backup.
+      backup.set_outcome(v1::Outcome::PARTIAL);
+      backup.set_error(absl::StrCat("every file is gone since ", good[0]->backup().id()));
+    }
+    record.set_vault_sequence(result.vault_sequence());
+    *record.mutable_vault_received() = result.vault_received();
+    record.set_manifest_root(result.manifest_root());
+    batch_.Put(record);
+    *run().mutable_backup() = backup;
+    *run().mutable_problems() = result.problems();
+    run().set_problems_total(result.problems_total());
+    if (!result.read_back_ok()) {
+      run().set_error(absl::StrCat("stored, but reading it back failed: ", result.read_back_error()));
+      run().set_code(static_cast<int>(absl::StatusCode::kDataLoss));
+      return End(v1::Outcome::FAILED, run().error());
+    }
+    const auto workload = em_.catalog->workloads().find(run().workload());
+    if (backup.outcome() == v1::Outcome::OK && workload != em_.catalog->workloads().end()) {
+      rec::WorkloadRecord updated = workload->second;
+      updated.set_last_good_backup(backup.id());
+      *updated.mutable_last_good_backup_time() = backup.created();
+      batch_.Put(updated);
+    }
+    if (emptied) run().set_error(backup.error());
+    return End(backup.outcome(), absl::StrCat(result.files(), " files, ", result.size_bytes(), " bytes, ", result.added_bytes(), " added",
+                                              result.problems_total() > 0 ? absl::StrCat(", ", result.problems_total(), " problems") : ""));
+  }
+
+  absl::Status TakeVerify(const v1::VerifyResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    *run().mutable_verify() = result;
+    const auto it = em_.catalog->backups().find(run().backup_id());
+    if (it != em_.catalog->backups().end()) {
+      rec::BackupRecord record = it->second;
+      record.mutable_backup()->set_verified(true);
+      record.mutable_backup()->clear_error();
+      *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
+      batch_.Put(record);
+    }
+    return End(v1::Outcome::OK, absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));
+  }
+
+  EmState& em_;
+  rec::RunRecord record_;
+  Batch batch_;
+};
+
+absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::PolicySpec& policy)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto it = em.catalog->workloads().find(spec.name());
+  if (it == em.catalog->workloads().end()) return absl::OkStatus();
+  auto calendar = CalendarOf(policy);
+  if (!calendar.ok()) return calendar.status();
+  const auto last = it->second.policy_last_due().find(policy.name());
+  rec::WorkloadRecord workload = it->second;
+  const absl::Time now = em.clock->Now();
+  const absl::Time after = last == it->second.policy_last_due().end() ? absl::InfinitePast() : rpc::FromTimestamp(last->second);
+  Batch batch;
+  if (after == absl::InfinitePast() || after > now) {
+    // New here, or the clock went back: the schedule counts from now.
+    (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(now);
+    batch.Put(workload);
+    return em.Commit(batch);
+  }
+  const auto due = LatestDue(*calendar, after, now, ZoneOf(policy));
+  if (!due) return absl::OkStatus();
+  (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(*due);
+  batch.Put(workload);
+  const bool already = std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
+    return entry.second.policy() == policy.name() && entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
+  });
+  if (!already) {
+    rec::RunRecord run = NewRun(em, "backup", spec.name());
+    run.set_policy(policy.name());
+    run.mutable_backup_request()->set_reason(absl::StrCat("schedule ", policy.name()));
+    batch.Put(run);
+  }
+  return em.Commit(batch);
+}
+
+absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (em.catalog->runs().size() <= kEndedRunsKept + kEndedRunsKept / 4) return absl::OkStatus();
+  std::vector<std::pair<absl::Time, std::string>> ended;
+  for (const auto& [id, run] : em.catalog->runs()) {
+    if (!IsOpenRun(run)) ended.emplace_back(rpc::FromTimestamp(run.run().ended()), id);
+  }
+  if (ended.size() <= kEndedRunsKept) return absl::OkStatus();
+  std::sort(ended.begin(), ended.end());
+  Batch batch;
+  for (size_t i = 0; i + kEndedRunsKept < ended.size(); ++i) batch.Erase(em.catalog->runs().at(ended[i].second));
+  return em.Commit(batch);
+}
+
+}  // namespace
+
+rec::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload) {
+  rec::RunRecord record;
+  v1::Run& run = *record.mutable_run();
+  for (int n = 0; run.id().empty() || em.catalog->runs().count(run.id()) > 0; ++n) {
+    run.set_id(absl::StrCat("run-", absl::FormatTime("%Y%m%d-%H%M%E3S", em.clock->Now(), absl::UTCTimeZone()), "-", n));
+  }
+  run.set_kind(std::string(kind));
+  run.set_workload(workload);
+  run.set_outcome(v1::Outcome::PENDING);
+  *run.mutable_started() = rpc::ToTimestamp(em.clock->Now());
+  return record;
+}
+
+absl::Status AddDueRuns(EmState& em) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    for (const std::string& name : spec.policies()) {
+      const v1::PolicySpec* policy = FindPolicy(estate, name);
+      if (policy != nullptr && HasSchedule(*policy)) EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) {
+  absl::Time next = absl::InfiniteFuture();
+  for (const std::string& name : spec.policies()) {
+    const v1::PolicySpec* policy = FindPolicy(em.catalog->estate().estate(), name);
+    if (policy == nullptr || !HasSchedule(*policy)) continue;
+    if (auto calendar = CalendarOf(*policy); calendar.ok()) {
+      next = std::min(next, NextAfter(*calendar, em.clock->Now(), ZoneOf(*policy)));
+    }
+  }
+  return next;
+}
+
+absl::Status AdvanceRuns(EmState& em) {
+  std::vector<rec::RunRecord> open;
+  for (const auto& [id, run] : em.catalog->runs()) {
+    if (IsOpenRun(run)) open.push_back(run);
+  }
+  for (rec::RunRecord& run : open) EMBER_RETURN_IF_ERROR(RunStep(em, std::move(run)).Advance());
+  return ForgetOldRuns(em);
+}
+
+}  // namespace ember::controller

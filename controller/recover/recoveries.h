@@ -1,0 +1,38 @@
+// The recovery part of a tick: workload states, new recoveries, one step of each open one.
+#ifndef EMBER_CONTROLLER_RECOVER_RECOVERIES_H_
+#define EMBER_CONTROLLER_RECOVER_RECOVERIES_H_
+
+#include <string>
+#include <vector>
+
+#include "controller/em_state.h"
+#include "controller/recover/judge.h"
+#include "controller/recover/saga.h"
+
+namespace ember::controller {
+
+// Judges every workload, writes what changed, and begins a recovery for each that died and may be recovered.
+absl::Status UpdateWorkloads(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Takes every open recovery one step, dependencies first.
+absl::Status AdvanceRecoveries(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The workload at its present placement, by its agent's newest facts; kUnknown while its node is not ALIVE.
+WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec, const record::v1::WorkloadRecord& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What the saga needs to know. `recovery` may be a draft (preview).
+RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec, const record::v1::RecoveryRecord& recovery)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The open recovery of a workload, or null.
+const record::v1::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What would be done if `subject` (a workload or a node) died now.
+absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em, const std::string& subject)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_RECOVER_RECOVERIES_H_

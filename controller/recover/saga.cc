@@ -1,0 +1,425 @@
+#include "controller/recover/saga.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/rpc/convert.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+using State = v1::RecoveryState;
+using Action = rec::Candidate;
+
+std::string Seconds(absl::Duration duration) {
+  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(100)));
+}
+
+bool Restores(Action::Value action) {
+  return action == Action::RESTORE_IN_PLACE || action == Action::RESTORE_STANDBY || action == Action::RESTORE_PREVIOUS;
+}
+
+bool Moves(Action::Value action) { return action == Action::RESTORE_STANDBY || action == Action::START_STANDBY; }
+
+// The working copy of one step.
+class Step {
+ public:
+  Step(const rec::RecoveryRecord& recovery, const RecoveryView& view) : view_(view) {
+    out_.recovery = recovery;
+    out_.workload = view.workload;
+  }
+
+  RecoveryStepResult Run() {
+    const State::Value state = out_.recovery.recovery().state();
+    if (!IsOpen(state)) return std::move(out_);
+    if (view_.frozen && MustFreeze(state)) return Freeze();
+    // A frozen estate starts nothing: what is restored waits for the thaw.
+    if (view_.frozen && state == State::RESTORING) return std::move(out_);
+    switch (state) {
+      case State::DETECTED: Detected(); break;
+      case State::FENCING: Fencing(); break;
+      case State::PLANNED: Planned(); break;
+      case State::APPROVAL: Approval(); break;
+      case State::RESTORING: Restoring(); break;
+      case State::STARTING: Starting(); break;
+      case State::VERIFYING: Verifying(); break;
+      case State::FROZEN: Frozen(); break;
+      case State::UNKNOWN:
+      case State::DONE:
+      case State::ESCALATED:
+      case State::CANCELLED:
+      default: break;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  v1::Recovery& recovery() { return *out_.recovery.mutable_recovery(); }
+
+  void Enter(State::Value state, std::string message) {
+    out_.changed = true;
+    recovery().set_state(state);
+    recovery().set_message(message);
+    v1::RecoveryStep* step = recovery().add_steps();
+    *step->mutable_time() = rpc::ToTimestamp(view_.now);
+    step->set_state(state);
+    step->set_message(message);
+    out_.events.push_back({absl::StrCat("recovery.", absl::AsciiStrToLower(State::Value_Name(state))), message});
+  }
+
+  bool MustFreeze(State::Value state) const {
+    return state == State::DETECTED || state == State::PLANNED || state == State::APPROVAL ||
+           (state == State::FENCING && out_.recovery.order_id().empty());
+  }
+
+  // A new reason to wait in the same state is worth a line; the same reason again is not.
+  void StayBecause(const std::string& message) {
+    if (recovery().message() == message) return;
+    Enter(recovery().state(), message);
+  }
+
+  RecoveryStepResult Freeze() {
+    out_.recovery.set_before_frozen(recovery().state());
+    Enter(State::FROZEN, "the estate is frozen: too many nodes are silent");
+    return std::move(out_);
+  }
+
+  void Frozen() {
+    if (HealthyAgain()) return;
+    if (view_.frozen) return;
+    Enter(out_.recovery.before_frozen(), "the estate thawed");
+  }
+
+  bool HealthyAgain() {
+    if (view_.judgement.health != Health::kHealthy) return false;
+    Finish(State::DONE, "healthy again by itself");
+    return true;
+  }
+
+  void Detected() {
+    if (HealthyAgain()) return;
+    if (out_.recovery.node_death()) {
+      Enter(State::FENCING, absl::StrCat("node ", recovery().node(), " is dead: proving that nothing runs there"));
+    } else {
+      Enter(State::PLANNED, absl::StrCat("looking for a way back: ", recovery().cause()));
+    }
+  }
+
+  void Fencing() {
+    if (!out_.recovery.order_id().empty()) return StopBeforeMove();
+    const auto node = view_.nodes.find(recovery().node());
+    if (node != view_.nodes.end() && node->second == v1::NodeState::ALIVE) {
+      out_.recovery.set_node_death(false);
+      Enter(State::PLANNED, absl::StrCat("node ", recovery().node(), " is back"));
+      return;
+    }
+    if (!FencesItself()) {
+      // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
+      return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
+    }
+    if (!view_.fence_by_lease) return StayBecause("waiting until the node's lease and self-fence time are over");
+    out_.recovery.set_fence_proven(true);
+    out_.recovery.set_fence_proof("its lease, self-fence time and margin have passed");
+    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+  }
+
+  // True when a silent node is sure to have stopped it, or when it may run twice.
+  bool FencesItself() const {
+    const v1::RecoverySpec& policy = view_.spec.recovery();
+    return policy.class_() == v1::RecoverySpec::STATELESS || policy.mode() == v1::RecoverySpec::AUTOMATIC;
+  }
+
+  void StopBeforeMove() {
+    if (!view_.order_result) return;
+    TakeOrder();
+    if (view_.order_result->state() != v1::OrderUpdate::DONE) {
+      return Escalate(absl::StrCat("it could not be stopped on ", view_.workload.node(), ", so it was not started elsewhere: ",
+                                   view_.order_result->error()), false);
+    }
+    out_.recovery.set_fence_proven(true);
+    out_.recovery.set_fence_proof(absl::StrCat("stopped by the agent of ", view_.workload.node()));
+    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+  }
+
+  void Planned() {
+    if (HealthyAgain()) return;
+    const Candidate candidate = ChooseCandidate(out_.recovery, view_);
+    switch (candidate.kind) {
+      case Candidate::kWait: return StayBecause(candidate.reason);
+      case Candidate::kGiveUp: return Escalate(candidate.reason, candidate.by_dependency);
+      case Candidate::kTry: break;
+    }
+    if (candidate.needs_approval) {
+      Enter(State::APPROVAL, absl::StrCat("waiting for approval: ", candidate.reason));
+      recovery().set_backup_id(candidate.backup.id);
+      recovery().set_target(candidate.target);
+      recovery().set_next_command(absl::StrCat("ember recovery approve ", recovery().id()));
+      return;
+    }
+    if (Restores(candidate.action) && !view_.slot_free) return StayBecause("waiting for another restore to end");
+    const bool needs_stop = Moves(candidate.action) && !out_.recovery.fence_proven();
+    if (needs_stop) return FenceForMove(candidate);
+    Begin(candidate);
+  }
+
+  void Approval() {
+    if (HealthyAgain()) return;
+    if (!out_.recovery.approved()) return;
+    recovery().clear_next_command();
+    Enter(State::PLANNED, "approved");
+  }
+
+  void FenceForMove(const Candidate& candidate) {
+    const auto here = view_.nodes.find(view_.workload.node());
+    const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
+    if (!alive && !FencesItself() && out_.recovery.approved()) {
+      out_.recovery.set_fence_proven(true);
+      out_.recovery.set_fence_proof(absl::StrCat("a person approved it, knowing that ", view_.workload.node(), " is silent"));
+      return Begin(candidate);
+    }
+    if (!alive) {
+      out_.recovery.set_node_death(true);
+      return Enter(State::FENCING, absl::StrCat("node ", view_.workload.node(), " is silent: proving that nothing runs there"));
+    }
+    out_.workload.set_hold_recovery(true);
+    v1::Order order = NewOrder("stop", view_.workload.epoch());
+    order.mutable_stop();
+    Send(std::move(order), view_.workload.node());
+    Enter(State::FENCING, absl::StrCat("stopping it on ", view_.workload.node(), " before ", ActionText(candidate.action),
+                                       " ", candidate.target));
+  }
+
+  void Begin(const Candidate& candidate) {
+    out_.recovery.set_candidate(candidate.action);
+    recovery().set_target(candidate.target);
+    recovery().set_backup_id(candidate.backup.id);
+    out_.workload.set_hold_recovery(true);
+    if (Moves(candidate.action)) {
+      out_.workload.set_node(candidate.target);
+      out_.workload.set_epoch(out_.workload.epoch() + 1);
+    }
+    out_.recovery.set_epoch(out_.workload.epoch());
+    if (!Restores(candidate.action)) return SendStart(absl::StrCat(ActionText(candidate.action), ": ", candidate.target));
+    v1::Order order = NewOrder("restore", out_.recovery.epoch());
+    v1::RestoreOrder* restore = order.mutable_restore();
+    restore->set_backup_id(candidate.backup.id);
+    *restore->mutable_vault() = candidate.backup.vault;
+    restore->set_domain_id(candidate.backup.domain_id);
+    *restore->mutable_spec() = view_.spec;
+    *out_.recovery.mutable_restore_started() = rpc::ToTimestamp(view_.now);
+    Send(std::move(order), candidate.target);
+    Enter(State::RESTORING, absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target, " (data of the last ",
+                                         Seconds(view_.now - candidate.backup.created), " is lost)"));
+  }
+
+  void Restoring() {
+    if (TargetDied()) return;
+    if (!view_.order_result) return;
+    TakeOrder();
+    const v1::OrderUpdate& result = *view_.order_result;
+    if (result.state() != v1::OrderUpdate::DONE) return TryNext(absl::StrCat("restore failed: ", result.error()));
+    *out_.recovery.mutable_restore_ended() = rpc::ToTimestamp(view_.now);
+    recovery().set_restore_seconds(
+        absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.restore_started())));
+    for (const std::string& copy : result.restore().safety_copies()) recovery().add_safety_copies(copy);
+    SendStart(absl::StrCat("restored ", result.restore().files(), " files, starting it"));
+  }
+
+  void SendStart(std::string message) {
+    v1::Order order = NewOrder("start", out_.recovery.epoch());
+    *order.mutable_start()->mutable_spec() = view_.spec;
+    order.mutable_start()->set_fresh(true);
+    *out_.recovery.mutable_start_sent() = rpc::ToTimestamp(view_.now);
+    Send(std::move(order), recovery().target());
+    out_.workload.set_hold_recovery(false);
+    Enter(State::STARTING, std::move(message));
+  }
+
+  void Starting() {
+    if (TargetDied()) return;
+    if (!view_.order_result) return;
+    TakeOrder();
+    if (view_.order_result->state() != v1::OrderUpdate::DONE) {
+      return TryNext(absl::StrCat("start failed: ", view_.order_result->error()));
+    }
+    recovery().set_start_seconds(absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.start_sent())));
+    *out_.recovery.mutable_verify_started() = rpc::ToTimestamp(view_.now);
+    *out_.recovery.mutable_deadline() = rpc::ToTimestamp(view_.now + absl::Seconds(kRecoveryVerifySeconds));
+    Enter(State::VERIFYING, "started, waiting until it is healthy");
+  }
+
+  void Verifying() {
+    if (TargetDied()) return;
+    const bool same_epoch = view_.fact && view_.fact->epoch() == out_.recovery.epoch();
+    if (same_epoch && view_.judgement.health == Health::kHealthy) {
+      recovery().set_verify_seconds(
+          absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.verify_started())));
+      return Finish(State::DONE, absl::StrCat("healthy on ", recovery().target()));
+    }
+    if (view_.frozen) return;
+    const bool hopeless = same_epoch && view_.fact &&
+                          (view_.fact->restarts_exhausted() || view_.fact->data_missing());
+    if (hopeless) return TryNext(absl::StrCat("it did not get healthy: ", view_.judgement.cause));
+    if (view_.now >= rpc::FromTimestamp(out_.recovery.deadline())) {
+      TryNext(absl::StrCat("it was not healthy within ", Seconds(absl::Seconds(kRecoveryVerifySeconds)),
+                           view_.judgement.cause.empty() ? "" : ": ", view_.judgement.cause));
+    }
+  }
+
+  bool TargetDied() {
+    const auto target = view_.nodes.find(recovery().target());
+    if (target != view_.nodes.end() && target->second != v1::NodeState::DEAD &&
+        target->second != v1::NodeState::REVOKED) {
+      return false;
+    }
+    out_.abandoned_order = out_.recovery.order_id();
+    out_.recovery.clear_order_id();
+    // What was begun there may be running there: the target is now a place that must be fenced like any other.
+    recovery().set_node(recovery().target());
+    out_.recovery.set_node_death(true);
+    out_.recovery.set_fence_proven(false);
+    Remember(absl::StrCat("node ", recovery().target(), " died"));
+    Enter(State::FENCING, absl::StrCat("node ", recovery().target(), " died during the recovery"));
+    return true;
+  }
+
+  void Remember(const std::string& result) {
+    rec::Tried* tried = out_.recovery.add_tried();
+    tried->set_candidate(out_.recovery.candidate());
+    tried->set_target(recovery().target());
+    tried->set_backup_id(recovery().backup_id());
+    tried->set_result(result);
+  }
+
+  void TryNext(const std::string& why) {
+    Remember(why);
+    // Whatever runs now is not the answer; it must not run beside the next try.
+    out_.recovery.set_fence_proven(false);
+    Enter(State::PLANNED, absl::StrCat(ActionText(out_.recovery.candidate()), " failed: ", why));
+  }
+
+  v1::Order NewOrder(absl::string_view step, uint64_t epoch) {
+    out_.recovery.set_attempt(out_.recovery.attempt() + 1);
+    v1::Order order;
+    order.set_id(absl::StrCat(recovery().id(), "/", recovery().workload(), "/", step, "/", out_.recovery.attempt()));
+    order.set_workload(recovery().workload());
+    order.set_epoch(epoch);
+    return order;
+  }
+
+  void Send(v1::Order order, const std::string& node) {
+    out_.recovery.set_order_id(order.id());
+    out_.order = std::move(order);
+    out_.order_node = node;
+  }
+
+  void TakeOrder() {
+    out_.order_done = true;
+    out_.recovery.clear_order_id();
+    out_.changed = true;
+  }
+
+  void Finish(State::Value state, std::string message) {
+    out_.abandoned_order = out_.recovery.order_id();
+    out_.recovery.clear_order_id();
+    const absl::Time started = rpc::FromTimestamp(out_.recovery.died());
+    *recovery().mutable_ended() = rpc::ToTimestamp(view_.now);
+    recovery().set_total_seconds(absl::ToDoubleSeconds(view_.now - started));
+    recovery().clear_next_command();
+    out_.workload.set_hold_recovery(false);
+    if (state == State::DONE) {
+      out_.workload.set_state(v1::WorkloadState::RUNNING);
+      out_.workload.set_message("");
+      *out_.workload.mutable_state_since() = rpc::ToTimestamp(view_.now);
+      out_.workload.set_last_recovery(recovery().id());
+      out_.workload.set_last_recovery_seconds(recovery().total_seconds());
+    }
+    Enter(state, std::move(message));
+  }
+
+  void Escalate(const std::string& why, bool by_dependency) {
+    std::set<std::string> bad_backups;
+    for (const rec::Tried& tried : out_.recovery.tried()) {
+      if (Restores(tried.candidate())) bad_backups.insert(tried.backup_id());
+    }
+    const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
+    Finish(State::ESCALATED, why);
+    out_.recovery.set_blocked_by_dependency(by_dependency);
+    Diagnose();
+    recovery().set_next_command(NextCommand());
+    // The last try may still run; it is not proven good, but stopping it would take away what a person may want to see.
+    out_.workload.set_state(quarantine ? v1::WorkloadState::QUARANTINED : v1::WorkloadState::ESCALATED);
+    *out_.workload.mutable_state_since() = rpc::ToTimestamp(view_.now);
+    out_.workload.set_message(why);
+    out_.workload.set_last_recovery(recovery().id());
+  }
+
+  void Diagnose() {
+    const auto add = [&](std::string line) { recovery().add_diagnostics(std::move(line)); };
+    add(absl::StrCat("cause: ", recovery().cause()));
+    for (const auto& [node, state] : view_.nodes) {
+      if (node == view_.workload.node()) add(absl::StrCat("node ", node, ": ", v1::NodeState::Value_Name(state)));
+    }
+    for (const rec::Tried& tried : out_.recovery.tried()) {
+      add(absl::StrCat("tried: ", ActionText(tried.candidate()), tried.backup_id().empty() ? "" : " of ",
+                       tried.backup_id(), " on ", tried.target(), ": ", tried.result()));
+    }
+    if (!view_.fact) return add("its agent says nothing about it");
+    if (view_.fact->has_exit()) add(absl::StrCat("exit status: ", view_.fact->exit_status()));
+    if (!view_.fact->probe_message().empty()) add(absl::StrCat("last probe: ", view_.fact->probe_message()));
+    for (const std::string& line : view_.fact->log_tail()) add(absl::StrCat("log: ", line));
+  }
+
+  std::string NextCommand() const {
+    const auto here = view_.nodes.find(view_.workload.node());
+    const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
+    if (!alive) return absl::StrCat("ember node show ", view_.workload.node());
+    if (view_.backups.empty()) return absl::StrCat("ember backup list ", view_.workload.name());
+    return absl::StrCat("ember restore ", view_.backups.back().id, "   # then: ember workload restart ",
+                        view_.workload.name());
+  }
+
+  const RecoveryView& view_;
+  RecoveryStepResult out_;
+};
+
+}  // namespace
+
+bool IsOpen(State::Value state) {
+  return state != State::DONE && state != State::ESCALATED && state != State::CANCELLED && state != State::UNKNOWN;
+}
+
+rec::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& spec,
+                                const rec::WorkloadRecord& workload, absl::string_view cause, absl::Time died,
+                                absl::Time now, bool node_death) {
+  rec::RecoveryRecord record;
+  v1::Recovery& recovery = *record.mutable_recovery();
+  recovery.set_id(id);
+  recovery.set_workload(spec.name());
+  recovery.set_node(workload.node());
+  recovery.set_target(workload.node());
+  recovery.set_state(State::DETECTED);
+  recovery.set_cause(std::string(cause));
+  *recovery.mutable_started() = rpc::ToTimestamp(now);
+  recovery.set_detect_seconds(absl::ToDoubleSeconds(now - died));
+  *record.mutable_died() = rpc::ToTimestamp(died);
+  record.set_epoch(workload.epoch());
+  record.set_node_death(node_death);
+  v1::RecoveryStep* step = recovery.add_steps();
+  *step->mutable_time() = rpc::ToTimestamp(now);
+  step->set_state(State::DETECTED);
+  step->set_message(std::string(cause));
+  return record;
+}
+
+RecoveryStepResult AdvanceRecovery(const rec::RecoveryRecord& recovery, const RecoveryView& view) {
+  return Step(recovery, view).Run();
+}
+
+}  // namespace ember::controller

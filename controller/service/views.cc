@@ -1,0 +1,180 @@
+#include "controller/service/views.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/runs.h"
+#include "controller/recover/recoveries.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+std::string HealthText(const v1::WorkloadSpec& spec, const WorkloadJudgement& judgement) {
+  const v1::HealthSpec& health = spec.health();
+  std::string kind = "process";
+  if (health.kind_case() == v1::HealthSpec::kTcp) kind = absl::StrCat("tcp ", health.tcp());
+  if (health.kind_case() == v1::HealthSpec::kHttp) kind = absl::StrCat("http ", health.http());
+  if (health.kind_case() == v1::HealthSpec::kCommand) kind = "command";
+  if (health.kind_case() == v1::HealthSpec::kHeartbeatMillis) kind = "heartbeat";
+  switch (judgement.health) {
+    case Health::kHealthy: return absl::StrCat(kind, ": healthy");
+    case Health::kFailing: return absl::StrCat(kind, ": failing, ", judgement.cause);
+    case Health::kDead: return absl::StrCat(kind, ": dead, ", judgement.cause);
+    case Health::kStarting: return absl::StrCat(kind, ": not probed yet");
+    case Health::kUnknown: return absl::StrCat(kind, ": unknown");
+  }
+  return kind;
+}
+
+void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (em.catalog->freeze().frozen()) {
+    reply->add_alarms(absl::StrCat("FROZEN, no automatic recovery: ", em.catalog->freeze().reason()));
+  }
+  for (const v1::Node& node : reply->nodes()) {
+    const bool bad = node.state() == v1::NodeState::SUSPECT || node.state() == v1::NodeState::UNREACHABLE ||
+                     node.state() == v1::NodeState::DEAD;
+    if (bad) reply->add_alarms(absl::StrCat("node ", node.name(), " is ", v1::NodeState::Value_Name(node.state())));
+    if (std::abs(node.clock_skew_seconds()) > kClockSkewWarnSeconds) {
+      reply->add_alarms(absl::StrCat("node ", node.name(), ": its clock is off by ", static_cast<int64_t>(node.clock_skew_seconds()), " s"));
+    }
+  }
+  for (const v1::Workload& workload : reply->workloads()) {
+    const auto state = workload.state();
+    if (state == v1::WorkloadState::DEAD || state == v1::WorkloadState::ESCALATED || state == v1::WorkloadState::QUARANTINED) {
+      reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ", v1::WorkloadState::Value_Name(state), ": ", workload.message()));
+    }
+    if (!workload.rpo_met() && workload.rpo_seconds() > 0) {
+      reply->add_alarms(absl::StrCat("workload ", workload.name(), ": ",
+                                     workload.last_backup().empty() ? "never backed up" : "its newest good backup is older than its RPO"));
+    }
+  }
+  for (const v1::Vault& vault : reply->vaults()) {
+    if (vault.state() != "OK") reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
+  }
+}
+
+}  // namespace
+
+v1::Node NodeWire(const EmState& em, const rec::NodeRecord& node) {
+  v1::Node wire;
+  wire.set_name(node.name());
+  wire.set_state(node.state());
+  if (node.has_last_beat()) *wire.mutable_last_beat() = node.last_beat();
+  wire.set_version(node.version());
+  wire.set_address(node.address());
+  const auto heard = em.board.nodes.find(node.name());
+  if (heard != em.board.nodes.end() && heard->second.last_beat_wall != absl::InfinitePast()) {
+    *wire.mutable_last_beat() = rpc::ToTimestamp(heard->second.last_beat_wall);
+    wire.set_version(heard->second.version);
+    wire.set_address(heard->second.address);
+    wire.set_clock_skew_seconds(heard->second.clock_skew_seconds);
+  }
+  wire.set_maintenance(node.maintenance());
+  if (node.has_maintenance_until()) *wire.mutable_maintenance_until() = node.maintenance_until();
+  if (node.has_certificate_expires()) *wire.mutable_certificate_expires() = node.certificate_expires();
+  for (const auto& [name, workload] : em.catalog->workloads()) {
+    if (workload.node() == node.name()) wire.add_workloads(name);
+  }
+  return wire;
+}
+
+v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
+  v1::Workload wire;
+  wire.set_name(spec.name());
+  wire.set_home_node(spec.node());
+  wire.set_rpo_seconds(spec.rpo_seconds());
+  wire.set_rto_seconds(spec.rto_seconds());
+  wire.set_criticality(spec.criticality());
+  *wire.mutable_depends_on() = spec.depends_on();
+  wire.set_last_recovery_seconds(-1);
+  wire.set_last_backup_age_seconds(-1);
+  const auto it = em.catalog->workloads().find(spec.name());
+  if (it == em.catalog->workloads().end()) return wire;
+  const rec::WorkloadRecord& record = it->second;
+  wire.set_node(record.node());
+  wire.set_state(record.state());
+  wire.set_epoch(record.epoch());
+  wire.set_message(record.message());
+  wire.set_health(HealthText(spec, JudgeNow(em, spec, record)));
+  if (record.last_recovery_seconds() > 0) wire.set_last_recovery_seconds(record.last_recovery_seconds());
+  const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
+  if (!good.empty()) {
+    wire.set_last_backup(good[0]->backup().id());
+    const double age = absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(good[0]->backup().created()));
+    wire.set_last_backup_age_seconds(std::max(0.0, age));
+  }
+  const bool needs_backup = !spec.sources().empty() && spec.rpo_seconds() > 0;
+  wire.set_rpo_met(!needs_backup || (!good.empty() && wire.last_backup_age_seconds() <= spec.rpo_seconds()));
+  const absl::Time next = NextBackup(em, spec);
+  if (next != absl::InfiniteFuture()) *wire.mutable_next_backup() = rpc::ToTimestamp(next);
+  for (auto b = em.catalog->backups().lower_bound(absl::StrCat(spec.name(), "/"));
+       b != em.catalog->backups().end() && b->second.backup().workload() == spec.name(); ++b) {
+    wire.set_backups(wire.backups() + 1);
+  }
+  return wire;
+}
+
+v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
+  v1::Backup wire = backup.backup();
+  wire.set_age_seconds(std::max(0.0, absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(wire.created()))));
+  return wire;
+}
+
+v1::Run RunWire(const EmState& em, const rec::RunRecord& run) {
+  v1::Run wire = run.run();
+  const auto progress = em.board.progress.find(run.order_id());
+  if (progress != em.board.progress.end()) *wire.mutable_progress() = progress->second;
+  return wire;
+}
+
+v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
+  v1::Vault wire;
+  wire.set_name(vault.name());
+  wire.set_node(vault.node());
+  wire.set_path(vault.path());
+  wire.set_offsite(vault.offsite());
+  const auto node = em.board.nodes.find(vault.node());
+  const bool alive = AddressOf(em, vault.name()).ok();
+  if (!alive || node == em.board.nodes.end()) {
+    wire.set_state(absl::StrCat("its node ", vault.node(), " is not ALIVE"));
+    return wire;
+  }
+  const auto fact = node->second.vaults.find(vault.name());
+  if (fact == node->second.vaults.end()) {
+    wire.set_state("not opened yet");
+    return wire;
+  }
+  wire.set_state(fact->second.problem().empty() ? "OK" : fact->second.problem());
+  wire.set_free_bytes(fact->second.free_bytes());
+  wire.set_used_bytes(fact->second.used_bytes());
+  wire.set_backups(fact->second.backups());
+  return wire;
+}
+
+v1::StatusReply StatusWire(const EmState& em) {
+  v1::StatusReply reply;
+  v1::Em& self = *reply.mutable_em();
+  self.set_version(kVersion);
+  self.set_estate_id(em.catalog->meta().estate_id());
+  *self.mutable_started() = rpc::ToTimestamp(em.board.started);
+  self.set_frozen(em.catalog->freeze().frozen());
+  self.set_frozen_reason(em.catalog->freeze().reason());
+  self.set_epoch(em.catalog->meta().em_epoch());
+  self.set_tick_millis_max(em.board.tick_millis_max);
+  for (const auto& [name, node] : em.catalog->nodes()) *reply.add_nodes() = NodeWire(em, node);
+  for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads()) *reply.add_workloads() = WorkloadWire(em, spec);
+  for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) *reply.add_vaults() = VaultWire(em, vault);
+  for (const auto& [id, recovery] : em.catalog->recoveries()) {
+    if (IsOpen(recovery.recovery().state())) *reply.add_recoveries() = recovery.recovery();
+  }
+  AddAlarms(em, &reply);
+  return reply;
+}
+
+}  // namespace ember::controller
