@@ -88,6 +88,8 @@ inline constexpr int64_t kEstateDurationYearsMax = 100;
 inline constexpr int kKeepCountMax = 100000;
 inline constexpr int kRestartLimitMax = 1000;
 inline constexpr int kProbeFailuresMax = 1000;
+// Of environment variables and options; YAML itself stops at 1024.
+inline constexpr size_t kVariableNameBytesMax = 256;
 // Editors save a file in several steps.
 inline constexpr int64_t kDebounceMillis = 5000;
 inline constexpr int64_t kDebounceMillisMin = 100;
@@ -247,6 +249,7 @@ inline constexpr int64_t kLeaseLookMillis = 250;  // how often the agent compare
 static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
               "before the first agent gives up asking");
 inline constexpr int64_t kVaultRetrySeconds = 5;
+inline constexpr int64_t kVaultLookMillis = 500;  // a vault just assigned is opened within this
 inline constexpr int64_t kKeyReleaseSeconds = 30;
 inline constexpr int64_t kJoinSeconds = 20;
 inline constexpr int64_t kRenewRetryMinutes = 60;
@@ -291,6 +294,28 @@ static_assert(2 * 3 * kStatusMessageBytesMax < kMetadataBytesMax);
 inline constexpr size_t kPemBytesMax = 64 << 10;
 // Certificates of peers remembered as verified, about 2 KiB each: every node's, before and after its renewal.
 inline constexpr size_t kVerifiedCertificatesMax = 2 * kNodesMax;
+
+// --- guards of services ----------------------------------------------------------------------------------------------
+// A guard reads its deadline, and tries again what failed, this often.
+inline constexpr int64_t kGuardPollMillis = 500;
+static_assert(kSelfFenceKillSeconds * 1000 + kGuardPollMillis < kSelfFenceSeconds * 1000,
+              "a guard whose agent is dead must KILL within the self-fence time");
+// While processes end: short, because a recovery waits for it.
+inline constexpr int64_t kProcessPollMillis = 20;
+// From the start of a guard to its command running: a fork, an exec and two small synced files on a busy disk.
+inline constexpr int64_t kGuardReadySeconds = 15;
+// After KILL, for the kernel to take the processes away.
+inline constexpr int64_t kGuardStopMarginSeconds = 5;
+// Longer than any clean shutdown; a larger number is a typing error.
+inline constexpr int64_t kStopTimeoutSecondsMax = 3600;
+// Output read in one go, so that a chatty command cannot keep its guard from its deadline.
+inline constexpr size_t kGuardReadBytes = 256 << 10;
+// For systemd to finish a job: over its own default of 90 s for a unit to stop.
+inline constexpr int64_t kSystemdJobSeconds = 100;
+inline constexpr int64_t kSystemdCallSeconds = 5;
+// Of a probe's output; only its last line is shown.
+inline constexpr size_t kProbeOutputBytesMax = 4096;
+static_assert(kProbeOutputBytesMax >= kLogLineBytesMax);
 
 }  // namespace ember
 
