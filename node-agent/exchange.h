@@ -1,0 +1,70 @@
+// What goes up in a beat, and what a reply does here. No gRPC, no threads of its own.
+#ifndef EMBER_NODE_AGENT_EXCHANGE_H_
+#define EMBER_NODE_AGENT_EXCHANGE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "ember/v1/agent.pb.h"
+#include "node-agent/link/event_spool.h"
+#include "node-agent/link/lease_keeper.h"
+#include "node-agent/link/peers.h"
+#include "node-agent/orders/epochs.h"
+#include "node-agent/orders/ledger.h"
+#include "node-agent/orders/runner.h"
+#include "node-agent/state.h"
+#include "node-agent/supervise/supervisor.h"
+#include "node-agent/vault_host/vault_host.h"
+
+namespace ember::agent {
+
+// Facts and Reply are called by one thread, the link's.
+class Exchange {
+ public:
+  struct Parts {
+    Clock* clock = nullptr;
+    const StateDirectory* state = nullptr;
+    Epochs* epochs = nullptr;
+    Ledger* ledger = nullptr;
+    OrderRunner* orders = nullptr;
+    Supervisor* supervisor = nullptr;
+    VaultHost* vaults = nullptr;
+    EventSpool* events = nullptr;
+    LeaseKeeper* lease = nullptr;
+    Peers* peers = nullptr;
+  };
+  struct Self {
+    std::string node;
+    std::string data_address;
+    std::string boot_id;       // of this process
+    std::string host_boot_id;  // of the host
+  };
+  Exchange(Parts parts, Self self);
+
+  // Puts the configuration stored by an earlier agent in force, then lets its open orders run.
+  absl::Status ApplyStored();
+
+  v1::HeartbeatRequest Facts();
+  // Everything durable first, then in force, then the lease: so whoever holds a lease has acted on what came with it.
+  // A reply of a controller that was replaced (a lower epoch), or one that cannot be stored, changes nothing.
+  void Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
+
+ private:
+  void Apply(const v1::NodeConfig& config);
+  absl::Status Store(const v1::HeartbeatReply& reply);
+
+  const Parts parts_;
+  const Self self_;
+  uint64_t seq_ = 0;
+  uint64_t config_version_ = 0;
+};
+
+}  // namespace ember::agent
+
+#endif  // EMBER_NODE_AGENT_EXCHANGE_H_

@@ -1,0 +1,89 @@
+#include "node-agent/link/lease_keeper.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+
+namespace ember::agent {
+
+LeaseKeeper::LeaseKeeper(Ports ports) : ports_(std::move(ports)), fence_(ports_.clock->Monotonic()) {}
+
+LeaseKeeper::~LeaseKeeper() { Stop(); }
+
+void LeaseKeeper::Run() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void LeaseKeeper::Stop() {
+  if (!stop_.HasBeenNotified()) stop_.Notify();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LeaseKeeper::Granted(absl::Duration sent, absl::Duration length) {
+  {
+    absl::MutexLock lock(&mu_);
+    lease_.Grant(sent, length);
+    if (!lease_.Held(ports_.clock->Monotonic())) return;  // the reply came too late to be worth anything
+    if (fence_.fenced()) LogInfo("lease", "a lease is held again");
+    fence_.Granted(lease_);
+  }
+  Apply();
+}
+
+bool LeaseKeeper::HasLease() const {
+  absl::MutexLock lock(&mu_);
+  return lease_.Held(ports_.clock->Monotonic());
+}
+
+void LeaseKeeper::Loop() {
+  do {
+    LookOnce();
+  } while (!ports_.clock->Sleep(absl::Milliseconds(kLeaseLookMillis), stop_));
+}
+
+void LeaseKeeper::LookOnce() {
+  if (!ports_.has_self_fencing()) return;
+  SelfFence::Step step;
+  {
+    absl::MutexLock lock(&mu_);
+    step = fence_.Next(ports_.clock->Monotonic());
+  }
+  switch (step.action) {
+    case SelfFence::Action::kNone: return;
+    case SelfFence::Action::kAskPeers: Ask(step.ask_timeout); break;
+    case SelfFence::Action::kFence:
+      LogError("lease", "no lease and no majority: workloads with fail-over are stopped here");
+      ports_.event("node.self_fenced", "no lease and no majority: workloads with fail-over were stopped here");
+      break;
+  }
+  Apply();
+}
+
+void LeaseKeeper::Ask(absl::Duration timeout) {
+  const absl::Duration asked = ports_.clock->Monotonic();
+  const Vote vote = ports_.ask_peers(timeout);
+  LogWarning("lease", "no lease; peers were asked whether they reach the controller",
+             {{"peers", vote.peers}, {"without_lease", vote.without_lease},
+              {"verdict", ControllerIsDown(vote) ? "controller down, keep running" : "no majority"}});
+  {
+    absl::MutexLock lock(&mu_);
+    fence_.Voted(asked, vote, lease_.length());
+  }
+  ports_.clock->Sleep(absl::Milliseconds(kVoteAgainMillis), stop_);
+}
+
+void LeaseKeeper::Apply() {
+  absl::MutexLock apply(&apply_mu_);
+  FenceState state;
+  {
+    absl::MutexLock lock(&mu_);
+    state.deadline = fence_.deadline();
+    state.fenced = fence_.fenced();
+    state.gate_open = fence_.gate_open();
+  }
+  ports_.apply(state);
+}
+
+}  // namespace ember::agent

@@ -1,0 +1,64 @@
+// The heartbeat: one call always outstanding, facts up, orders down.
+#ifndef EMBER_NODE_AGENT_LINK_LINK_H_
+#define EMBER_NODE_AGENT_LINK_LINK_H_
+
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "ember/v1/agent.pb.h"
+#include "node-agent/link/em_channel.h"
+
+namespace ember::agent {
+
+// Safe for concurrent use.
+class Link {
+ public:
+  struct Ports {
+    Clock* clock = nullptr;
+    EmChannel* em = nullptr;
+    std::function<v1::HeartbeatRequest()> facts;
+    // A reply to the beat sent at `sent` (Monotonic).
+    std::function<void(const v1::HeartbeatReply&, absl::Duration sent)> reply;
+    // Another live agent has this name. No beat follows.
+    std::function<void()> duplicate;
+    std::function<void()> renewed;  // there is a new certificate
+  };
+  explicit Link(Ports ports);
+  ~Link();
+
+  void Run();
+  void Stop();
+  // Sends a beat now; the one being held is given up. Never blocks.
+  void Urge();
+
+ private:
+  void Loop();
+  // OK, or why there was no reply. CANCELLED: given up for an urgent one.
+  absl::Status Beat();
+  void Note(const absl::Status& status);
+  absl::Duration Backoff();
+
+  const Ports ports_;
+  absl::Mutex mu_;
+  grpc::ClientContext* held_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool urgent_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // Of the thread only.
+  bool connected_ = false;
+  bool rejected_ = false;
+  int failures_ = 0;
+  absl::BitGen random_;
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
+}  // namespace ember::agent
+
+#endif  // EMBER_NODE_AGENT_LINK_LINK_H_

@@ -1,0 +1,69 @@
+#include "absl/strings/match.h"
+#include "common/backup/backup_writer.h"
+#include "common/base/file.h"
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "node-agent/orders/data_plane.h"
+#include "node-agent/source/source.h"
+
+namespace ember::agent {
+namespace {
+
+absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full, const DataPlane& plane,
+                                            const OrderContext& context) {
+  const v1::BackupOrder& backup = order.backup();
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(backup.spec()));
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(backup.vault()));
+  backup::BackupOptions options;
+  options.backup_id = backup.backup_id();
+  options.workload = order.workload();
+  options.node = plane.node;
+  options.epoch = order.epoch();
+  options.reason = backup.reason();
+  options.domain = backup.domain();
+  options.roots = source->Roots();
+  options.cache_path =
+      JoinPath(plane.cache_directory, absl::StrCat(order.workload(), "@", backup.vault().name()));
+  options.full = full;
+  options.clock = plane.clock;
+  options.cancelled = context.cancelled;
+  options.progress = context.progress;
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::BackupWriter> writer,
+                         backup::BackupWriter::Open(std::move(options), vault.get()));
+  EMBER_RETURN_IF_ERROR(source->Read(writer.get()));
+  return writer->Commit();
+}
+
+// The same code means a session that a later one replaced; that one must not be tried again.
+bool VaultLostRecords(const absl::Status& status) {
+  return absl::IsAborted(status) && absl::StrContains(status.message(), "vault lost");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
+                                                             const rpc::Identity& identity) {
+  EMBER_RETURN_IF_ERROR(ValidateName("vault", address.name()));
+  EMBER_RETURN_IF_ERROR(ValidateName("node", address.node()));
+  if (address.address().empty()) {
+    return absl::UnavailableError(absl::StrCat("vault '", address.name(), "' on node '", address.node(),
+                                               "' cannot be reached: its address is not known"));
+  }
+  return backup::OpenGrpcVault(rpc::Dial(address.address(), identity, "agent", address.node()), address.name());
+}
+
+absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,
+                                           const OrderContext& context) {
+  EMBER_RETURN_IF_ERROR(ValidateName("workload", order.workload()));
+  EMBER_RETURN_IF_ERROR(ValidateName("vault", order.backup().vault().name()));
+  EMBER_RETURN_IF_ERROR(MakeDirectories(plane.cache_directory));
+  absl::StatusOr<v1::BackupResult> result = BackUpOnce(order, order.backup().full(), plane, context);
+  if (result.ok() || order.backup().full() || !VaultLostRecords(result.status())) return result;
+  LogWarning("orders", "the vault lost records: everything is read again",
+             {{"order", order.id()}, {"error", result.status().ToString()}});
+  return BackUpOnce(order, true, plane, context);
+}
+
+}  // namespace ember::agent

@@ -1,0 +1,48 @@
+// The orders that move data, each a function of what it needs.
+#ifndef EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_
+#define EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/backup/restore_reader.h"
+#include "common/backup/vault_port.h"
+#include "common/base/clock.h"
+#include "common/rpc/identity.h"
+#include "ember/v1/agent.pb.h"
+#include "node-agent/orders/runner.h"
+
+namespace ember::agent {
+
+// Safe for concurrent use.
+struct DataPlane {
+  Clock* clock = nullptr;
+  std::string node;
+  std::string cache_directory;
+  std::function<absl::StatusOr<std::unique_ptr<backup::VaultPort>>(const v1::VaultAddress&)> open_vault;
+  // The keys for one order.
+  std::function<backup::KeySource(const std::string& order_id)> keys;
+};
+
+// The named vault on its node, over mutual TLS with `identity`.
+absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
+                                                             const rpc::Identity& identity);
+
+// Reads the sources of order.backup().spec() into the vault. When the vault lost records that the cache of the last
+// backup names, everything is read again, once.
+absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,
+                                           const OrderContext& context);
+
+// Restores order.restore() to its directory, or in place. The workload's service is the caller's business.
+absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
+                                             const OrderContext& context);
+
+// Reads and checks every byte of order.verify().
+absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
+                                           const OrderContext& context);
+
+}  // namespace ember::agent
+
+#endif  // EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_

@@ -1,0 +1,16 @@
+#include "node-agent/supervise/decide.h"
+
+namespace ember::agent {
+
+Decision Decide(const Situation& s) {
+  if (!s.has_service) return Decision::kNothing;
+  const bool must_stop = !s.want_run || s.restoring || (s.self_fence && s.fenced);
+  if (must_stop) return s.running ? Decision::kStop : Decision::kNothing;
+  if (s.running) return Decision::kNothing;
+  const bool may_start = s.epoch_current && !s.data_lost && (!s.self_fence || s.gate_open);
+  if (!may_start || s.exhausted) return Decision::kNothing;
+  if (s.restarts > s.restart_limit) return Decision::kGiveUp;
+  return s.restart_due ? Decision::kStart : Decision::kNothing;
+}
+
+}  // namespace ember::agent
