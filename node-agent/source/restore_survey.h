@@ -1,0 +1,65 @@
+// A backup's list of files held against what is on disk, before anything is written.
+#ifndef EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
+#define EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ember/format/v1/format.pb.h"
+#include "node-agent/source/directory.h"
+#include "node-agent/source/file_metadata.h"
+#include "node-agent/source/restore_place.h"
+
+namespace ember::agent {
+
+// Give it every wanted entry in path order. Touches nothing; reads no content. Use from one thread.
+class RestoreSurvey {
+ public:
+  // `places` must outlive the survey.
+  RestoreSurvey(const std::vector<Place>& places, std::vector<NestedMount> mounts);
+  absl::Status Add(const format::v1::Entry& entry);
+  // Counts what is there and not in the backup, and settles `mounts`.
+  absl::Status Finish();
+
+  int64_t files = 0;
+  int64_t bytes = 0;    // of content, without holes
+  int64_t entries = 0;
+  int64_t added = 0;
+  int64_t removed = 0;
+  int64_t changed = 0;
+  std::set<std::string> found;           // of the places' paths: those the backup has
+  std::set<std::string> links_elsewhere;  // first names of hardlinked files that are not wanted themselves
+  std::map<std::string, int64_t> place_bytes;  // by path of place or mount
+  const std::vector<NestedMount>& mounts() const { return mounts_; }
+
+ private:
+  // The directory of one place that is being compared.
+  struct Disk {
+    std::unique_ptr<DirectoryStack> stack;
+    std::vector<std::string> open;  // Entry.path of each directory entered
+    int64_t matched = 0;
+  };
+  void Compare(const format::v1::Entry& entry, const Place& place, Disk* disk);
+  absl::StatusOr<int64_t> Count(const Place& place) const;
+
+  const std::vector<Place>& places_;
+  const PlaceFinder finder_;
+  std::vector<NestedMount> mounts_;
+  const PlaceFinder regions_;
+  std::vector<std::string> region_paths_;
+  size_t next_mount_ = 0;
+  std::vector<Disk> disks_;
+  MetadataReader metadata_;
+};
+
+// The size of an entry's content, holes left out.
+int64_t ContentBytes(const format::v1::Entry& entry);
+
+}  // namespace ember::agent
+
+#endif  // EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
