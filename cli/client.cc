@@ -1,0 +1,116 @@
+#include "cli/client.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/file.h"
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/identity.h"
+#include "grpc/support/time.h"
+#include "grpcpp/channel.h"
+
+namespace ember::cli {
+namespace {
+
+constexpr size_t kAddressFileBytesMax = 4096;
+
+// ~/.config/ember, /etc/ember.
+std::vector<std::string> ConfigDirectories(const Context& context) {
+  std::vector<std::string> directories;
+  const std::string home = context.environment("HOME");
+  if (!home.empty()) directories.push_back(JoinPath(home, ".config/ember"));
+  directories.push_back(context.system_directory);
+  return directories;
+}
+
+absl::StatusOr<std::string> FindAddress(const Context& context) {
+  if (!context.options.em.empty()) return context.options.em;
+  const std::string from_environment = context.environment("EMBER_EM");
+  if (!from_environment.empty()) return from_environment;
+  for (const std::string& directory : ConfigDirectories(context)) {
+    const std::string path = JoinPath(directory, "em");
+    if (!FileExists(path)) continue;
+    EMBER_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kAddressFileBytesMax));
+    const std::string address(absl::StripAsciiWhitespace(text));
+    if (!address.empty()) return address;
+  }
+  return WithHint(absl::InvalidArgumentError(
+                      "no EM address is known: no --em, no EMBER_EM, no ~/.config/ember/em"),
+                  "give --em HOST:PORT (the port is 7443 unless it was changed)");
+}
+
+absl::StatusOr<std::string> FindIdentity(const Context& context) {
+  std::string named = context.options.identity;
+  if (named.empty()) named = context.environment("EMBER_IDENTITY");
+  std::vector<std::string> candidates;
+  if (!named.empty()) {
+    candidates.push_back(named);
+  } else {
+    for (const std::string& directory : ConfigDirectories(context)) {
+      candidates.push_back(JoinPath(directory, "identity"));
+    }
+  }
+  for (const std::string& candidate : candidates) {
+    if (FileExists(JoinPath(candidate, "cert.pem"))) return candidate;
+  }
+  std::string looked;
+  for (const std::string& candidate : candidates)
+    absl::StrAppend(&looked, looked.empty() ? "" : " or ", candidate);
+  return WithHint(absl::UnauthenticatedError(
+                      absl::StrCat("no identity to show the EM: there is no cert.pem in ", looked)),
+                  "give --identity DIR; `ember-controller init` wrote the admin's identity into "
+                  "its state directory");
+}
+
+}  // namespace
+
+Client::Client(std::string address, absl::Duration timeout,
+               const std::shared_ptr<grpc::Channel>& channel)
+    : address_(std::move(address)),
+      timeout_(timeout),
+      stubs_(v1::EstateService::NewStub(channel), v1::FleetService::NewStub(channel),
+             v1::ProtectionService::NewStub(channel), v1::RecoveryService::NewStub(channel),
+             v1::EventService::NewStub(channel)) {}
+
+absl::StatusOr<Client> Client::Connect(const Context& context) {
+  EMBER_ASSIGN_OR_RETURN(std::string address, FindAddress(context));
+  EMBER_ASSIGN_OR_RETURN(const std::string identity, FindIdentity(context));
+  EMBER_ASSIGN_OR_RETURN(auto channel, context.dial(address, identity));
+  return Client(std::move(address), context.timeout(), channel);
+}
+
+void Client::SetDeadline(grpc::ClientContext& call, absl::Duration from_now) {
+  call.set_deadline(gpr_time_from_millis(absl::ToInt64Milliseconds(from_now), GPR_TIMESPAN));
+}
+
+absl::Status Client::Failure(const grpc::Status& status) const {
+  absl::Status failure = rpc::FromGrpc(status);
+  if (failure.code() == absl::StatusCode::kDeadlineExceeded) {
+    return EmUnreachable(address_,
+                         absl::StrCat("no answer within ", absl::FormatDuration(timeout_)));
+  }
+  // With a hint it is the EM itself that says so, about something else.
+  if (failure.code() == absl::StatusCode::kUnavailable && HintOf(failure).empty()) {
+    return EmUnreachable(address_, failure.message());
+  }
+  return failure;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address,
+                                                      const std::string& identity_directory) {
+  auto identity = rpc::LoadIdentity(identity_directory);
+  if (!identity.ok()) {
+    return WithHint(
+        absl::UnauthenticatedError(absl::StrCat("the identity in ", identity_directory,
+                                                " cannot be used: ", identity.status().message())),
+        "give --identity DIR with key.pem, cert.pem and ca.pem that you may read");
+  }
+  return rpc::Dial(address, *identity, "controller", "em");
+}
+
+}  // namespace ember::cli

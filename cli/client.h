@@ -1,0 +1,68 @@
+// The EM as a verb sees it: one call, one answer, one deadline.
+#ifndef EMBER_CLI_CLIENT_H_
+#define EMBER_CLI_CLIENT_H_
+
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/context.h"
+#include "ember/v1/control.grpc.pb.h"
+#include "ember/v1/control.pb.h"
+
+namespace ember::cli {
+
+// For `client.Call(&Fleet::GetNode, request)`.
+using Estate = v1::EstateService::Stub;
+using Fleet = v1::FleetService::Stub;
+using Protection = v1::ProtectionService::Stub;
+using Recoveries = v1::RecoveryService::Stub;
+using Events = v1::EventService::Stub;
+
+// Used by one thread.
+class Client {
+ public:
+  // Finds address and identity: option, environment, ~/.config/ember, /etc/ember, the first that
+  // names one. Does not talk to the EM yet. INVALID_ARGUMENT: no address known. UNAUTHENTICATED: no
+  // identity found.
+  static absl::StatusOr<Client> Connect(const Context& context);
+
+  // UNAVAILABLE when the EM does not answer within --timeout, plus `extra` for calls that it holds
+  // back on purpose.
+  template <typename Stub, typename Request, typename Reply>
+  absl::StatusOr<Reply> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Reply*),
+                             const Request& request, absl::Duration extra = absl::ZeroDuration()) {
+    grpc::ClientContext call;
+    SetDeadline(call, timeout_ + extra);
+    Reply reply;
+    const grpc::Status status =
+        (std::get<std::unique_ptr<Stub>>(stubs_).get()->*method)(&call, request, &reply);
+    if (!status.ok()) return Failure(status);
+    return reply;
+  }
+
+  const std::string& address() const { return address_; }
+
+ private:
+  Client(std::string address, absl::Duration timeout,
+         const std::shared_ptr<grpc::Channel>& channel);
+  static void SetDeadline(grpc::ClientContext& call, absl::Duration from_now);
+  absl::Status Failure(const grpc::Status& status) const;
+
+  std::string address_;
+  absl::Duration timeout_;
+  std::tuple<std::unique_ptr<Estate>, std::unique_ptr<Fleet>, std::unique_ptr<Protection>,
+             std::unique_ptr<Recoveries>, std::unique_ptr<Events>>
+      stubs_;
+};
+
+// The real Dialler: mutual TLS to the estate's controller.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address,
+                                                      const std::string& identity_directory);
+
+}  // namespace ember::cli
+
+#endif  // EMBER_CLI_CLIENT_H_

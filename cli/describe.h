@@ -1,0 +1,31 @@
+// How the things of an estate read in tables and pages, shared by the verbs that show them.
+#ifndef EMBER_CLI_DESCRIBE_H_
+#define EMBER_CLI_DESCRIBE_H_
+
+#include <string>
+
+#include "cli/context.h"
+#include "cli/output.h"
+#include "ember/v1/control.pb.h"
+#include "google/protobuf/repeated_ptr_field.h"
+
+namespace ember::cli {
+
+Cell NodeStateCell(const v1::Node& node);
+Cell WorkloadStateCell(const v1::Workload& workload);
+Cell RecoveryStateCell(const v1::Recovery& recovery);
+Cell OutcomeCell(v1::Outcome::Value outcome);
+// "3 h / 24 h ok", "never / 24 h LATE", "3 h" without an RPO.
+Cell RpoCell(const v1::Workload& workload);
+// "2 h, last 34 s".
+std::string RtoText(const v1::Workload& workload);
+
+Table NodeTable(const Context& context, const google::protobuf::RepeatedPtrField<v1::Node>& nodes);
+Table WorkloadTable(const google::protobuf::RepeatedPtrField<v1::Workload>& workloads);
+Table RecoveryTable(const Context& context,
+                    const google::protobuf::RepeatedPtrField<v1::Recovery>& recoveries);
+Table VaultTable(const google::protobuf::RepeatedPtrField<v1::Vault>& vaults);
+
+}  // namespace ember::cli
+
+#endif  // EMBER_CLI_DESCRIBE_H_

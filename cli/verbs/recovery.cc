@@ -1,0 +1,139 @@
+// ember recovery ...
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/output.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+
+namespace ember::cli {
+namespace {
+
+std::string Measured(double seconds) {
+  return seconds > 0 ? FormatExact(absl::Seconds(seconds)) : std::string();
+}
+
+std::string FieldsOf(const Context& context, const v1::Recovery& recovery) {
+  return FormatFields({
+      {"recovery", recovery.id()},
+      {"workload", recovery.workload()},
+      {"state", RecoveryStateCell(recovery).text},
+      {"message", recovery.message()},
+      {"cause", recovery.cause()},
+      {"from node", recovery.node()},
+      {"to node", recovery.target()},
+      {"backup", recovery.backup_id()},
+      {"started", FormatTime(context, recovery.started())},
+      {"ended", recovery.has_ended() ? FormatTime(context, recovery.ended()) : ""},
+      {"detection", Measured(recovery.detect_seconds())},
+      {"restore", Measured(recovery.restore_seconds())},
+      {"start", Measured(recovery.start_seconds())},
+      {"verification", Measured(recovery.verify_seconds())},
+      {"total", Measured(recovery.total_seconds())},
+  });
+}
+
+ExitCode PrintRecovery(Context& context, const v1::Recovery& recovery) {
+  if (context.options.json) return PrintJson(context, recovery);
+  std::ostream& out = *context.out;
+  out << FieldsOf(context, recovery);
+  for (const std::string& copy : recovery.safety_copies())
+    out << "safety copy: " << Escape(copy) << "\n";
+  if (recovery.steps_size() > 0) {
+    out << "\n";
+    Table steps({{"AFTER", true}, {"STEP"}, {"MESSAGE"}});
+    const absl::Time start = rpc::FromTimestamp(recovery.started());
+    for (const v1::RecoveryStep& step : recovery.steps()) {
+      steps.Add({FormatExact(rpc::FromTimestamp(step.time()) - start),
+                 v1::RecoveryState::Value_Name(step.state()), step.message()});
+    }
+    out << steps.Format(ColorsWelcome(context));
+  }
+  if (recovery.diagnostics_size() > 0) out << "\ndiagnostics:\n";
+  for (const std::string& line : recovery.diagnostics()) out << "  " << Escape(line) << "\n";
+  if (!recovery.next_command().empty())
+    out << "\nnext: " << Escape(recovery.next_command()) << "\n";
+  return kExitDone;
+}
+
+absl::StatusOr<ExitCode> List(Context& context, const std::string& workload) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  v1::ListRecoveriesRequest request;
+  request.set_workload(workload);
+  EMBER_ASSIGN_OR_RETURN(const v1::ListRecoveriesReply reply,
+                         client.Call(&Recoveries::ListRecoveries, request));
+  if (context.options.json) return PrintJson(context, reply);
+  if (reply.items().empty()) {
+    *context.out << "no recoveries\n";
+  } else {
+    *context.out << RecoveryTable(context, reply.items()).Format(ColorsWelcome(context));
+  }
+  return kExitDone;
+}
+
+absl::StatusOr<ExitCode> Plan(Context& context, const std::string& subject) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  v1::PlanRecoveryRequest request;
+  request.set_subject(subject);
+  EMBER_ASSIGN_OR_RETURN(const v1::PlanRecoveryReply reply,
+                         client.Call(&Recoveries::PlanRecovery, request));
+  if (context.options.json) return PrintJson(context, reply);
+  if (reply.items().empty()) {
+    *context.out << "nothing would have to be recovered\n";
+    return kExitDone;
+  }
+  Table table(
+      {{"WAVE", true}, {"WORKLOAD", false, true}, {"ACTION"}, {"TARGET"}, {"BACKUP"}, {"REASON"}});
+  for (const v1::PlanStep& step : reply.items()) {
+    table.Add({absl::StrCat(step.wave()), step.workload(), step.action(), step.target(),
+               step.backup_id(), step.reason()});
+  }
+  *context.out << table.Format(ColorsWelcome(context)) << "preview only: nothing was changed\n";
+  return kExitDone;
+}
+
+// show, approve and cancel differ in the call alone.
+using Method = grpc::Status (Recoveries::*)(grpc::ClientContext*, const v1::GetRecoveryRequest&,
+                                            v1::Recovery*);
+
+Action DeclareOne(CLI::App& app, Method method) {
+  auto id = std::make_shared<std::string>();
+  app.add_option("RECOVERY", *id, "The recovery's id")->type_name("")->required();
+  return [id, method](Context& context) -> absl::StatusOr<ExitCode> {
+    EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+    v1::GetRecoveryRequest request;
+    request.set_id(*id);
+    EMBER_ASSIGN_OR_RETURN(const v1::Recovery recovery, client.Call(method, request));
+    return PrintRecovery(context, recovery);
+  };
+}
+
+}  // namespace
+
+Action DeclareRecoveryList(CLI::App& app) {
+  auto workload = std::make_shared<std::string>();
+  app.add_option("--workload", *workload, "Only this workload's")->type_name("WORKLOAD");
+  return [workload](Context& context) { return List(context, *workload); };
+}
+
+Action DeclareRecoveryShow(CLI::App& app) { return DeclareOne(app, &Recoveries::GetRecovery); }
+Action DeclareRecoveryApprove(CLI::App& app) {
+  return DeclareOne(app, &Recoveries::ApproveRecovery);
+}
+Action DeclareRecoveryCancel(CLI::App& app) { return DeclareOne(app, &Recoveries::CancelRecovery); }
+
+Action DeclareRecoveryPlan(CLI::App& app) {
+  auto subject = std::make_shared<std::string>();
+  app.add_option("SUBJECT", *subject, "A workload or a node")->type_name("")->required();
+  return [subject](Context& context) { return Plan(context, *subject); };
+}
+
+}  // namespace ember::cli

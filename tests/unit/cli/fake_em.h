@@ -1,0 +1,83 @@
+// An EM that answers what a test tells it to, behind real gRPC services in this process.
+#ifndef EMBER_TESTS_UNIT_CLI_FAKE_EM_H_
+#define EMBER_TESTS_UNIT_CLI_FAKE_EM_H_
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/rpc/convert.h"
+#include "ember/v1/control.grpc.pb.h"
+#include "ember/v1/control.pb.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+
+namespace ember::cli {
+
+// What the EM answers, and what it was asked. The tests call one RPC at a time, so nothing here is
+// locked.
+struct Script {
+  absl::Status failure;  // every call's, unless OK
+  v1::ApplyReply apply;
+  v1::ExportReply exported;
+  v1::StatusReply status;
+  v1::CreateTokenReply token;
+  v1::ListNodesReply nodes;
+  v1::Node node;
+  v1::ListWorkloadsReply workloads;
+  v1::Workload workload;
+  v1::ListVaultsReply vaults;
+  std::deque<v1::Run> starts;                 // of RunBackup, Restore, VerifyBackup
+  std::deque<absl::StatusOr<v1::Run>> polls;  // of GetRun; the last repeats
+  v1::Run cancelled;
+  v1::ListBackupsReply backups;
+  v1::Backup backup;
+  v1::ListRecoveriesReply recoveries;
+  v1::Recovery recovery;
+  v1::PlanRecoveryReply plan;
+  std::deque<v1::ListEventsReply> events;  // then empty pages at the last position
+  bool unavailable_after_events = false;   // instead of those empty pages
+  std::function<void()> on_event_page;
+  v1::VerifyLogReply log;
+
+  std::vector<std::string> calls;  // names of the methods
+  std::vector<v1::ApplyRequest> applies;
+  std::vector<v1::RestoreRequest> restores;
+  v1::CreateTokenRequest token_request;
+  v1::SetMaintenanceRequest maintenance_request;
+  v1::HoldWorkloadRequest hold_request;
+  v1::RunBackupRequest backup_request;
+  v1::PinBackupRequest pin_request;
+  v1::ListEventsRequest events_request;
+};
+
+class FakeEm {
+ public:
+  FakeEm();
+  ~FakeEm();
+  Script& script() { return script_; }
+  std::shared_ptr<grpc::Channel> Channel();
+
+ private:
+  class Estate;
+  class Fleet;
+  class Protection;
+  class Recovery;
+  class Events;
+
+  Script script_;
+  std::unique_ptr<Estate> estate_;
+  std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<Protection> protection_;
+  std::unique_ptr<Recovery> recovery_;
+  std::unique_ptr<Events> events_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace ember::cli
+
+#endif  // EMBER_TESTS_UNIT_CLI_FAKE_EM_H_
