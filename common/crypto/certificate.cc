@@ -39,14 +39,16 @@ void SetTime(ASN1_TIME* field, absl::Time time) {
 
 void SetRandomSerial(X509* certificate) {
   const BnPtr number(BN_new());
-  CheckOpenSsl(number != nullptr && BN_rand(number.get(), kSerialBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+  CheckOpenSsl(number != nullptr &&
+                   BN_rand(number.get(), kSerialBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
                    BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr,
                "serial number");
 }
 
 void SetSubject(X509* certificate, absl::string_view common_name) {
-  CheckOpenSsl(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, Bytes(common_name),
-                                          static_cast<int>(common_name.size()), -1, 0) == 1,
+  CheckOpenSsl(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                                          Bytes(common_name), static_cast<int>(common_name.size()),
+                                          -1, 0) == 1,
                "subject");
 }
 
@@ -55,13 +57,15 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& v
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
-  CheckOpenSsl(extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1, "extension");
+  CheckOpenSsl(extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1,
+               "extension");
 }
 
 // `issuer` null: self-signed.
 std::string Issue(const Template& form, EVP_PKEY* subject_key, X509* issuer, EVP_PKEY* issuer_key) {
   const X509Ptr certificate(X509_new());
-  CheckOpenSsl(certificate != nullptr && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "X509_new");
+  CheckOpenSsl(certificate != nullptr && X509_set_version(certificate.get(), X509_VERSION_3) == 1,
+               "X509_new");
   if (issuer == nullptr) issuer = certificate.get();
   SetRandomSerial(certificate.get());
   SetSubject(certificate.get(), form.common_name);
@@ -86,7 +90,8 @@ absl::StatusOr<PkeyPtr> RequestedKey(absl::string_view csr_pem) {
   CheckOpenSsl(bio != nullptr, "BIO_new_mem_buf");
   const X509ReqPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
   if (request == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("not a certificate request: ", TakeOpenSslError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a certificate request: ", TakeOpenSslError()));
   }
   PkeyPtr key(X509_REQ_get_pubkey(request.get()));
   char group[32] = "";
@@ -98,7 +103,8 @@ absl::StatusOr<PkeyPtr> RequestedKey(absl::string_view csr_pem) {
   }
   if (X509_REQ_verify(request.get(), key.get()) != 1) {
     TakeOpenSslError();
-    return absl::InvalidArgumentError("the certificate request does not prove that its sender has the key");
+    return absl::InvalidArgumentError(
+        "the certificate request does not prove that its sender has the key");
   }
   return key;
 }
@@ -125,7 +131,8 @@ std::string NewPrivateKeyPem() {
   const PkeyPtr key(EVP_EC_gen(SN_X9_62_prime256v1));
   const BioPtr bio(BIO_new(BIO_s_mem()));
   CheckOpenSsl(key != nullptr && bio != nullptr &&
-                   PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
+                   PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                                 nullptr) == 1,
                "new private key");
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
@@ -138,17 +145,20 @@ absl::StatusOr<std::string> CreateCsr(absl::string_view key_pem) {
   const BioPtr bio(BIO_new(BIO_s_mem()));
   CheckOpenSsl(request != nullptr && bio != nullptr, "X509_REQ_new");
   if (X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) != 1 ||
-      X509_REQ_set_pubkey(request.get(), key.get()) != 1 || X509_REQ_sign(request.get(), key.get(), EVP_sha256()) <= 0 ||
+      X509_REQ_set_pubkey(request.get(), key.get()) != 1 ||
+      X509_REQ_sign(request.get(), key.get(), EVP_sha256()) <= 0 ||
       PEM_write_bio_X509_REQ(bio.get(), request.get()) != 1) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot make a certificate request: ", TakeOpenSslError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot make a certificate request: ", TakeOpenSslError()));
   }
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
   return std::string(data, size);
 }
 
-absl::StatusOr<std::string> SignCsr(const KeyAndCertificate& ca, absl::string_view csr_pem, absl::string_view role,
-                                    absl::string_view name, absl::Time now, absl::Duration lifetime) {
+absl::StatusOr<std::string> SignCsr(const KeyAndCertificate& ca, absl::string_view csr_pem,
+                                    absl::string_view role, absl::string_view name, absl::Time now,
+                                    absl::Duration lifetime) {
   EMBER_RETURN_IF_ERROR(ValidateRole(role));
   EMBER_RETURN_IF_ERROR(ValidateName(role, name));
   EMBER_ASSIGN_OR_RETURN(const PkeyPtr key, RequestedKey(csr_pem));
@@ -159,7 +169,8 @@ absl::StatusOr<std::string> SignCsr(const KeyAndCertificate& ca, absl::string_vi
   const bool serves = role == "agent" || role == "controller";
   Template form;
   form.common_name = std::string(name);
-  form.san = absl::StrCat("URI:", CertificateUri(ca_info.estate_id, role, name), ",DNS:", TlsName(role, name));
+  form.san = absl::StrCat("URI:", CertificateUri(ca_info.estate_id, role, name),
+                          ",DNS:", TlsName(role, name));
   form.basic_constraints = "critical,CA:FALSE";
   form.key_usage = "critical,digitalSignature";
   form.extended_key_usage = serves ? "serverAuth,clientAuth" : "clientAuth";

@@ -25,7 +25,8 @@ using BnPtr = OpenSslPtr<BIGNUM, BN_free>;
 
 absl::StatusOr<absl::Time> ToTime(const ASN1_TIME* field) {
   std::tm utc{};
-  if (ASN1_TIME_to_tm(field, &utc) != 1) return absl::InvalidArgumentError("the certificate has no valid dates");
+  if (ASN1_TIME_to_tm(field, &utc) != 1)
+    return absl::InvalidArgumentError("the certificate has no valid dates");
   return absl::FromTM(utc, absl::UTCTimeZone());
 }
 
@@ -41,8 +42,8 @@ std::string SerialOf(const X509* certificate) {
 
 // The one ember:// URI among the alternative names.
 absl::StatusOr<std::string> UriOf(const X509* certificate) {
-  const NamesPtr names(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const NamesPtr names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   std::vector<std::string> uris;
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
@@ -52,7 +53,8 @@ absl::StatusOr<std::string> UriOf(const X509* certificate) {
                                 ASN1_STRING_length(text));
     if (absl::StartsWith(uri, kScheme)) uris.emplace_back(uri);
   }
-  if (uris.size() != 1) return absl::InvalidArgumentError("the certificate does not name a member of an estate");
+  if (uris.size() != 1)
+    return absl::InvalidArgumentError("the certificate does not name a member of an estate");
   return uris[0];
 }
 
@@ -60,7 +62,8 @@ absl::StatusOr<CertificateInfo> InfoOf(const X509* certificate) {
   EMBER_ASSIGN_OR_RETURN(const std::string uri, UriOf(certificate));
   const std::vector<std::string> parts = absl::StrSplit(absl::StripPrefix(uri, kScheme), '/');
   if (parts.size() != 3) {
-    return absl::InvalidArgumentError("the certificate's name is not of the form ember://ESTATE/ROLE/NAME");
+    return absl::InvalidArgumentError(
+        "the certificate's name is not of the form ember://ESTATE/ROLE/NAME");
   }
   CertificateInfo info;
   info.estate_id = parts[0];
@@ -78,7 +81,8 @@ absl::StatusOr<CertificateInfo> InfoOf(const X509* certificate) {
 absl::Status CheckIssued(X509* ca, X509* certificate) {
   const StorePtr store(X509_STORE_new());
   const StoreCtxPtr context(X509_STORE_CTX_new());
-  CheckOpenSsl(store != nullptr && context != nullptr && X509_STORE_add_cert(store.get(), ca) == 1 &&
+  CheckOpenSsl(store != nullptr && context != nullptr &&
+                   X509_STORE_add_cert(store.get(), ca) == 1 &&
                    X509_STORE_CTX_init(context.get(), store.get(), certificate, nullptr) == 1,
                "certificate store");
   // Validity is checked apart from this (CheckValidity), with the time given.
@@ -93,7 +97,8 @@ absl::Status CheckIssued(X509* ca, X509* certificate) {
 
 }  // namespace
 
-std::string CertificateUri(absl::string_view estate_id, absl::string_view role, absl::string_view name) {
+std::string CertificateUri(absl::string_view estate_id, absl::string_view role,
+                           absl::string_view name) {
   return absl::StrCat(kScheme, estate_id, "/", role, "/", name);
 }
 
@@ -116,18 +121,20 @@ absl::StatusOr<CertificateInfo> ParseCertificate(absl::string_view certificate_p
 absl::Status CheckValidity(const CertificateInfo& info, absl::Time now) {
   const absl::TimeZone utc = absl::UTCTimeZone();
   if (now < info.not_before) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("the certificate of '", info.name, "' is not yet valid: it starts at ",
-                     absl::FormatTime(absl::RFC3339_sec, info.not_before, utc), "; compare the clocks"));
+    return absl::PermissionDeniedError(absl::StrCat(
+        "the certificate of '", info.name, "' is not yet valid: it starts at ",
+        absl::FormatTime(absl::RFC3339_sec, info.not_before, utc), "; compare the clocks"));
   }
   if (now > info.not_after) {
-    return absl::PermissionDeniedError(absl::StrCat("the certificate of '", info.name, "' expired at ",
-                                                    absl::FormatTime(absl::RFC3339_sec, info.not_after, utc)));
+    return absl::PermissionDeniedError(
+        absl::StrCat("the certificate of '", info.name, "' expired at ",
+                     absl::FormatTime(absl::RFC3339_sec, info.not_after, utc)));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<CertificateInfo> VerifyCertificate(absl::string_view ca_pem, absl::string_view certificate_pem,
+absl::StatusOr<CertificateInfo> VerifyCertificate(absl::string_view ca_pem,
+                                                  absl::string_view certificate_pem,
                                                   absl::Time now) {
   EMBER_ASSIGN_OR_RETURN(const X509Ptr ca, CertificateFromPem(ca_pem));
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo ca_info, InfoOf(ca.get()));

@@ -25,8 +25,8 @@ using SslCtxPtr = OpenSslPtr<SSL_CTX, SSL_CTX_free>;
 using SslPtr = OpenSslPtr<SSL, SSL_free>;
 using AddressPtr = OpenSslPtr<addrinfo, freeaddrinfo>;
 
-// OpenSSL writes to sockets with write(2): a peer that hangs up would end the process with SIGPIPE. Blocks the signal
-// in this thread, and takes one that arrived meanwhile.
+// OpenSSL writes to sockets with write(2): a peer that hangs up would end the process with SIGPIPE.
+// Blocks the signal in this thread, and takes one that arrived meanwhile.
 class NoSigPipe {
  public:
   NoSigPipe() {
@@ -63,8 +63,10 @@ absl::Status Wait(int fd, short events, absl::Duration deadline, absl::string_vi
   }
 }
 
-absl::StatusOr<Fd> ConnectTo(const addrinfo& target, absl::Duration deadline, absl::string_view address) {
-  Fd fd(socket(target.ai_family, target.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, target.ai_protocol));
+absl::StatusOr<Fd> ConnectTo(const addrinfo& target, absl::Duration deadline,
+                             absl::string_view address) {
+  Fd fd(socket(target.ai_family, target.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+               target.ai_protocol));
   if (!fd.valid()) return Unreachable(address, strerror(errno));
   if (connect(fd.get(), target.ai_addr, target.ai_addrlen) == 0) return fd;
   if (errno != EINPROGRESS) return Unreachable(address, strerror(errno));
@@ -100,7 +102,8 @@ absl::StatusOr<Fd> Connect(absl::string_view address, absl::Duration deadline) {
   return last;
 }
 
-absl::StatusOr<SslPtr> Handshake(int fd, SSL_CTX* context, absl::Duration deadline, absl::string_view address) {
+absl::StatusOr<SslPtr> Handshake(int fd, SSL_CTX* context, absl::Duration deadline,
+                                 absl::string_view address) {
   static constexpr unsigned char kHttp2[] = {2, 'h', '2'};  // ALPN, RFC 7301: what gRPC expects
   SslPtr ssl(SSL_new(context));
   CheckOpenSsl(ssl != nullptr && SSL_set_fd(ssl.get(), fd) == 1 &&
@@ -113,23 +116,29 @@ absl::StatusOr<SslPtr> Handshake(int fd, SSL_CTX* context, absl::Duration deadli
     const int error_number = errno;
     const int error = SSL_get_error(ssl.get(), done);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-      EMBER_RETURN_IF_ERROR(Wait(fd, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline, address));
+      EMBER_RETURN_IF_ERROR(
+          Wait(fd, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline, address));
       continue;
     }
     const std::string why = TakeOpenSslError();
-    return Unreachable(address, absl::StrCat("no TLS 1.3 there (", error_number != 0 ? strerror(error_number) : why, ")"));
+    return Unreachable(
+        address,
+        absl::StrCat("no TLS 1.3 there (", error_number != 0 ? strerror(error_number) : why, ")"));
   }
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> FetchCertificateByFingerprint(absl::string_view address, absl::string_view fingerprint,
+absl::StatusOr<std::string> FetchCertificateByFingerprint(absl::string_view address,
+                                                          absl::string_view fingerprint,
                                                           absl::Duration timeout) {
   const absl::Duration deadline = SystemClock()->Monotonic() + timeout;
   const NoSigPipe no_sigpipe;
   EMBER_ASSIGN_OR_RETURN(const Fd fd, Connect(address, deadline));
   const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  CheckOpenSsl(context != nullptr && SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) == 1, "SSL_CTX_new");
+  CheckOpenSsl(
+      context != nullptr && SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) == 1,
+      "SSL_CTX_new");
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // the fingerprint is the check
   EMBER_ASSIGN_OR_RETURN(const SslPtr ssl, Handshake(fd.get(), context.get(), deadline, address));
   const STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl.get());
@@ -138,8 +147,9 @@ absl::StatusOr<std::string> FetchCertificateByFingerprint(absl::string_view addr
     EMBER_ASSIGN_OR_RETURN(const std::string found, CertificateFingerprint(pem));
     if (SecretEqual(found, fingerprint)) return pem;
   }
-  return absl::PermissionDeniedError(
-      absl::StrCat(address, " is not the server that was meant: it shows no certificate with the expected fingerprint"));
+  return absl::PermissionDeniedError(absl::StrCat(
+      address,
+      " is not the server that was meant: it shows no certificate with the expected fingerprint"));
 }
 
 }  // namespace ember

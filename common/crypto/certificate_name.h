@@ -13,7 +13,8 @@ namespace ember {
 inline constexpr char kCaRole[] = "ca";
 
 // ember://ESTATE/ROLE/NAME
-std::string CertificateUri(absl::string_view estate_id, absl::string_view role, absl::string_view name);
+std::string CertificateUri(absl::string_view estate_id, absl::string_view role,
+                           absl::string_view name);
 
 // INVALID_ARGUMENT: not a role of peers.
 absl::Status ValidateRole(absl::string_view role);

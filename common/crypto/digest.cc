@@ -48,7 +48,8 @@ MacCtxPtr NewHmac() {
   MacCtxPtr context(EVP_MAC_CTX_new(algorithm));
   EVP_MAC_free(algorithm);  // the context holds its own reference
   CheckOpenSsl(context != nullptr, "EVP_MAC_CTX_new");
-  const OSSL_PARAM parameters[] = {Sha256Parameter(OSSL_MAC_PARAM_DIGEST), OSSL_PARAM_construct_end()};
+  const OSSL_PARAM parameters[] = {Sha256Parameter(OSSL_MAC_PARAM_DIGEST),
+                                   OSSL_PARAM_construct_end()};
   CheckOpenSsl(EVP_MAC_CTX_set_params(context.get(), parameters) == 1, "HMAC digest");
   return context;
 }
@@ -76,18 +77,22 @@ std::string Sha256Hex(absl::string_view data) {
 }
 
 Sha256Stream::Sha256Stream() : context_(NewSha256().release()) {
-  CheckOpenSsl(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), Sha256Algorithm(), nullptr) == 1, "SHA-256");
+  CheckOpenSsl(
+      EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), Sha256Algorithm(), nullptr) == 1,
+      "SHA-256");
 }
 
 Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
 void Sha256Stream::Update(absl::string_view data) {
-  CheckOpenSsl(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), data.data(), data.size()) == 1, "SHA-256");
+  CheckOpenSsl(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), data.data(), data.size()) == 1,
+               "SHA-256");
 }
 
 std::string Sha256Stream::Finish() {
   std::string digest(kSha256Bytes, '\0');
-  CheckOpenSsl(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), Bytes(digest), nullptr) == 1, "SHA-256");
+  CheckOpenSsl(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), Bytes(digest), nullptr) == 1,
+               "SHA-256");
   return digest;
 }
 
@@ -105,7 +110,8 @@ std::string HmacSha256(absl::string_view key, std::initializer_list<absl::string
   return code;
 }
 
-std::string HkdfSha256(absl::string_view secret, absl::string_view salt, absl::string_view info, size_t size) {
+std::string HkdfSha256(absl::string_view secret, absl::string_view salt, absl::string_view info,
+                       size_t size) {
   EVP_KDF* algorithm = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
   CheckOpenSsl(algorithm != nullptr, "fetch HKDF");
   const KdfCtxPtr context(EVP_KDF_CTX_new(algorithm));
@@ -115,7 +121,9 @@ std::string HkdfSha256(absl::string_view secret, absl::string_view salt, absl::s
       BytesParameter(OSSL_KDF_PARAM_SALT, salt), BytesParameter(OSSL_KDF_PARAM_INFO, info),
       OSSL_PARAM_construct_end()};
   std::string out(size, '\0');
-  CheckOpenSsl(context != nullptr && EVP_KDF_derive(context.get(), Bytes(out), out.size(), parameters) == 1, "HKDF");
+  CheckOpenSsl(
+      context != nullptr && EVP_KDF_derive(context.get(), Bytes(out), out.size(), parameters) == 1,
+      "HKDF");
   return out;
 }
 

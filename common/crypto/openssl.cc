@@ -32,14 +32,16 @@ std::string TakeOpenSslError() {
 
 void CheckOpenSsl(bool ok, absl::string_view what) {
   if (ok) return;
-  LogError("crypto", "the cryptographic library failed", {{"call", what}, {"error", TakeOpenSslError()}});
+  LogError("crypto", "the cryptographic library failed",
+           {{"call", what}, {"error", TakeOpenSslError()}});
   abort();
 }
 
 absl::StatusOr<X509Ptr> CertificateFromPem(absl::string_view pem) {
   X509Ptr certificate(PEM_read_bio_X509(ReadOnly(pem).get(), nullptr, NoPassphrase, nullptr));
   if (certificate == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("not a certificate in PEM form: ", TakeOpenSslError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a certificate in PEM form: ", TakeOpenSslError()));
   }
   return certificate;
 }
@@ -47,14 +49,16 @@ absl::StatusOr<X509Ptr> CertificateFromPem(absl::string_view pem) {
 absl::StatusOr<PkeyPtr> PrivateKeyFromPem(absl::string_view pem) {
   PkeyPtr key(PEM_read_bio_PrivateKey(ReadOnly(pem).get(), nullptr, NoPassphrase, nullptr));
   if (key == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("not a private key in PEM form: ", TakeOpenSslError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a private key in PEM form: ", TakeOpenSslError()));
   }
   return key;
 }
 
 std::string ToPem(X509* certificate) {
   BioPtr bio(BIO_new(BIO_s_mem()));
-  CheckOpenSsl(bio != nullptr && PEM_write_bio_X509(bio.get(), certificate) == 1, "PEM_write_bio_X509");
+  CheckOpenSsl(bio != nullptr && PEM_write_bio_X509(bio.get(), certificate) == 1,
+               "PEM_write_bio_X509");
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
   return std::string(data, size);

@@ -38,8 +38,8 @@ using NamesPtr = OpenSslPtr<GENERAL_NAMES, FreeNames>;
 // The oldest error of this thread's OpenSSL queue as text; empties the queue.
 std::string TakeOpenSslError();
 
-// Ends the process when `ok` is false. For calls that fail only without memory or without a working OpenSSL: going on
-// would mean backups that are not what they claim to be.
+// Ends the process when `ok` is false. For calls that fail only without memory or without a working
+// OpenSSL: going on would mean backups that are not what they claim to be.
 void CheckOpenSsl(bool ok, absl::string_view what);
 
 inline const unsigned char* Bytes(absl::string_view data) {

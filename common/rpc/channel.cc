@@ -23,7 +23,8 @@ grpc::ChannelArguments Arguments(absl::string_view tls_name) {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMillisMin);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMillisMax);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMillis);  // gRPC's name for the time one attempt has
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   kConnectMillis);  // gRPC's name for the time one attempt has
   // Two identities that dial one address must never share a connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // Peers are on the estate's own network: neither a proxy nor settings from DNS have a say.
@@ -32,7 +33,8 @@ grpc::ChannelArguments Arguments(absl::string_view tls_name) {
   return arguments;
 }
 
-// Null, which gives a channel whose every call fails, without a CA: gRPC would trust the system's CAs instead.
+// Null, which gives a channel whose every call fails, without a CA: gRPC would trust the system's
+// CAs instead.
 std::shared_ptr<grpc::ChannelCredentials> Credentials(const Identity& identity) {
   if (identity.ca_pem.empty()) return nullptr;
   grpc::SslCredentialsOptions options;
@@ -46,8 +48,8 @@ std::shared_ptr<grpc::ChannelCredentials> Credentials(const Identity& identity) 
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> Dial(absl::string_view address, const Identity& identity, absl::string_view role,
-                                    absl::string_view name) {
+std::shared_ptr<grpc::Channel> Dial(absl::string_view address, const Identity& identity,
+                                    absl::string_view role, absl::string_view name) {
   SetUpGrpc();
   return grpc::CreateCustomChannel(absl::StrCat("dns:///", address), Credentials(identity),
                                    Arguments(TlsName(role, name)));

@@ -24,7 +24,8 @@ grpc::Status ToGrpc(const absl::Status& status) {
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   // A code that no absl::StatusCode has reads back as UNKNOWN.
-  const absl::Status converted(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  const absl::Status converted(static_cast<absl::StatusCode>(status.error_code()),
+                               status.error_message());
   return status.error_details().empty() ? converted : WithHint(converted, status.error_details());
 }
 
@@ -39,7 +40,8 @@ google::protobuf::Timestamp ToTimestamp(absl::Time time) {
     timestamp.set_seconds(kSecondsMin);
   } else {
     timestamp.set_seconds(seconds);
-    timestamp.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+    timestamp.set_nanos(
+        static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
   }
   return timestamp;
 }

@@ -31,15 +31,16 @@ Peer ToPeer(const CertificateInfo& info) {
   return peer;
 }
 
-absl::Status Gate::Check(absl::string_view method, absl::string_view certificate_pem, absl::string_view ca_pem) const {
+absl::Status Gate::Check(absl::string_view method, absl::string_view certificate_pem,
+                         absl::string_view ca_pem) const {
   Peer peer;
   absl::Status verdict = Decide(method, certificate_pem, ca_pem, peer);
   if (!verdict.ok() && options_.refused) options_.refused(peer, method, verdict);
   return verdict;
 }
 
-absl::Status Gate::Decide(absl::string_view method, absl::string_view certificate_pem, absl::string_view ca_pem,
-                          Peer& peer) const {
+absl::Status Gate::Decide(absl::string_view method, absl::string_view certificate_pem,
+                          absl::string_view ca_pem, Peer& peer) const {
   const std::vector<v1::Role::Value> roles = RolesFor(method);
   if (certificate_pem.empty()) {
     if (Contains(roles, v1::Role::NONE)) return absl::OkStatus();
@@ -52,7 +53,8 @@ absl::Status Gate::Decide(absl::string_view method, absl::string_view certificat
     // Who it claims to be is for the log only.
     const absl::StatusOr<CertificateInfo> claimed = ParseCertificate(certificate_pem);
     if (claimed.ok()) peer.name = claimed->name, peer.serial = claimed->serial;
-    return PeerRefused(absl::StrCat("the certificate of '", peer.name, "'"), info.status().message());
+    return PeerRefused(absl::StrCat("the certificate of '", peer.name, "'"),
+                       info.status().message());
   }
   peer = ToPeer(*info);
   if (options_.admit) {
@@ -60,8 +62,9 @@ absl::Status Gate::Decide(absl::string_view method, absl::string_view certificat
     if (!welcome.ok()) return PeerRefused(Describe(peer), welcome.message());
   }
   if (peer.role != v1::Role::NONE && Contains(roles, peer.role)) return absl::OkStatus();
-  return PeerRefused(Describe(peer), roles.empty() ? absl::StrCat(method, " is not a method that anybody may call")
-                                                   : absl::StrCat("its role may not call ", method));
+  return PeerRefused(Describe(peer),
+                     roles.empty() ? absl::StrCat(method, " is not a method that anybody may call")
+                                   : absl::StrCat("its role may not call ", method));
 }
 
 }  // namespace ember::rpc

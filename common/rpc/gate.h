@@ -20,18 +20,21 @@ class Gate {
  public:
   struct Options {
     Clock* clock = nullptr;
-    std::function<absl::Status(const Peer&)> admit;                                            // may be empty
-    std::function<void(const Peer&, absl::string_view, const absl::Status&)> refused;  // may be empty
+    std::function<absl::Status(const Peer&)> admit;  // may be empty
+    std::function<void(const Peer&, absl::string_view, const absl::Status&)>
+        refused;  // may be empty
   };
   explicit Gate(Options options) : options_(std::move(options)) {}
 
-  // OK: a peer with this certificate (empty: it showed none) may call `method`. The peer has proved that it has the
-  // certificate's key. UNAUTHENTICATED: a certificate is needed. PERMISSION_DENIED: any other refusal.
-  absl::Status Check(absl::string_view method, absl::string_view certificate_pem, absl::string_view ca_pem) const;
+  // OK: a peer with this certificate (empty: it showed none) may call `method`. The peer has proved
+  // that it has the certificate's key. UNAUTHENTICATED: a certificate is needed. PERMISSION_DENIED:
+  // any other refusal.
+  absl::Status Check(absl::string_view method, absl::string_view certificate_pem,
+                     absl::string_view ca_pem) const;
 
  private:
-  absl::Status Decide(absl::string_view method, absl::string_view certificate_pem, absl::string_view ca_pem,
-                      Peer& peer) const;
+  absl::Status Decide(absl::string_view method, absl::string_view certificate_pem,
+                      absl::string_view ca_pem, Peer& peer) const;
 
   const Options options_;
 };

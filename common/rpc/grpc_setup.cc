@@ -12,25 +12,28 @@
 namespace ember::rpc {
 namespace {
 
-// gRPC 1.51 has no setting for the least TLS version, but reads the TLS 1.2 cipher suites from this variable; TLS 1.3
-// has its own list. A suite that needs a pre-shared key, which nobody has, leaves TLS 1.2 nothing to agree on.
+// gRPC 1.51 has no setting for the least TLS version, but reads the TLS 1.2 cipher suites from this
+// variable; TLS 1.3 has its own list. A suite that needs a pre-shared key, which nobody has, leaves
+// TLS 1.2 nothing to agree on.
 constexpr char kVariable[] = "GRPC_SSL_CIPHER_SUITES";
 constexpr char kNoTls12[] = "PSK-AES256-GCM-SHA384";
 
 void ToOurLog(gpr_log_func_args* args) {
-  // What gRPC calls an error is mostly a peer that went away; what matters reaches us as a status too.
-  const LogLevel level = args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug;
+  // What gRPC calls an error is mostly a peer that went away; what matters reaches us as a status
+  // too.
+  const LogLevel level =
+      args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug;
   Log(level, "grpc", args->message);
 }
 
-// gRPC reads the variable once, when it makes its first TLS configuration. Here that is one with an impossible
-// certificate, so that nothing comes of it and no port is opened.
+// gRPC reads the variable once, when it makes its first TLS configuration. Here that is one with an
+// impossible certificate, so that nothing comes of it and no port is opened.
 void MakeFirstTlsConfiguration() {
   grpc_init();
   grpc_server* const server = grpc_server_create(nullptr, nullptr);
   grpc_ssl_pem_key_cert_pair none = {"none", "none"};
-  grpc_server_credentials* const credentials =
-      grpc_ssl_server_credentials_create_ex(nullptr, &none, 1, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, nullptr);
+  grpc_server_credentials* const credentials = grpc_ssl_server_credentials_create_ex(
+      nullptr, &none, 1, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, nullptr);
   grpc_server_add_http2_port(server, "127.0.0.1:0", credentials);
   grpc_server_credentials_release(credentials);
   grpc_server_destroy(server);

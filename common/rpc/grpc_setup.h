@@ -4,8 +4,8 @@
 
 namespace ember::rpc {
 
-// Makes every TLS connection of this process's gRPC use TLS 1.3, and sends gRPC's messages to our log. Idempotent and
-// safe for concurrent use; the first call must not race with getenv elsewhere.
+// Makes every TLS connection of this process's gRPC use TLS 1.3, and sends gRPC's messages to our
+// log. Idempotent and safe for concurrent use; the first call must not race with getenv elsewhere.
 void SetUpGrpc();
 
 }  // namespace ember::rpc

@@ -12,15 +12,17 @@ namespace {
 constexpr char kKey[] = "key.pem";
 constexpr char kCertificate[] = "cert.pem";
 constexpr char kCa[] = "ca.pem";
-// A renewal changes two files, and the old certificate is useless with the new key. So the new key waits under this
-// name until the certificate is in place; LoadIdentity takes whichever key the certificate is for.
+// A renewal changes two files, and the old certificate is useless with the new key. So the new key
+// waits under this name until the certificate is in place; LoadIdentity takes whichever key the
+// certificate is for.
 constexpr char kNextKey[] = "key.next.pem";
 
 absl::StatusOr<std::string> ReadPem(const std::string& directory, absl::string_view name) {
   return ReadFile(JoinPath(directory, name), kPemBytesMax);
 }
 
-absl::StatusOr<std::string> ReadKeyOf(const std::string& directory, absl::string_view certificate_pem) {
+absl::StatusOr<std::string> ReadKeyOf(const std::string& directory,
+                                      absl::string_view certificate_pem) {
   absl::StatusOr<std::string> key = ReadPem(directory, kKey);
   if (key.ok() && CheckKeyMatches(certificate_pem, *key).ok()) return key;
   absl::StatusOr<std::string> next = ReadPem(directory, kNextKey);
@@ -49,7 +51,8 @@ absl::Status SaveIdentity(const std::string& directory, const Identity& identity
   EMBER_RETURN_IF_ERROR(MakeDirectories(directory));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, kNextKey), identity.key_pem));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, kCa), identity.ca_pem));
-  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, kCertificate), identity.certificate_pem));
+  EMBER_RETURN_IF_ERROR(
+      WriteFileAtomic(JoinPath(directory, kCertificate), identity.certificate_pem));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, kKey), identity.key_pem));
   return RemoveFile(JoinPath(directory, kNextKey));
 }

@@ -1,4 +1,5 @@
-// The method to role table: what each role may call. A method without a row here cannot be called by anybody.
+// The method to role table: what each role may call. A method without a row here cannot be called
+// by anybody.
 #include "common/rpc/identity.h"
 
 namespace ember::rpc {
@@ -80,8 +81,8 @@ std::vector<v1::Role::Value> RolesFor(absl::string_view method) {
   std::vector<v1::Role::Value> roles;
   for (const Row& row : kTable) {
     if (row.method != method) continue;
-    for (const v1::Role::Value role : {v1::Role::NONE, v1::Role::AGENT, v1::Role::VIEWER, v1::Role::OPERATOR,
-                                       v1::Role::ADMIN, v1::Role::CONTROLLER}) {
+    for (const v1::Role::Value role : {v1::Role::NONE, v1::Role::AGENT, v1::Role::VIEWER,
+                                       v1::Role::OPERATOR, v1::Role::ADMIN, v1::Role::CONTROLLER}) {
       if ((row.roles & Only(role)) != 0) roles.push_back(role);
     }
   }

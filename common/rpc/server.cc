@@ -34,7 +34,8 @@ constexpr int kPollersMax = 2;
 
 class GrpcServer : public Server {
  public:
-  GrpcServer(std::unique_ptr<grpc::Server> server, int port) : server_(std::move(server)), port_(port) {}
+  GrpcServer(std::unique_ptr<grpc::Server> server, int port)
+      : server_(std::move(server)), port_(port) {}
   ~GrpcServer() override { Stop(absl::ZeroDuration()); }
   int port() const override { return port_; }
   void Stop(absl::Duration grace) override {
@@ -70,7 +71,8 @@ void Configure(grpc::ServerBuilder& builder, int threads_max) {
 absl::Status WhyNot(const std::string& listen) {
   const absl::Status unknown = absl::UnavailableError(absl::StrCat("cannot listen on ", listen));
   const size_t colon = listen.rfind(':');
-  if (colon == std::string::npos) return absl::InvalidArgumentError(absl::StrCat(unknown.message(), ": not HOST:PORT"));
+  if (colon == std::string::npos)
+    return absl::InvalidArgumentError(absl::StrCat(unknown.message(), ": not HOST:PORT"));
   absl::string_view host = absl::string_view(listen).substr(0, colon);
   if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
   addrinfo hints{};
@@ -78,8 +80,10 @@ absl::Status WhyNot(const std::string& listen) {
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
   const std::string host_text(host);
-  const int error = getaddrinfo(host.empty() ? nullptr : host_text.c_str(), listen.c_str() + colon + 1, &hints, &found);
-  if (error != 0) return absl::InvalidArgumentError(absl::StrCat(unknown.message(), ": ", gai_strerror(error)));
+  const int error = getaddrinfo(host.empty() ? nullptr : host_text.c_str(),
+                                listen.c_str() + colon + 1, &hints, &found);
+  if (error != 0)
+    return absl::InvalidArgumentError(absl::StrCat(unknown.message(), ": ", gai_strerror(error)));
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> targets(found, freeaddrinfo);
   const Fd fd(socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, found->ai_protocol));
   const int on = 1;

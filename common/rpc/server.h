@@ -29,7 +29,8 @@ struct ServerOptions {
   // Says no to a certificate that is genuine but no longer welcome (revoked, superseded). May be empty.
   // Called on gRPC's threads; must be quick and safe for concurrent use.
   std::function<absl::Status(const Peer&)> admit;
-  // Told about every refusal (no certificate, wrong CA, expired, revoked, wrong role). Same rules.
+  // Told about every refusal (no certificate, wrong CA, expired, revoked, wrong role). Same rules. The peer's address
+  // is not known here; its name and serial are only claimed, and its role is NONE, unless its certificate verified.
   std::function<void(const Peer&, absl::string_view method, const absl::Status& why)> refused;
 };
 

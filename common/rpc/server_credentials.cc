@@ -1,5 +1,5 @@
-// gRPC's C++ server credentials neither reload certificates nor say whether a processor blocks a thread, so this goes
-// to its C interface, which does both.
+// gRPC's C++ server credentials neither reload certificates nor say whether a processor blocks a
+// thread, so this goes to its C interface, which does both.
 #include "common/rpc/server_credentials.h"
 
 #include <sys/stat.h>
@@ -27,7 +27,8 @@ std::string VersionOf(const std::string& directory) {
       absl::StrAppend(&version, "absent;");
       continue;
     }
-    absl::StrAppend(&version, info.st_ino, ",", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec, ",", info.st_size, ";");
+    absl::StrAppend(&version, info.st_ino, ",", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec, ",",
+                    info.st_size, ";");
   }
   return version;
 }
@@ -36,7 +37,9 @@ std::string VersionOf(const std::string& directory) {
 class WatchedIdentity {
  public:
   WatchedIdentity(std::string directory, std::string version, Identity identity)
-      : directory_(std::move(directory)), version_(std::move(version)), identity_(std::move(identity)) {}
+      : directory_(std::move(directory)),
+        version_(std::move(version)),
+        identity_(std::move(identity)) {}
 
   // True when it changed since the last call that returned true, or was never taken.
   bool TakeNew(Identity& identity) {
@@ -76,16 +79,20 @@ class WatchedIdentity {
 
 // What gRPC calls back into; lives as long as its credentials do.
 struct State {
-  State(std::string directory, std::string version, Identity identity, std::unique_ptr<Gate> the_gate)
-      : identity(std::move(directory), std::move(version), std::move(identity)), gate(std::move(the_gate)) {}
+  State(std::string directory, std::string version, Identity identity,
+        std::unique_ptr<Gate> the_gate)
+      : identity(std::move(directory), std::move(version), std::move(identity)),
+        gate(std::move(the_gate)) {}
   WatchedIdentity identity;
   const std::unique_ptr<Gate> gate;
 };
 
 // Called by gRPC before every handshake.
-grpc_ssl_certificate_config_reload_status FetchIdentity(void* state, grpc_ssl_server_certificate_config** config) {
+grpc_ssl_certificate_config_reload_status FetchIdentity(
+    void* state, grpc_ssl_server_certificate_config** config) {
   Identity identity;
-  if (!static_cast<State*>(state)->identity.TakeNew(identity)) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+  if (!static_cast<State*>(state)->identity.TakeNew(identity))
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
   // The CA goes along for a joining agent, which knows only its fingerprint.
   const std::string chain = absl::StrCat(identity.certificate_pem, "\n", identity.ca_pem);
   const grpc_ssl_pem_key_cert_pair pair = {identity.key_pem.c_str(), chain.c_str()};
@@ -96,7 +103,8 @@ grpc_ssl_certificate_config_reload_status FetchIdentity(void* state, grpc_ssl_se
 absl::string_view PathOf(const grpc_metadata* metadata, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const auto text = [](const grpc_slice& slice) {
-      return absl::string_view(reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice));
+      return absl::string_view(reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)),
+                               GRPC_SLICE_LENGTH(slice));
     };
     if (text(metadata[i].key) == ":path") return text(metadata[i].value);
   }
@@ -107,12 +115,13 @@ absl::string_view CertificateOf(const grpc_auth_context* context) {
   grpc_auth_property_iterator found =
       grpc_auth_context_find_properties_by_name(context, GRPC_X509_PEM_CERT_PROPERTY_NAME);
   const grpc_auth_property* property = grpc_auth_property_iterator_next(&found);
-  return property == nullptr ? absl::string_view() : absl::string_view(property->value, property->value_length);
+  return property == nullptr ? absl::string_view()
+                             : absl::string_view(property->value, property->value_length);
 }
 
 // Called by gRPC for every call, on any method, before anything of it reaches a handler.
-void ProcessCall(void* state, grpc_auth_context* context, const grpc_metadata* metadata, size_t count,
-                 grpc_process_auth_metadata_done_cb done, void* user_data) {
+void ProcessCall(void* state, grpc_auth_context* context, const grpc_metadata* metadata,
+                 size_t count, grpc_process_auth_metadata_done_cb done, void* user_data) {
   const State& self = *static_cast<State*>(state);
   const absl::Status verdict =
       self.gate->Check(PathOf(metadata, count), CertificateOf(context), self.identity.ca_pem());
@@ -125,7 +134,8 @@ class Credentials : public grpc::ServerCredentials {
   explicit Credentials(std::unique_ptr<State> state)
       : credentials_(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(
-                // The handshake proves possession of the key; the gate checks the certificate itself.
+                // The handshake proves possession of the key; the gate checks the certificate
+                // itself.
                 GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY, FetchIdentity, state.get()))) {
     grpc_auth_metadata_processor processor;
     processor.process = ProcessCall;
@@ -148,8 +158,8 @@ class Credentials : public grpc::ServerCredentials {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(const std::string& directory,
-                                                                              std::unique_ptr<Gate> gate) {
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
+    const std::string& directory, std::unique_ptr<Gate> gate) {
   std::string version = VersionOf(directory);
   EMBER_ASSIGN_OR_RETURN(Identity identity, LoadIdentity(directory));
   return std::make_shared<Credentials>(

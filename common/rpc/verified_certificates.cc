@@ -6,7 +6,8 @@
 namespace ember::rpc {
 
 absl::StatusOr<CertificateInfo> VerifiedCertificates::Verify(absl::string_view ca_pem,
-                                                             absl::string_view certificate_pem, absl::Time now) {
+                                                             absl::string_view certificate_pem,
+                                                             absl::Time now) {
   {
     absl::MutexLock lock(&mu_);
     const auto found = entries_.find(certificate_pem);

@@ -19,7 +19,8 @@ namespace ember::rpc {
 class VerifiedCertificates {
  public:
   // As ember::VerifyCertificate. The signature is checked once, the validity at every call.
-  absl::StatusOr<CertificateInfo> Verify(absl::string_view ca_pem, absl::string_view certificate_pem, absl::Time now);
+  absl::StatusOr<CertificateInfo> Verify(absl::string_view ca_pem,
+                                         absl::string_view certificate_pem, absl::Time now);
   // What Verify found out earlier, whichever CA it was.
   std::optional<CertificateInfo> Find(absl::string_view certificate_pem);
 

@@ -26,7 +26,8 @@ class Certificate : public ::testing::Test {
 
 TEST_F(Certificate, SaysWhoItIsForAndVerifies) {
   ASSERT_OK_AND_ASSIGN(const std::string pem, Sign("agent", "nas1"));
-  ASSERT_OK_AND_ASSIGN(const CertificateInfo info, VerifyCertificate(ca_.certificate_pem, pem, kNow));
+  ASSERT_OK_AND_ASSIGN(const CertificateInfo info,
+                       VerifyCertificate(ca_.certificate_pem, pem, kNow));
   EXPECT_EQ(info.estate_id, "home");
   EXPECT_EQ(info.role, "agent");
   EXPECT_EQ(info.name, "nas1");
@@ -49,7 +50,8 @@ TEST_F(Certificate, IsValidForANodeWhoseClockIsADaySlow) {
 
 TEST_F(Certificate, RefusedBeforeAndAfterItsTime) {
   ASSERT_OK_AND_ASSIGN(const std::string pem, Sign("agent", "nas1"));
-  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, pem, kNow - absl::Hours(kCertificateBackdateHours + 1)),
+  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, pem,
+                                kNow - absl::Hours(kCertificateBackdateHours + 1)),
               HasCodeAndText(absl::StatusCode::kPermissionDenied, "not yet valid"));
   EXPECT_OK(VerifyCertificate(ca_.certificate_pem, pem, kNow + kLifetime - absl::Seconds(1)));
   EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, pem, kNow + kLifetime + absl::Seconds(1)),
@@ -58,7 +60,8 @@ TEST_F(Certificate, RefusedBeforeAndAfterItsTime) {
 
 TEST_F(Certificate, OfAnotherCaIsRefused) {
   const KeyAndCertificate other = CreateCa("home", kNow).value();
-  ASSERT_OK_AND_ASSIGN(const std::string pem, SignCsr(other, *CreateCsr(key_), "admin", "eve", kNow, kLifetime));
+  ASSERT_OK_AND_ASSIGN(const std::string pem,
+                       SignCsr(other, *CreateCsr(key_), "admin", "eve", kNow, kLifetime));
   EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, pem, kNow),
               HasCodeAndText(absl::StatusCode::kPermissionDenied, "not from this estate's CA"));
 }
@@ -67,7 +70,8 @@ TEST_F(Certificate, OfAMemberCannotSignOthers) {
   ASSERT_OK_AND_ASSIGN(const std::string member, Sign("agent", "nas1"));
   ASSERT_OK_AND_ASSIGN(const std::string forged,
                        SignCsr({key_, member}, *CreateCsr(key_), "admin", "eve", kNow, kLifetime));
-  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, forged, kNow), HasCode(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, forged, kNow),
+              HasCode(absl::StatusCode::kPermissionDenied));
 }
 
 TEST_F(Certificate, TheCaItselfIsNoPeer) {
@@ -77,14 +81,15 @@ TEST_F(Certificate, TheCaItselfIsNoPeer) {
 }
 
 TEST_F(Certificate, NeverOutlivesTheCa) {
-  ASSERT_OK_AND_ASSIGN(const std::string pem,
-                       SignCsr(ca_, *CreateCsr(key_), "agent", "nas1", kNow, absl::Hours(24 * 365 * 100)));
+  ASSERT_OK_AND_ASSIGN(const std::string pem, SignCsr(ca_, *CreateCsr(key_), "agent", "nas1", kNow,
+                                                      absl::Hours(24 * 365 * 100)));
   EXPECT_EQ(ParseCertificate(pem)->not_after, ParseCertificate(ca_.certificate_pem)->not_after);
 }
 
 TEST_F(Certificate, SignerRefusesBadNamesAndRoles) {
   EXPECT_THAT(Sign("agent", "a/b"), HasCode(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(Sign("agent", "a,DNS:em.controller.ember"), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Sign("agent", "a,DNS:em.controller.ember"),
+              HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Sign("agent", ""), HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Sign("agent", "*"), HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Sign("root", "eve"), HasCode(absl::StatusCode::kInvalidArgument));
@@ -94,23 +99,27 @@ TEST_F(Certificate, SignerRefusesBadNamesAndRoles) {
 
 TEST_F(Certificate, SignerRefusesARequestWithoutProofOfPossession) {
   std::string csr = CreateCsr(key_).value();
-  EXPECT_THAT(SignCsr(ca_, "nonsense", "agent", "nas1", kNow, kLifetime), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(SignCsr(ca_, "nonsense", "agent", "nas1", kNow, kLifetime),
+              HasCode(absl::StatusCode::kInvalidArgument));
   // A changed letter near the end changes the signature (or its form).
   const size_t at = csr.rfind("\n-----END") - 12;
   csr[at] = csr[at] == 'A' ? 'B' : 'A';
-  EXPECT_THAT(SignCsr(ca_, csr, "agent", "nas1", kNow, kLifetime), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(SignCsr(ca_, csr, "agent", "nas1", kNow, kLifetime),
+              HasCode(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(Certificate, KeyOfAnotherCertificateIsNoticed) {
   ASSERT_OK_AND_ASSIGN(const std::string pem, Sign("agent", "nas1"));
-  EXPECT_THAT(CheckKeyMatches(pem, NewPrivateKeyPem()), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(CheckKeyMatches(pem, NewPrivateKeyPem()),
+              HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(CheckKeyMatches(pem, "no key"), HasCode(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(Certificate, BadPemIsRefused) {
   EXPECT_THAT(ParseCertificate(""), HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(ParseCertificate(key_), HasCode(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, "junk", kNow), HasCode(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(VerifyCertificate(ca_.certificate_pem, "junk", kNow),
+              HasCode(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(CertificateFingerprint("junk"), HasCode(absl::StatusCode::kInvalidArgument));
 }
 

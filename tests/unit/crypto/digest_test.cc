@@ -26,7 +26,8 @@ TEST(Sha256, StreamGivesTheDigestOfTheConcatenation) {
   Sha256Stream stream;
   for (int i = 0; i < 1000; ++i) stream.Update(std::string(1000, 'a'));
   stream.Update("");
-  EXPECT_EQ(Hex(stream.Finish()), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(Hex(stream.Finish()),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(Sha256, StreamsAndSingleDigestsDoNotDisturbEachOther) {
@@ -46,7 +47,8 @@ TEST(HmacSha256, MatchesRfc4231) {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   EXPECT_EQ(Hex(HmacSha256(std::string(20, '\xaa'), {std::string(50, '\xdd')})),
             "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
-  EXPECT_EQ(Hex(HmacSha256(std::string(131, '\xaa'), {"Test Using Larger Than Block-Size Key - Hash Key First"})),
+  EXPECT_EQ(Hex(HmacSha256(std::string(131, '\xaa'),
+                           {"Test Using Larger Than Block-Size Key - Hash Key First"})),
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
@@ -67,12 +69,14 @@ TEST(HmacSha256, EmptyKeyIsAKeyAndNotTheOneBefore) {
 TEST(HmacSha256, ThreadsDoNotDisturbEachOther) {
   const std::string data(256 << 10, 'd');
   std::vector<std::string> expected;
-  for (int i = 0; i < 4; ++i) expected.push_back(HmacSha256(std::string(32, char('a' + i)), {data}));
+  for (int i = 0; i < 4; ++i)
+    expected.push_back(HmacSha256(std::string(32, char('a' + i)), {data}));
   std::vector<int> wrong(4, 0);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
-      for (int n = 0; n < 50; ++n) wrong[i] += HmacSha256(std::string(32, char('a' + i)), {data}) != expected[i];
+      for (int n = 0; n < 50; ++n)
+        wrong[i] += HmacSha256(std::string(32, char('a' + i)), {data}) != expected[i];
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -80,8 +84,8 @@ TEST(HmacSha256, ThreadsDoNotDisturbEachOther) {
 }
 
 TEST(HkdfSha256, MatchesRfc5869) {
-  EXPECT_EQ(Hex(HkdfSha256(std::string(22, '\x0b'), Bytes("000102030405060708090a0b0c"), Bytes("f0f1f2f3f4f5f6f7f8f9"),
-                           42)),
+  EXPECT_EQ(Hex(HkdfSha256(std::string(22, '\x0b'), Bytes("000102030405060708090a0b0c"),
+                           Bytes("f0f1f2f3f4f5f6f7f8f9"), 42)),
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
   EXPECT_EQ(Hex(HkdfSha256(std::string(22, '\x0b'), "", "", 42)),
             "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");

@@ -27,7 +27,8 @@ TEST(Convert, TheHintSurvives) {
 }
 
 TEST(Convert, UnknownCodesAreUnknown) {
-  EXPECT_THAT(FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(99), "x")), HasCode(absl::StatusCode::kUnknown));
+  EXPECT_THAT(FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(99), "x")),
+              HasCode(absl::StatusCode::kUnknown));
 }
 
 TEST(Convert, TimesSurviveToTheNanosecond) {

@@ -15,8 +15,11 @@ constexpr char kHeartbeat[] = "/ember.v1.AgentService/Heartbeat";
 
 class GateTest : public ::testing::Test {
  protected:
-  std::string Certificate(const KeyAndCertificate& ca, absl::string_view role, absl::string_view name) {
-    return SignCsr(ca, CreateCsr(NewPrivateKeyPem()).value(), role, name, clock_.Now(), absl::Hours(24)).value();
+  std::string Certificate(const KeyAndCertificate& ca, absl::string_view role,
+                          absl::string_view name) {
+    return SignCsr(ca, CreateCsr(NewPrivateKeyPem()).value(), role, name, clock_.Now(),
+                   absl::Hours(24))
+        .value();
   }
   absl::Status Check(absl::string_view method, absl::string_view pem) const {
     return gate_.Check(method, pem, ca_.certificate_pem);
@@ -59,11 +62,13 @@ TEST_F(GateTest, RefusalsSayWhatToDo) {
 TEST(VerifiedCertificatesTest, FindsOnlyWhatPassed) {
   testing::FakeClock clock;
   const KeyAndCertificate ca = CreateCa("home", clock.Now()).value();
-  const std::string pem =
-      SignCsr(ca, CreateCsr(NewPrivateKeyPem()).value(), "agent", "nas1", clock.Now(), absl::Hours(1)).value();
+  const std::string pem = SignCsr(ca, CreateCsr(NewPrivateKeyPem()).value(), "agent", "nas1",
+                                  clock.Now(), absl::Hours(1))
+                              .value();
   VerifiedCertificates certificates;
   EXPECT_FALSE(certificates.Find(pem).has_value());
-  EXPECT_FALSE(certificates.Verify(CreateCa("home", clock.Now())->certificate_pem, pem, clock.Now()).ok());
+  EXPECT_FALSE(
+      certificates.Verify(CreateCa("home", clock.Now())->certificate_pem, pem, clock.Now()).ok());
   EXPECT_FALSE(certificates.Find(pem).has_value());
   EXPECT_OK(certificates.Verify(ca.certificate_pem, pem, clock.Now()));
   EXPECT_EQ(certificates.Find(pem)->name, "nas1");

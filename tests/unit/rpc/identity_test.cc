@@ -18,7 +18,8 @@ class IdentityTest : public ::testing::Test {
     Identity identity;
     identity.key_pem = NewPrivateKeyPem();
     identity.certificate_pem =
-        SignCsr(ca_, CreateCsr(identity.key_pem).value(), "agent", "nas1", kNow, absl::Hours(1)).value();
+        SignCsr(ca_, CreateCsr(identity.key_pem).value(), "agent", "nas1", kNow, absl::Hours(1))
+            .value();
     identity.ca_pem = ca_.certificate_pem;
     return identity;
   }
@@ -47,13 +48,16 @@ TEST_F(IdentityTest, IsLoadedAsItWasSavedAndIsPrivate) {
   for (const std::string& file : files) EXPECT_EQ(ModeOf(JoinPath(directory_, file)), 0600) << file;
 }
 
-// A renewal is killed after each of its writes in turn: what is on disk must always be one whole identity.
+// A renewal is killed after each of its writes in turn: what is on disk must always be one whole
+// identity.
 TEST_F(IdentityTest, RenewalInterruptedAnywhereLeavesOneThatWorks) {
   const Identity before = Make();
   const Identity after = Make();
   ASSERT_OK(SaveIdentity(directory_, before));
   const std::vector<std::pair<std::string, std::string>> writes = {
-      {"key.next.pem", after.key_pem}, {"cert.pem", after.certificate_pem}, {"key.pem", after.key_pem}};
+      {"key.next.pem", after.key_pem},
+      {"cert.pem", after.certificate_pem},
+      {"key.pem", after.key_pem}};
   for (const auto& [file, content] : writes) {
     ASSERT_OK(WriteFileAtomic(JoinPath(directory_, file), content));
     ASSERT_OK_AND_ASSIGN(const Identity loaded, LoadIdentity(directory_));

@@ -7,8 +7,8 @@
 #include "ember/v1/agent.pb.h"
 #include "ember/v1/control.pb.h"
 #include "ember/v1/vault.pb.h"
-#include "google/protobuf/descriptor.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
 
 namespace ember::rpc {
@@ -17,7 +17,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// A new proto file with services must be added here; the lint of the tree compares the directory with this.
+// A new proto file with services must be added here; the lint of the tree compares the directory
+// with this.
 std::set<std::string> MethodsInProtos() {
   std::set<std::string> methods;
   for (const google::protobuf::FileDescriptor* file :
@@ -25,7 +26,8 @@ std::set<std::string> MethodsInProtos() {
         v1::ReadRequest::descriptor()->file(), v1::Role::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
-        methods.insert(absl::StrCat("/", file->service(s)->full_name(), "/", file->service(s)->method(m)->name()));
+        methods.insert(absl::StrCat("/", file->service(s)->full_name(), "/",
+                                    file->service(s)->method(m)->name()));
       }
     }
   }
@@ -40,7 +42,8 @@ bool May(v1::Role::Value role, absl::string_view method) {
 TEST(Roles, EveryMethodHasARowAndEveryRowAMethod) {
   const std::set<std::string> protos = MethodsInProtos();
   EXPECT_GT(protos.size(), 30u);
-  for (const std::string& method : protos) EXPECT_FALSE(RolesFor(method).empty()) << method << " has no row";
+  for (const std::string& method : protos)
+    EXPECT_FALSE(RolesFor(method).empty()) << method << " has no row";
   std::set<std::string> rows;
   for (const std::string& method : MethodsWithRoles()) {
     EXPECT_EQ(protos.count(method), 1u) << method << " is in no proto";
@@ -70,11 +73,14 @@ TEST(Roles, EachPersonMayWhatTheOneBelowMay) {
 
 TEST(Roles, OnlyAgentsWriteToVaultsAndNoAgentChangesTheEstate) {
   for (const char* method : {"OpenSession", "Have", "Upload", "Commit"}) {
-    EXPECT_THAT(RolesFor(absl::StrCat("/ember.v1.VaultService/", method)), ElementsAre(v1::Role::AGENT));
+    EXPECT_THAT(RolesFor(absl::StrCat("/ember.v1.VaultService/", method)),
+                ElementsAre(v1::Role::AGENT));
   }
   for (const std::string& method : MethodsWithRoles()) {
-    const bool control = absl::StrContains(method, "EstateService") || absl::StrContains(method, "ProtectionService") ||
-                         absl::StrContains(method, "RecoveryService") || absl::StrContains(method, "EventService");
+    const bool control = absl::StrContains(method, "EstateService") ||
+                         absl::StrContains(method, "ProtectionService") ||
+                         absl::StrContains(method, "RecoveryService") ||
+                         absl::StrContains(method, "EventService");
     EXPECT_FALSE(control && May(v1::Role::AGENT, method)) << method;
   }
   EXPECT_THAT(RolesFor("/ember.v1.EstateService/Apply"), ElementsAre(v1::Role::ADMIN));

@@ -8,7 +8,9 @@
 
 namespace ember::rpc {
 
-void SetDeadline(grpc::ClientContext& context) { context.set_deadline(gpr_time_from_seconds(20, GPR_TIMESPAN)); }
+void SetDeadline(grpc::ClientContext& context) {
+  context.set_deadline(gpr_time_from_seconds(20, GPR_TIMESPAN));
+}
 
 void Services::Saw(const grpc::ServerContext& context) {
   absl::MutexLock lock(&mu_);
@@ -33,20 +35,24 @@ grpc::Status Services::Peers::HasLease(grpc::ServerContext* context, const v1::H
   reply->set_has_lease(true);
   return grpc::Status::OK;
 }
-grpc::Status Services::Enrol::Join(grpc::ServerContext* context, const v1::JoinRequest*, v1::JoinReply*) {
+grpc::Status Services::Enrol::Join(grpc::ServerContext* context, const v1::JoinRequest*,
+                                   v1::JoinReply*) {
   all->Saw(*context);
   return grpc::Status::OK;
 }
-grpc::Status Services::Estate::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::StatusReply*) {
+grpc::Status Services::Estate::Status(grpc::ServerContext* context, const v1::StatusRequest*,
+                                      v1::StatusReply*) {
   all->Saw(*context);
   return grpc::Status::OK;
 }
-grpc::Status Services::Estate::Apply(grpc::ServerContext* context, const v1::ApplyRequest*, v1::ApplyReply*) {
+grpc::Status Services::Estate::Apply(grpc::ServerContext* context, const v1::ApplyRequest*,
+                                     v1::ApplyReply*) {
   all->Saw(*context);
   return ToGrpc(all->apply_says);
 }
-grpc::Status Services::Vault::Upload(grpc::ServerContext* context,
-                                     grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) {
+grpc::Status Services::Vault::Upload(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) {
   all->Saw(*context);
   v1::UploadRequest request;
   v1::UploadReply reply;
@@ -81,7 +87,8 @@ void RpcFixture::StartServer() {
   ASSERT_OK_AND_ASSIGN(server_, Server::Start(options_, served_));
 }
 
-Identity RpcFixture::MakeIdentity(absl::string_view role, absl::string_view name, absl::Duration lifetime) {
+Identity RpcFixture::MakeIdentity(absl::string_view role, absl::string_view name,
+                                  absl::Duration lifetime) {
   Identity identity;
   identity.key_pem = NewPrivateKeyPem();
   identity.certificate_pem =
@@ -114,7 +121,8 @@ absl::Status RpcFixture::GetStatus(const std::shared_ptr<grpc::Channel>& channel
   v1::StatusReply reply;
   return FromGrpc(v1::EstateService::NewStub(channel)->Status(&context, {}, &reply));
 }
-absl::Status RpcFixture::Apply(const std::shared_ptr<grpc::Channel>& channel, const std::string& text) {
+absl::Status RpcFixture::Apply(const std::shared_ptr<grpc::Channel>& channel,
+                               const std::string& text) {
   grpc::ClientContext context;
   SetDeadline(context);
   v1::ApplyRequest request;

@@ -27,7 +27,8 @@ namespace ember::rpc {
 // Answers every call with the caller it saw; HasLease waits while `hold` is set and not notified.
 struct Services {
   struct Peers : v1::PeerService::Service {
-    grpc::Status HasLease(grpc::ServerContext*, const v1::HasLeaseRequest*, v1::HasLeaseReply*) override;
+    grpc::Status HasLease(grpc::ServerContext*, const v1::HasLeaseRequest*,
+                          v1::HasLeaseReply*) override;
     Services* all = nullptr;
   } peers;
   struct Enrol : v1::EnrolService::Service {
@@ -40,8 +41,9 @@ struct Services {
     Services* all = nullptr;
   } estate;
   struct Vault : v1::VaultService::Service {
-    grpc::Status Upload(grpc::ServerContext*,
-                        grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override;
+    grpc::Status Upload(
+        grpc::ServerContext*,
+        grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override;
     Services* all = nullptr;
   } vault;
 
@@ -71,7 +73,8 @@ class RpcFixture : public ::testing::Test {
   RpcFixture();
   void StartServer();
 
-  Identity MakeIdentity(absl::string_view role, absl::string_view name, absl::Duration lifetime = absl::Hours(2160));
+  Identity MakeIdentity(absl::string_view role, absl::string_view name,
+                        absl::Duration lifetime = absl::Hours(2160));
   Identity Anonymous() const { return {"", "", ca_.certificate_pem}; }
   std::string address() const;
   // A channel to the server.
@@ -86,7 +89,8 @@ class RpcFixture : public ::testing::Test {
   void Revoke(const std::string& serial);
 
   testing::TempDir dir_;
-  testing::FakeClock clock_;  // starts at the real time: the client's TLS compares certificates with that
+  testing::FakeClock
+      clock_;  // starts at the real time: the client's TLS compares certificates with that
   const KeyAndCertificate ca_;
   Services services_;
   ServerOptions options_;

@@ -37,7 +37,8 @@ TEST_F(ServerGate, WithoutCertificateOnlyJoinIsReached) {
   EXPECT_OK(Join(channel));
   EXPECT_EQ(services_.last().role, v1::Role::NONE);
   EXPECT_EQ(services_.last().name, "");
-  EXPECT_THAT(HasLease(channel), HasCodeAndText(absl::StatusCode::kUnauthenticated, "no certificate was shown"));
+  EXPECT_THAT(HasLease(channel),
+              HasCodeAndText(absl::StatusCode::kUnauthenticated, "no certificate was shown"));
   EXPECT_THAT(GetStatus(channel), HasCode(absl::StatusCode::kUnauthenticated));
   EXPECT_EQ(services_.calls(), 1);
   ASSERT_EQ(refusals().size(), 2u);
@@ -73,21 +74,24 @@ TEST_F(ServerGate, CertificateOfAnotherEstateIsRefusedEvenForJoin) {
   const KeyAndCertificate other = CreateCa("home", clock_.Now()).value();
   Identity eve = MakeIdentity("agent", "nas1");
   eve.certificate_pem =
-      SignCsr(other, CreateCsr(eve.key_pem).value(), "agent", "nas1", clock_.Now(), absl::Hours(1)).value();
+      SignCsr(other, CreateCsr(eve.key_pem).value(), "agent", "nas1", clock_.Now(), absl::Hours(1))
+          .value();
   const auto channel = Channel(eve);  // trusts our server, shows a stranger's certificate
   EXPECT_THAT(HasLease(channel), HasCodeAndText(kDenied, "not from this estate's CA"));
   EXPECT_THAT(Join(channel), HasCode(kDenied));
   EXPECT_EQ(services_.calls(), 0);
   ASSERT_EQ(refusals().size(), 2u);
-  EXPECT_EQ(refusals()[0].peer.role, v1::Role::NONE) << "a claimed role must not look like a proven one";
+  EXPECT_EQ(refusals()[0].peer.role, v1::Role::NONE)
+      << "a claimed role must not look like a proven one";
 }
 
 TEST_F(ServerGate, ExpiredCertificateIsRefused) {
   testing::FakeClock then;
   then.JumpWall(clock_.Now() - absl::Hours(24 * 100) - then.Now());
   Identity old = MakeIdentity("agent", "nas1");
-  old.certificate_pem =
-      SignCsr(ca_, CreateCsr(old.key_pem).value(), "agent", "nas1", then.Now(), absl::Hours(24 * 90)).value();
+  old.certificate_pem = SignCsr(ca_, CreateCsr(old.key_pem).value(), "agent", "nas1", then.Now(),
+                                absl::Hours(24 * 90))
+                            .value();
   EXPECT_THAT(HasLease(Channel(old)), HasCodeAndText(kDenied, "expired at"));
   ASSERT_EQ(refusals().size(), 1u);
   EXPECT_EQ(refusals()[0].peer.name, "nas1");
@@ -115,11 +119,13 @@ TEST_F(ServerGate, RevokedCertificateIsRefusedOnARunningConnection) {
   Revoke(ParseCertificate(nas1.certificate_pem)->serial);
   EXPECT_THAT(HasLease(channel), HasCodeAndText(kDenied, "revoked"));
   EXPECT_THAT(Join(channel), HasCode(kDenied));
-  EXPECT_OK(HasLease(Channel(MakeIdentity("agent", "nas1")))) << "its new certificate is another one";
+  EXPECT_OK(HasLease(Channel(MakeIdentity("agent", "nas1"))))
+      << "its new certificate is another one";
 }
 
-// The certificate is public; only who has its key may use it. The forged key file has the public part of the victim
-// (so that TLS libraries accept the pair) and another private part: bytes 36 to 67 of a P-256 key in PKCS#8.
+// The certificate is public; only who has its key may use it. The forged key file has the public
+// part of the victim (so that TLS libraries accept the pair) and another private part: bytes 36 to
+// 67 of a P-256 key in PKCS#8.
 TEST_F(ServerGate, CertificateWithoutItsPrivateKeyIsUseless) {
   const auto der_of = [](const std::string& pem) {
     const std::string body = absl::StrReplaceAll(
@@ -134,7 +140,8 @@ TEST_F(ServerGate, CertificateWithoutItsPrivateKeyIsUseless) {
   forged.replace(36, 32, der_of(NewPrivateKeyPem()), 36, 32);
   thief.key_pem = absl::StrCat("-----BEGIN PRIVATE KEY-----\n", absl::Base64Escape(forged),
                                "\n-----END PRIVATE KEY-----\n");
-  EXPECT_OK(CheckKeyMatches(thief.certificate_pem, thief.key_pem)) << "the forgery must look right to the client";
+  EXPECT_OK(CheckKeyMatches(thief.certificate_pem, thief.key_pem))
+      << "the forgery must look right to the client";
   EXPECT_THAT(GetStatus(Channel(thief)), HasCode(absl::StatusCode::kUnavailable));
   EXPECT_EQ(services_.calls(), 0);
 }
@@ -144,12 +151,14 @@ class Forgotten : public grpc::Service {
  public:
   static constexpr char kMethod[] = "/ember.v1.ForgottenService/Open";
   Forgotten() {
-    using Handler = grpc::internal::RpcMethodHandler<Forgotten, v1::HasLeaseRequest, v1::HasLeaseReply,
-                                                     grpc::protobuf::MessageLite, grpc::protobuf::MessageLite>;
+    using Handler =
+        grpc::internal::RpcMethodHandler<Forgotten, v1::HasLeaseRequest, v1::HasLeaseReply,
+                                         grpc::protobuf::MessageLite, grpc::protobuf::MessageLite>;
     AddMethod(new grpc::internal::RpcServiceMethod(
         kMethod, grpc::internal::RpcMethod::NORMAL_RPC,
         new Handler(
-            [](Forgotten* self, grpc::ServerContext*, const v1::HasLeaseRequest*, v1::HasLeaseReply*) {
+            [](Forgotten* self, grpc::ServerContext*, const v1::HasLeaseRequest*,
+               v1::HasLeaseReply*) {
               self->called = true;
               return grpc::Status::OK;
             },
@@ -163,8 +172,9 @@ absl::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const cha
   SetDeadline(context);
   v1::HasLeaseReply reply;
   return FromGrpc(grpc::internal::BlockingUnaryCall<v1::HasLeaseRequest, v1::HasLeaseReply>(
-      channel.get(), grpc::internal::RpcMethod(method, grpc::internal::RpcMethod::NORMAL_RPC, channel), &context, {},
-      &reply));
+      channel.get(),
+      grpc::internal::RpcMethod(method, grpc::internal::RpcMethod::NORMAL_RPC, channel), &context,
+      {}, &reply));
 }
 
 class ServerGateOfForgotten : public RpcFixture {};
@@ -175,11 +185,13 @@ TEST_F(ServerGateOfForgotten, MethodWithoutARowIsReachedByNobody) {
   StartServer();
   for (const char* role : {"admin", "operator", "viewer", "agent", "controller"}) {
     const auto channel = Channel(MakeIdentity(role, "x"));
-    EXPECT_THAT(CallByName(channel, Forgotten::kMethod), HasCodeAndText(kDenied, "not a method")) << role;
+    EXPECT_THAT(CallByName(channel, Forgotten::kMethod), HasCodeAndText(kDenied, "not a method"))
+        << role;
     EXPECT_THAT(CallByName(channel, "/ember.v1.NoService/Nothing"), HasCode(kDenied)) << role;
     EXPECT_THAT(CallByName(channel, "/ember.v1.EnrolService/Join/"), HasCode(kDenied)) << role;
   }
-  EXPECT_THAT(CallByName(Channel(Anonymous()), Forgotten::kMethod), HasCode(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(CallByName(Channel(Anonymous()), Forgotten::kMethod),
+              HasCode(absl::StatusCode::kUnauthenticated));
   EXPECT_FALSE(forgotten.called);
   EXPECT_EQ(refusals().size(), 16u);
   server_ = nullptr;

@@ -58,8 +58,10 @@ TEST_F(ServerTest, UnusableNewCertificateLeavesTheOldOneInUse) {
 TEST_F(ServerTest, ClientAcceptsOnlyTheRoleAndNameItDials) {
   const Identity nas1 = MakeIdentity("agent", "nas1");
   EXPECT_OK(HasLease(Dial(address(), nas1, "controller", "em")));
-  EXPECT_THAT(HasLease(Dial(address(), nas1, "controller", "em2")), HasCode(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(HasLease(Dial(address(), nas1, "agent", "em")), HasCode(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(HasLease(Dial(address(), nas1, "controller", "em2")),
+              HasCode(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(HasLease(Dial(address(), nas1, "agent", "em")),
+              HasCode(absl::StatusCode::kUnavailable));
   EXPECT_EQ(services_.calls(), 1);
 }
 
@@ -107,8 +109,9 @@ TEST_F(ServerTest, MessagesUpToTheBoundPass) {
   EXPECT_EQ(reply.stored_bytes(), static_cast<int64_t>(kGrpcMessageBytesMax - 1024));
   stream->WritesDone();
   EXPECT_OK(FromGrpc(stream->Finish()));
-  EXPECT_THAT(Apply(Channel(MakeIdentity("admin", "root")), std::string(kGrpcMessageBytesMax + 1, 'x')),
-              HasCode(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(
+      Apply(Channel(MakeIdentity("admin", "root")), std::string(kGrpcMessageBytesMax + 1, 'x')),
+      HasCode(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(ServerTest, TakenPortIsAClearError) {
@@ -166,7 +169,8 @@ TEST_F(ServerThreads, AreBounded) {
   std::atomic<int> refused{0};
   std::vector<std::thread> callers;
   for (int i = 0; i < 24; ++i) {
-    callers.emplace_back([&] { refused += HasLease(agent).code() == absl::StatusCode::kResourceExhausted; });
+    callers.emplace_back(
+        [&] { refused += HasLease(agent).code() == absl::StatusCode::kResourceExhausted; });
   }
   while (refused + services_.running < 24) std::this_thread::yield();
   EXPECT_LE(services_.running_max, 6);

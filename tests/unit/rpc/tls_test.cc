@@ -50,8 +50,10 @@ TEST_F(Tls, ServerSpeaksVersion13Only) {
   EXPECT_EQ(Handshake(server_->port(), TLS1_2_VERSION), "");
 }
 
-// One handshake of a server that speaks only `version`; the version agreed on, or "". `dial` is given its address.
-std::string Accept(const Identity& identity, int version, const std::function<void(std::string)>& dial) {
+// One handshake of a server that speaks only `version`; the version agreed on, or "". `dial` is
+// given its address.
+std::string Accept(const Identity& identity, int version,
+                   const std::function<void(std::string)>& dial) {
   Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof address;
@@ -66,8 +68,11 @@ std::string Accept(const Identity& identity, int version, const std::function<vo
   SSL_CTX_set_num_tickets(context.get(), 0);  // the client has hung up by then
   testing::TempDir dir;
   EXPECT_OK(SaveIdentity(dir.path(), identity));
-  EXPECT_EQ(SSL_CTX_use_certificate_file(context.get(), dir.Join("cert.pem").c_str(), SSL_FILETYPE_PEM), 1);
-  EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context.get(), dir.Join("key.pem").c_str(), SSL_FILETYPE_PEM), 1);
+  EXPECT_EQ(
+      SSL_CTX_use_certificate_file(context.get(), dir.Join("cert.pem").c_str(), SSL_FILETYPE_PEM),
+      1);
+  EXPECT_EQ(
+      SSL_CTX_use_PrivateKey_file(context.get(), dir.Join("key.pem").c_str(), SSL_FILETYPE_PEM), 1);
   SslPtr ssl(SSL_new(context.get()), SSL_free);
   SSL_set_fd(ssl.get(), fd.get());
   const std::string agreed = SSL_accept(ssl.get()) == 1 ? SSL_get_version(ssl.get()) : "";
@@ -83,7 +88,8 @@ TEST_F(Tls, ClientSpeaksVersion13Only) {
   const Identity em = MakeIdentity("controller", "em");
   const Identity nas1 = MakeIdentity("agent", "nas1");
   const auto dial = [&](const std::string& to) {
-    EXPECT_THAT(HasLease(Dial(to, nas1, "controller", "em")), HasCode(absl::StatusCode::kUnavailable));
+    EXPECT_THAT(HasLease(Dial(to, nas1, "controller", "em")),
+                HasCode(absl::StatusCode::kUnavailable));
   };
   EXPECT_EQ(Accept(em, TLS1_3_VERSION, dial), "TLSv1.3");
   EXPECT_EQ(Accept(em, TLS1_2_VERSION, dial), "");
@@ -97,7 +103,8 @@ TEST_F(Tls, ChildrenDoNotInheritTheRestriction) {
 TEST_F(Tls, JoiningAgentFindsTheCaByItsFingerprint) {
   StartServer();
   ASSERT_OK_AND_ASSIGN(const std::string print, CertificateFingerprint(ca_.certificate_pem));
-  ASSERT_OK_AND_ASSIGN(const std::string pem, FetchCertificateByFingerprint(address(), print, absl::Seconds(5)));
+  ASSERT_OK_AND_ASSIGN(const std::string pem,
+                       FetchCertificateByFingerprint(address(), print, absl::Seconds(5)));
   EXPECT_EQ(pem, ca_.certificate_pem);
   EXPECT_THAT(FetchCertificateByFingerprint(address(), std::string(64, '0'), absl::Seconds(5)),
               HasCode(absl::StatusCode::kPermissionDenied));
@@ -110,8 +117,8 @@ TEST(FetchCertificate, GivesUpOnAServerThatSaysNothing) {
   ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(listen(listener.get(), 1), 0);
   getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  EXPECT_THAT(FetchCertificateByFingerprint(absl::StrCat("127.0.0.1:", ntohs(address.sin_port)), std::string(64, '0'),
-                                            absl::Milliseconds(200)),
+  EXPECT_THAT(FetchCertificateByFingerprint(absl::StrCat("127.0.0.1:", ntohs(address.sin_port)),
+                                            std::string(64, '0'), absl::Milliseconds(200)),
               HasCode(absl::StatusCode::kUnavailable));
 }
 
