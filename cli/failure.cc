@@ -20,7 +20,10 @@ std::string HintFor(const absl::Status& status, const std::string& command) {
   switch (ExitCodeOf(status)) {
     case kExitUsage: return absl::StrCat(command, " --help");
     case kExitRefused:
-      return "check the role of the identity used (--identity), and `ember status`";
+      return status.code() == absl::StatusCode::kFailedPrecondition
+                 ? "if a confirmation is what is missing, run it again with --yes; else: ember "
+                   "status"
+                 : "check the role of the identity used (--identity)";
     case kExitNotFound: return "ember status";
     case kExitUnreachable:
       return "check that ember-controller runs, and its address (--em or EMBER_EM)";

@@ -114,7 +114,7 @@ struct Parser {
     app.add_option("--identity", options.identity, kIdentityHelp)->type_name("DIR")->group(kGroup);
     app.add_option("--timeout", options.timeout_seconds, kTimeoutHelp)
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.001, static_cast<double>(kCliTimeoutSecondsMax)))
+        ->check(CLI::Range(0.001, static_cast<double>(kCliTimeoutSecondsMax)).description(""))
         ->group(kGroup);
     app.add_flag("--json", options.json, kJsonHelp)->group(kGroup);
     app.add_flag("--yes,-y", options.yes, kYesHelp)->group(kGroup);
@@ -195,7 +195,10 @@ std::string OverviewText() {
       "...\n";
   absl::string_view last;
   for (const Command& command : Commands()) {
-    if (last != command.noun) text += '\n';
+    // A noun with several verbs stands apart; single ones stay together.
+    if (last != command.noun && (HasVerbs(last) || HasVerbs(command.noun) || last.empty())) {
+      text += '\n';
+    }
     last = command.noun;
     absl::StrAppendFormat(&text, "  %-18s %s\n", NameOf(command), command.summary);
   }

@@ -119,7 +119,8 @@ std::string ProgressLine::Text(const v1::Run& run, absl::Duration now) {
   samples_.emplace_back(now, p.bytes_read());
   const double seconds = absl::ToDoubleSeconds(now - samples_.front().first);
   const double rate = seconds > 0 ? (p.bytes_read() - samples_.front().second) / seconds : 0;
-  if (seconds >= 1) parts.push_back(absl::StrCat(FormatBytes(static_cast<int64_t>(rate)), "/s"));
+  if (seconds >= 1 && p.bytes_read() > 0)
+    parts.push_back(absl::StrCat(FormatBytes(static_cast<int64_t>(rate)), "/s"));
   if (p.bytes_total() > 0) {
     const double done = std::min(1.0, static_cast<double>(p.bytes_read()) / p.bytes_total());
     parts.push_back(absl::StrCat(static_cast<int>(done * 100), " %"));

@@ -93,9 +93,7 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& worklo
                {"OUTCOME"},
                {"VERIFIED"},
                {"REASON"}});
-  int64_t added = 0;
   for (const v1::Backup& backup : reply.items()) {
-    added += backup.added_bytes();
     table.Add({backup.id(), backup.name(), FormatRough(absl::Seconds(backup.age_seconds())),
                FormatBytes(backup.size_bytes()), FormatBytes(backup.added_bytes()),
                absl::StrCat(backup.files()), OutcomeCell(backup.outcome()),
@@ -103,8 +101,7 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& worklo
                backup.reason()});
   }
   *context.out << table.Format(ColorsWelcome(context)) << Counted(reply.items_size(), "backup")
-               << ", " << FormatBytes(added) << " added by them, "
-               << FormatBytes(reply.stored_bytes()) << " stored in the vaults\n";
+               << ", " << FormatBytes(reply.stored_bytes()) << " stored\n";
   return kExitDone;
 }
 
