@@ -44,15 +44,15 @@ std::vector<std::string> VerbsOf(absl::string_view noun) {
   return verbs;
 }
 
-// The `case` that bash and zsh share: from the words so far ($verb) to the words that may follow
-// ($words).
+// The `case` that bash and zsh share: from the words so far ($verb) to those that may follow
+// ($offer).
 std::string CaseStatement() {
-  std::string text = absl::StrCat("  case \"$verb\" in\n    '') words='",
+  std::string text = absl::StrCat("  case \"$verb\" in\n    '') offer='",
                                   absl::StrJoin(Nouns(), " "), " ", kGlobalOptions, "' ;;\n");
   for (const std::string& noun : Nouns()) {
     const auto verbs = VerbsOf(noun);
     if (!verbs.empty())
-      absl::StrAppend(&text, "    '", noun, "') words='", absl::StrJoin(verbs, " "), "' ;;\n");
+      absl::StrAppend(&text, "    '", noun, "') offer='", absl::StrJoin(verbs, " "), "' ;;\n");
   }
   for (const Command& command : Commands()) {
     std::string words;
@@ -60,7 +60,7 @@ std::string CaseStatement() {
       absl::StrAppend(&words, "--", option, " ");
     if (command.noun == std::string("completion")) words = "bash zsh fish ";
     const std::string name = NameOf(command);
-    absl::StrAppend(&text, "    '", name, "'|'", name, " '*) words='", words, kGlobalOptions,
+    absl::StrAppend(&text, "    '", name, "'|'", name, " '*) offer='", words, kGlobalOptions,
                     "' ;;\n");
   }
   return absl::StrCat(text, "  esac\n");
@@ -79,30 +79,27 @@ constexpr char kCollect[] = R"(    case "$word" in
 std::string Bash() {
   return absl::StrCat(R"(# bash completion for ember: source <(ember completion bash)
 _ember() {
-  local verb='' words='' word i=1
+  local verb='' offer='' word i=1
   while [ "$i" -lt "$COMP_CWORD" ]; do
     word=${COMP_WORDS[i]}
 )",
                       kCollect, CaseStatement(),
-                      R"(  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+                      R"(  COMPREPLY=($(compgen -W "$offer" -- "${COMP_WORDS[COMP_CWORD]}"))
   [ "${#COMPREPLY[@]}" -gt 0 ] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -F _ember ember
 )");
 }
 
-// `line` holds the words of the line, since zsh's own $words would be hidden by ours.
 std::string Zsh() {
   return absl::StrCat(R"(#compdef ember
 # zsh completion for ember: source <(ember completion zsh)
 _ember() {
-  local -a line
-  line=("${words[@]}")
-  local verb='' words='' word i=2
+  local verb='' offer='' word i=2
   while [ "$i" -lt "$CURRENT" ]; do
-    word=${line[i]}
+    word=${words[i]}
 )",
-                      kCollect, CaseStatement(), R"(  compadd -- ${=words}
+                      kCollect, CaseStatement(), R"(  compadd -- ${=offer}
   [[ $PREFIX == -* ]] || _files
 }
 compdef _ember ember
