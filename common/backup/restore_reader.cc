@@ -1,0 +1,153 @@
+#include "common/backup/restore_reader.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/backup/entry_path.h"
+#include "common/backup/manifest_reader.h"
+#include "common/backup/record.h"
+#include "common/backup/record_opener.h"
+#include "common/backup/record_window.h"
+#include "common/backup/restore_run.h"
+#include "common/backup/verify_run.h"
+#include "common/base/errors.h"
+#include "common/base/status.h"
+
+namespace ember::backup {
+namespace {
+
+using format::v1::BackupSummary;
+using format::v1::Entry;
+
+absl::Status CheckCancelled(const RestoreOptions& options) {
+  if (options.cancelled != nullptr && options.cancelled->load()) return absl::CancelledError("it was cancelled");
+  return absl::OkStatus();
+}
+
+class Reader : public RestoreReader {
+ public:
+  Reader(VaultPort* vault, std::unique_ptr<RecordOpener> opener, BackupSummary summary, const RecordId& root)
+      : vault_(vault), opener_(std::move(opener)), summary_(std::move(summary)), root_(root) {}
+
+  const BackupSummary& summary() const override { return summary_; }
+
+  absl::Status ForEachEntry(const RestoreOptions& options,
+                            const std::function<absl::Status(const Entry&)>& visit) override {
+    const std::unique_ptr<ManifestReader> manifest = ReadManifest(options, nullptr);
+    Entry entry;
+    while (true) {
+      EMBER_RETURN_IF_ERROR(CheckCancelled(options));
+      EMBER_ASSIGN_OR_RETURN(const bool more, manifest->Next(&entry));
+      if (!more) return absl::OkStatus();
+      if (entry.part() > 0) continue;
+      entry.clear_extents();
+      entry.clear_inline_content();
+      entry.clear_more_parts();
+      EMBER_RETURN_IF_ERROR(visit(entry));
+    }
+  }
+
+  absl::Status Restore(const RestoreOptions& options, RestoreTarget* target,
+                       std::vector<v1::PathProblem>* holes) override {
+    const std::unique_ptr<ManifestReader> manifest = ReadManifest(options, holes);
+    RecordWindow window(vault_, opener_.get(), options.threads, options.cancelled);
+    RestoreRun run({.options = &options, .manifest = manifest.get(),
+                    .manifest_of = [this](const std::string& path) {
+                      RestoreOptions one;
+                      one.paths = {path};
+                      return ReadManifest(one, nullptr);
+                    },
+                    .window = &window, .target = target, .holes = holes,
+                    .damaged = [this](absl::string_view path, const absl::Status& why) { return DamagedAt(path, why); },
+                    .bytes_total = options.paths.empty() ? summary_.bytes() : 0,
+                    .files_total = options.paths.empty() ? summary_.files() : 0});
+    return run.Run();
+  }
+
+  absl::StatusOr<v1::VerifyResult> Verify(const RestoreOptions& options) override {
+    RestoreOptions strict = options;
+    strict.anyway = false;
+    manifest_records_ = 0;
+    const std::unique_ptr<ManifestReader> manifest = ReadManifest(strict, nullptr);
+    RecordWindow window(vault_, opener_.get(), options.threads, options.cancelled);
+    VerifyRun run({.options = &strict, .manifest = manifest.get(), .window = &window,
+                   .damaged = [this](absl::string_view path, const absl::Status& why) { return DamagedAt(path, why); }});
+    EMBER_RETURN_IF_ERROR(run.Run());
+    const ManifestTotals& totals = run.totals();
+    if (options.paths.empty() &&
+        (totals.entries != static_cast<uint64_t>(summary_.entries()) ||
+         totals.files != static_cast<uint64_t>(summary_.files()) ||
+         totals.bytes != static_cast<uint64_t>(summary_.bytes()))) {
+      return Damaged(Name(), "its summary counts other entries than it has");
+    }
+    v1::VerifyResult result;
+    result.set_files(static_cast<int64_t>(totals.files));
+    result.set_bytes(static_cast<int64_t>(totals.bytes));
+    result.set_records(run.records() + manifest_records_);
+    return result;
+  }
+
+ private:
+  std::string Name() const {
+    return absl::StrCat("backup '", summary_.backup_id(), "' of workload '", summary_.workload(), "'");
+  }
+  absl::Status DamagedAt(absl::string_view path, const absl::Status& why) const {
+    return Damaged(absl::StrCat(Name(), ", ", ShownPath(path), ","), why.message());
+  }
+
+  std::unique_ptr<ManifestReader> ReadManifest(const RestoreOptions& options, std::vector<v1::PathProblem>* holes) {
+    const bool anyway = options.anyway;
+    const auto on_damage = [this, anyway, holes](const std::string& first_path, const absl::Status& why) {
+      if (!anyway) return DamagedAt(first_path, why);
+      if (holes != nullptr) {
+        v1::PathProblem hole;
+        hole.set_path(first_path);
+        hole.set_problem(absl::StrCat("a part of the file list that starts here is lost: ", why.message()));
+        holes->push_back(std::move(hole));
+      }
+      return absl::OkStatus();
+    };
+    return std::make_unique<ManifestReader>(
+        root_, PathFilter(options.paths),
+        [this](const std::vector<RecordId>& ids) {
+          manifest_records_ += static_cast<int64_t>(ids.size());
+          return FetchRecords(vault_, *opener_, ids);
+        },
+        on_damage);
+  }
+
+  VaultPort* const vault_;
+  const std::unique_ptr<RecordOpener> opener_;
+  const BackupSummary summary_;
+  const RecordId root_;
+  int64_t manifest_records_ = 0;
+};
+
+absl::Status Unreadable(const std::string& backup_id, const absl::Status& why) {
+  return absl::IsDataLoss(why) ? Damaged(absl::StrCat("backup '", backup_id, "'"), why.message()) : why;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RestoreReader>> RestoreReader::Open(VaultPort* vault, const std::string& backup_id,
+                                                                   const KeySource& keys) {
+  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault->GetBackup(backup_id));
+  if (stored.backup_id() != backup_id) {
+    return Unreadable(backup_id, absl::DataLossError("the vault answered with another backup"));
+  }
+  EMBER_ASSIGN_OR_RETURN(
+      RestoreKeys restore_keys,
+      keys(stored.domain_id(), std::vector<v1::Keybox>(stored.keyboxes().begin(), stored.keyboxes().end())));
+  auto opener = std::make_unique<RecordOpener>(stored.domain_id(), std::move(restore_keys));
+  const std::string* key = opener->KeyOf(stored.session_id());
+  if (key == nullptr) return Unreadable(backup_id, absl::DataLossError("there is no key for its session"));
+  absl::StatusOr<BackupSummary> summary = OpenSummary(*key, stored);
+  if (!summary.ok()) return Unreadable(backup_id, summary.status());
+  RecordId root;
+  ParseRecordId(stored.manifest_root(), &root);  // OpenSummary has checked it
+  const absl::Status root_status = FetchRecords(vault, *opener, {root}).at(0).status();
+  if (!root_status.ok()) return Unreadable(backup_id, root_status);
+  return std::make_unique<Reader>(vault, std::move(opener), *std::move(summary), root);
+}
+
+}  // namespace ember::backup

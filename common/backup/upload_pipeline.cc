@@ -1,0 +1,223 @@
+#include "common/backup/upload_pipeline.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/limits.h"
+#include "common/base/status.h"
+
+namespace ember::backup {
+namespace {
+
+// How soon a cancellation is noticed while waiting.
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
+
+}  // namespace
+
+UploadPipeline::UploadPipeline(Options options)
+    : options_(std::move(options)), ask_(!options_.session->domain_empty()), known_(std::move(options_.known)) {
+  for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Work(); });
+  if (ask_) threads_.emplace_back([this] { Ask(); });
+  threads_.emplace_back([this] { Upload(); });
+}
+
+UploadPipeline::~UploadPipeline() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    Fail(absl::CancelledError("the backup was given up"));
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void UploadPipeline::Fail(const absl::Status& status) {
+  if (status_.ok()) status_ = status;
+  work_cv_.SignalAll();
+  ask_cv_.SignalAll();
+  upload_cv_.SignalAll();
+  progress_cv_.SignalAll();
+}
+
+absl::Status UploadPipeline::Await(const std::function<bool()>& done) {
+  while (status_.ok()) {
+    if (options_.cancelled != nullptr && options_.cancelled->load()) {
+      Fail(absl::CancelledError("the backup was cancelled"));
+      break;
+    }
+    if (done()) return absl::OkStatus();
+    progress_cv_.WaitWithTimeout(&mu_, kCancelPoll);
+  }
+  return status_;
+}
+
+absl::Status UploadPipeline::Admit(Item* item) {
+  item->charge = std::max(item->plaintext.size(), kInFlightItemBytesMin);
+  EMBER_RETURN_IF_ERROR(Await([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return in_flight_bytes_ + item->charge <= kInFlightBytes;
+  }));
+  in_flight_bytes_ += item->charge;
+  ++in_flight_;
+  return absl::OkStatus();
+}
+
+absl::Status UploadPipeline::Submit(RecordType::Value type, std::string plaintext,
+                                    std::function<void(const RecordId&)> resolved) {
+  auto item = std::make_unique<Item>();
+  item->type = type;
+  item->plaintext = std::move(plaintext);
+  item->resolved = std::move(resolved);
+  absl::MutexLock lock(&mu_);
+  EMBER_RETURN_IF_ERROR(Admit(item.get()));
+  to_identify_.push_back(std::move(item));
+  work_cv_.Signal();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RecordId> UploadPipeline::SubmitForId(RecordType::Value type, std::string plaintext) {
+  auto item = std::make_unique<Item>();
+  item->type = type;
+  item->plaintext = std::move(plaintext);
+  item->id = MakeRecordId(options_.id_key, type, item->plaintext);
+  const RecordId id = item->id;
+  absl::MutexLock lock(&mu_);
+  EMBER_RETURN_IF_ERROR(Admit(item.get()));
+  Route(std::move(item));
+  return id;
+}
+
+absl::Status UploadPipeline::WaitUntil(const std::function<bool()>& done) {
+  absl::MutexLock lock(&mu_);
+  return Await(done);
+}
+
+absl::Status UploadPipeline::Drain() {
+  absl::MutexLock lock(&mu_);
+  return Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return in_flight_ == 0; });
+}
+
+absl::Status UploadPipeline::status() {
+  absl::MutexLock lock(&mu_);
+  return Await([] { return true; });
+}
+
+std::vector<RecordId> UploadPipeline::TakeUploaded() {
+  absl::MutexLock lock(&mu_);
+  return std::move(uploaded_);
+}
+
+void UploadPipeline::Release(const Item& item) {
+  in_flight_bytes_ -= item.charge;
+  --in_flight_;
+  progress_cv_.Signal();
+}
+
+// Knows the id: decides what is next.
+void UploadPipeline::Route(ItemPtr item) {
+  if (!known_.insert(PrefixOf(item->id)).second) {
+    Release(*item);
+  } else if (ask_) {
+    to_ask_.push_back(std::move(item));
+    ask_cv_.Signal();
+  } else {
+    to_seal_.push_back(std::move(item));
+    work_cv_.Signal();
+  }
+}
+
+UploadPipeline::ItemPtr UploadPipeline::Take(Queue* queue) {
+  if (!status_.ok() || queue->empty()) return nullptr;
+  ItemPtr item = std::move(queue->front());
+  queue->pop_front();
+  return item;
+}
+
+void UploadPipeline::Work() {
+  mu_.Lock();
+  while (true) {
+    while (status_.ok() && to_seal_.empty() && to_identify_.empty()) work_cv_.Wait(&mu_);
+    if (!status_.ok()) break;
+    // What is further on first: that frees memory.
+    if (ItemPtr item = Take(&to_seal_)) {
+      mu_.Unlock();
+      item->nonce = NextNonce();
+      item->payload = SealRecord(options_.domain_id, options_.session_key, item->nonce, item->id, item->type,
+                                 item->plaintext);
+      item->plaintext = std::string();
+      mu_.Lock();
+      to_upload_.push_back(std::move(item));
+      upload_cv_.Signal();
+    } else if (ItemPtr item = Take(&to_identify_)) {
+      mu_.Unlock();
+      item->id = MakeRecordId(options_.id_key, item->type, item->plaintext);
+      mu_.Lock();
+      // Under the lock, so that WaitUntil cannot miss it.
+      if (item->resolved) std::exchange(item->resolved, nullptr)(item->id);
+      progress_cv_.Signal();
+      Route(std::move(item));
+    }
+  }
+  mu_.Unlock();
+}
+
+// Asks about whatever waits: small batches while idle, larger ones under load.
+void UploadPipeline::Ask() {
+  mu_.Lock();
+  while (true) {
+    while (status_.ok() && to_ask_.empty()) ask_cv_.Wait(&mu_);
+    if (!status_.ok()) break;
+    Queue batch;
+    std::vector<std::string> ids;
+    while (batch.size() < kHaveBatchMax) {
+      ItemPtr item = Take(&to_ask_);
+      if (item == nullptr) break;
+      ids.emplace_back(BytesOf(item->id));
+      batch.push_back(std::move(item));
+    }
+    mu_.Unlock();
+    const absl::StatusOr<std::vector<bool>> absent = options_.session->Absent(ids);
+    mu_.Lock();
+    if (!absent.ok()) {
+      Fail(Annotate(absent.status(), "asking the vault what it has"));
+    } else if (absent->size() != batch.size()) {
+      Fail(absl::InternalError("the vault answered about another number of records"));
+    } else {
+      for (size_t i = 0; i < batch.size(); ++i) {
+        if ((*absent)[i]) {
+          to_seal_.push_back(std::move(batch[i]));
+        } else {
+          Release(*batch[i]);
+        }
+      }
+      work_cv_.SignalAll();
+    }
+  }
+  mu_.Unlock();
+}
+
+void UploadPipeline::Upload() {
+  mu_.Lock();
+  while (true) {
+    while (status_.ok() && to_upload_.empty()) upload_cv_.Wait(&mu_);
+    ItemPtr item = Take(&to_upload_);
+    if (item == nullptr) break;
+    mu_.Unlock();
+    v1::Record record;
+    record.set_id(item->id.data(), item->id.size());
+    record.set_type(item->type);
+    record.set_nonce(item->nonce);
+    const int64_t size = static_cast<int64_t>(item->payload.size());
+    record.set_payload(std::move(item->payload));
+    const absl::Status sent = options_.session->Upload(std::move(record));
+    mu_.Lock();
+    if (!sent.ok()) {
+      Fail(Annotate(sent, "sending to the vault"));
+    } else {
+      bytes_sent_ += size;
+      uploaded_.push_back(item->id);
+      Release(*item);
+    }
+  }
+  mu_.Unlock();
+}
+
+}  // namespace ember::backup

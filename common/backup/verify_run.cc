@@ -1,0 +1,81 @@
+#include "common/backup/verify_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/limits.h"
+#include "common/base/status.h"
+
+namespace ember::backup {
+namespace {
+
+using format::v1::Entry;
+
+constexpr size_t kReportEntries = 1000;
+
+}  // namespace
+
+absl::Status VerifyRun::Run() {
+  progress_.set_phase("verifying");
+  Entry entry;
+  while (true) {
+    EMBER_ASSIGN_OR_RETURN(const bool more, context_.manifest->Next(&entry));
+    if (!more) break;
+    totals_.Add(entry);
+    for (const format::v1::Extent& extent : entry.extents()) EMBER_RETURN_IF_ERROR(Check(entry.path(), extent));
+    if (totals_.entries % kReportEntries == 0) Report();
+  }
+  while (!waiting_.empty()) {
+    EMBER_RETURN_IF_ERROR(Finish(waiting_.front()));
+    waiting_.pop_front();
+  }
+  Report();
+  return absl::OkStatus();
+}
+
+absl::Status VerifyRun::Check(const std::string& path, const format::v1::Extent& extent) {
+  Waiting next;
+  ParseRecordId(extent.id(), &next.id);
+  next.end = static_cast<uint64_t>(extent.start()) + static_cast<uint64_t>(extent.length());
+  if (const auto known = sizes_.find(PrefixOf(next.id)); known != sizes_.end()) {
+    return CheckEnd(path, next.end, known->second);
+  }
+  while (!waiting_.empty() &&
+         (waiting_bytes_ >= kRestoreWindowBytes || waiting_.size() >= kPendingEntriesMax)) {
+    EMBER_RETURN_IF_ERROR(Finish(waiting_.front()));
+    waiting_.pop_front();
+  }
+  next.path = path;
+  const bool same = !waiting_.empty() && waiting_.back().id == next.id;
+  next.charge = same ? 0 : std::max(static_cast<size_t>(extent.length()), kGroupTarget);
+  waiting_bytes_ += next.charge;
+  context_.window->Want(next.id);
+  waiting_.push_back(std::move(next));
+  return absl::OkStatus();
+}
+
+absl::Status VerifyRun::Finish(const Waiting& waiting) {
+  const absl::StatusOr<absl::string_view> bytes = context_.window->Wait(waiting.id);
+  if (absl::IsDataLoss(bytes.status())) return context_.damaged(waiting.path, bytes.status());
+  EMBER_RETURN_IF_ERROR(bytes.status());
+  const uint64_t size = bytes->size();
+  if (sizes_.emplace(PrefixOf(waiting.id), static_cast<uint32_t>(size)).second) {
+    progress_.set_bytes_read(progress_.bytes_read() + static_cast<int64_t>(size));
+  }
+  context_.window->Release(waiting.id);
+  waiting_bytes_ -= waiting.charge;
+  return CheckEnd(waiting.path, waiting.end, size);
+}
+
+absl::Status VerifyRun::CheckEnd(const std::string& path, uint64_t end, uint64_t size) const {
+  if (end <= size) return absl::OkStatus();
+  return context_.damaged(path, absl::DataLossError("an extent reaches beyond its record"));
+}
+
+void VerifyRun::Report() {
+  if (!context_.options->progress) return;
+  progress_.set_files(static_cast<int64_t>(totals_.files));
+  context_.options->progress(progress_);
+}
+
+}  // namespace ember::backup

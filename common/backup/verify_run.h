@@ -1,0 +1,57 @@
+// Reads and checks every record of a backup once, however often it is used.
+#ifndef EMBER_COMMON_BACKUP_VERIFY_RUN_H_
+#define EMBER_COMMON_BACKUP_VERIFY_RUN_H_
+
+#include <deque>
+#include <functional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/backup/manifest.h"
+#include "common/backup/manifest_reader.h"
+#include "common/backup/record_window.h"
+#include "common/backup/restore_reader.h"
+
+namespace ember::backup {
+
+// Use once, from one thread.
+class VerifyRun {
+ public:
+  struct Context {
+    const RestoreOptions* options = nullptr;
+    ManifestReader* manifest = nullptr;
+    RecordWindow* window = nullptr;
+    std::function<absl::Status(absl::string_view path, const absl::Status& why)> damaged;
+  };
+  explicit VerifyRun(Context context) : context_(std::move(context)) {}
+  // The first damage, naming its path.
+  absl::Status Run();
+  const ManifestTotals& totals() const { return totals_; }
+  int64_t records() const { return static_cast<int64_t>(sizes_.size()); }
+
+ private:
+  // An extent whose record is on its way.
+  struct Waiting {
+    RecordId id{};
+    std::string path;
+    uint64_t end = 0;  // within the record
+    size_t charge = 0;
+  };
+  absl::Status Check(const std::string& path, const format::v1::Extent& extent);
+  absl::Status Finish(const Waiting& waiting);
+  absl::Status CheckEnd(const std::string& path, uint64_t end, uint64_t size) const;
+  void Report();
+
+  const Context context_;
+  ManifestTotals totals_;
+  std::deque<Waiting> waiting_;
+  size_t waiting_bytes_ = 0;
+  absl::flat_hash_map<RecordIdPrefix, uint32_t> sizes_;  // of the records checked
+  v1::Progress progress_;
+};
+
+}  // namespace ember::backup
+
+#endif  // EMBER_COMMON_BACKUP_VERIFY_RUN_H_
