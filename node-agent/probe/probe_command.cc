@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "common/base/status.h"
 #include "node-agent/probe/probe_kinds.h"
 #include "node-agent/service/log_tail.h"
+#include "node-agent/service/process.h"
 #include "node-agent/service/spawn.h"
 
 
@@ -70,7 +70,7 @@ absl::Status ProbeCommand(const v1::CommandProbe& probe, absl::Duration timeout)
   if (!pid.ok()) return absl::UnavailableError(absl::StrCat(name, ": ", pid.status().message()));
   output_pipe.write = Fd();
   std::string output;
-  const Fd pidfd(pidfd_open(*pid, 0));
+  const Fd pidfd = OpenPid(*pid);
   const bool ended = pidfd.valid() && AwaitCommand(pidfd.get(), std::move(output_pipe.read), timeout, &output);
   // Before it is reaped, so that the number is still its own; what it left in the background goes with it.
   kill(-*pid, SIGKILL);

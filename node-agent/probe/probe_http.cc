@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "node-agent/probe/probe_kinds.h"
 
@@ -18,6 +19,9 @@ size_t TakeNothing(char*, size_t, size_t, void*) { return 0; }
 }  // namespace
 
 absl::Status ProbeHttp(const std::string& url, absl::Duration timeout) {
+  if (!absl::StartsWithIgnoreCase(url, "http://") && !absl::StartsWithIgnoreCase(url, "https://")) {
+    return absl::InvalidArgumentError(absl::StrCat("http ", url, ": not an http or https URL"));
+  }
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, CurlCloser> curl(initialized == CURLE_OK ? curl_easy_init() : nullptr);
   if (curl == nullptr) return absl::InternalError("http: libcurl does not initialize");
@@ -34,8 +38,8 @@ absl::Status ProbeHttp(const std::string& url, absl::Duration timeout) {
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &TakeNothing);
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, text);
   const CURLcode result = curl_easy_perform(curl.get());
-  if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL) {
-    return absl::InvalidArgumentError(absl::StrCat("http ", url, ": not an http or https URL"));
+  if (result == CURLE_URL_MALFORMAT) {
+    return absl::InvalidArgumentError(absl::StrCat("http ", url, ": not a well-formed URL"));
   }
   long code = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &code);

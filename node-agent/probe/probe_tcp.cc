@@ -36,7 +36,7 @@ absl::StatusOr<HostPort> ParseTarget(absl::string_view target) {
     absl::string_view host = target.substr(0, colon);
     const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (bracketed) host = host.substr(1, host.size() - 2);
-    if (bracketed || host.find(':') == absl::string_view::npos) parsed.host = std::string(host);
+    if (bracketed || host.find_first_of(":[]") == absl::string_view::npos) parsed.host = std::string(host);
     parsed.port = std::string(target.substr(colon + 1));
   }
   if (parsed.host.empty() || !absl::SimpleAtoi(parsed.port, &port) || port < 1 || port > 65535) {

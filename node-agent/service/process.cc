@@ -2,7 +2,8 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <unordered_set>
@@ -70,9 +71,12 @@ bool IsAlive(const ProcessIdentity& process) {
   return info.ok() && info->identity == process && !info->dead;
 }
 
+// By number: <sys/pidfd.h> of glibc 2.36 does not declare its functions for C++.
+Fd OpenPid(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+
 absl::StatusOr<Fd> OpenProcess(const ProcessIdentity& process) {
   if (process.pid <= 0) return absl::NotFoundError("no process recorded");
-  Fd fd(pidfd_open(process.pid, 0));
+  Fd fd = OpenPid(process.pid);
   if (!fd.valid() && errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", process.pid));
   if (!fd.valid()) return ErrnoToStatus(errno, absl::StrCat("pidfd_open ", process.pid));
   // Checked after the open: from here on the descriptor means this process and no later one.
@@ -84,7 +88,7 @@ absl::Status SignalProcess(const ProcessIdentity& process, int signal) {
   const absl::StatusOr<Fd> fd = OpenProcess(process);
   if (absl::IsNotFound(fd.status())) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(fd.status());
-  if (pidfd_send_signal(fd->get(), signal, nullptr, 0) != 0 && errno != ESRCH) {
+  if (syscall(SYS_pidfd_send_signal, fd->get(), signal, nullptr, 0) != 0 && errno != ESRCH) {
     return ErrnoToStatus(errno, absl::StrCat("signal process ", process.pid));
   }
   return absl::OkStatus();
