@@ -1,0 +1,161 @@
+// Plays every folder of tests/scenario: README (why), steps (what breaks, when), expect (the
+// controller's log). An `estate.yaml` in the folder replaces the common one. EMBER_REGENERATE=1
+// writes `expect` anew: commit it only if you understand what changed.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "common/base/file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/scenario/sim_cluster.h"
+
+namespace ember::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char kRoot[] = EMBER_SOURCE_DIR "/tests/scenario";
+
+std::string ReadOrEmpty(const std::string& path) {
+  auto text = ReadFile(path);
+  return text.ok() ? *text : "";
+}
+
+std::vector<std::string> Folders() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kRoot)) {
+    if (fs::exists(entry.path() / "steps")) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// "12s power_off host1": at that instant. The last line is "120s end".
+void Play(const std::string& steps, SimCluster* cluster) {
+  for (absl::string_view line : absl::StrSplit(steps, '\n', absl::SkipWhitespace())) {
+    if (line[0] == '#') continue;
+    const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    absl::Duration at;
+    ASSERT_TRUE(absl::ParseDuration(parts.first, &at)) << line;
+    cluster->RunFor(at - cluster->now());
+    if (parts.second != "end") ASSERT_TRUE(cluster->Do(parts.second)) << line;
+  }
+}
+
+class Scenario : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Scenario, GoesAsWritten) {
+  const std::string folder = absl::StrCat(kRoot, "/", GetParam(), "/");
+  ASSERT_FALSE(ReadOrEmpty(folder + "README").empty()) << "a story says why it is told";
+  std::string estate = ReadOrEmpty(folder + "estate.yaml");
+  if (estate.empty()) estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
+  SimCluster cluster(estate, 1, SimNetwork{});
+  Play(ReadOrEmpty(folder + "steps"), &cluster);
+  EXPECT_THAT(cluster.violations(), ::testing::IsEmpty());
+  const std::string log = absl::StrCat(absl::StrJoin(cluster.Log(), "\n"), "\n");
+  if (getenv("EMBER_REGENERATE") != nullptr) std::ofstream(folder + "expect") << log;
+  EXPECT_EQ(log, ReadOrEmpty(folder + "expect"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Folder, Scenario, ::testing::ValuesIn(Folders()),
+                         [](const auto& info) { return info.param; });
+
+TEST(Scenario, SameSeedGivesTheSameLog) {
+  const std::string estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
+  std::string logs[2];
+  for (std::string& log : logs) {
+    SimCluster cluster(estate, 7, SimNetwork{0.1, absl::Milliseconds(800)});
+    cluster.RunFor(absl::Seconds(30));
+    ASSERT_TRUE(cluster.Do("power_off host1"));
+    cluster.RunFor(absl::Seconds(200));
+    log = absl::StrJoin(cluster.Log(), "\n");
+  }
+  EXPECT_FALSE(logs[0].empty());
+  EXPECT_EQ(logs[0], logs[1]);
+}
+
+// The controller dies at every one of its durable writes during a recovery, comes back, and
+// finishes it.
+TEST(Scenario, ControllerCrashAtEveryWriteOfARecovery) {
+  const std::string estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
+  int64_t writes = 1;
+  for (int64_t k = 0; k < writes; ++k) {
+    SimCluster cluster(estate, 3, SimNetwork{});
+    cluster.RunFor(absl::Seconds(30));
+    const int64_t before = cluster.writes();
+    ASSERT_TRUE(cluster.Do("delete_data db"));
+    ASSERT_TRUE(cluster.Do("kill_service db"));
+    if (k > 0) ASSERT_TRUE(cluster.Do(absl::StrCat("crash_em_at_write ", k)));
+    cluster.RunFor(absl::Seconds(40));
+    ASSERT_TRUE(cluster.Do("start_em"));
+    cluster.RunFor(absl::Seconds(60));
+    if (k == 0) writes = cluster.writes() - before;
+    EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << "crash at write " << k;
+    EXPECT_EQ(cluster.StateOf("db"), v1::WorkloadState::RUNNING)
+        << "crash at write " << k << "\n"
+        << absl::StrJoin(cluster.Log(), "\n");
+    EXPECT_TRUE(cluster.AllRecoveriesEnded()) << "crash at write " << k;
+  }
+  EXPECT_GT(writes, 5);
+}
+
+// Random storms. EMBER_LONG=1 plays many more seeds; a failing seed prints its story.
+TEST(Scenario, RandomStormsBreakNoInvariant) {
+  const std::string estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
+  const int seeds = getenv("EMBER_LONG") != nullptr ? 2000 : 40;
+  for (int seed = 1; seed <= seeds; ++seed) {
+    std::mt19937_64 random(seed);
+    const SimNetwork network{std::uniform_real_distribution<>(0, 0.15)(random),
+                             absl::Milliseconds(random() % 1500)};
+    SimCluster cluster(estate, seed, network);
+    std::vector<std::string> story;
+    cluster.RunFor(absl::Seconds(30));
+    for (int i = 0; i < 8; ++i) {
+      const std::string node = cluster.nodes()[random() % cluster.nodes().size()];
+      const std::string workload = std::vector<std::string>{"db", "app", "web"}[random() % 3];
+      const std::vector<std::string> choices = {
+          "power_off " + node,
+          "power_on " + node,
+          "kill_agent " + node,
+          "start_agent " + node,
+          "kill_service " + workload,
+          "delete_data " + workload,
+          "cut " + node,
+          "heal " + node,
+          "kill_em",
+          "start_em",
+          absl::StrCat("clock ", node, " ", static_cast<int64_t>(random() % 200000) - 100000),
+          absl::StrCat("clock em ", static_cast<int64_t>(random() % 2000) - 1000)};
+      story.push_back(absl::StrCat(absl::FormatDuration(cluster.now()), " ",
+                                   choices[random() % choices.size()]));
+      const std::pair<std::string, std::string> line =
+          absl::StrSplit(story.back(), absl::MaxSplits(' ', 1));
+      ASSERT_TRUE(cluster.Do(line.second)) << line.second;
+      cluster.RunFor(absl::Seconds(random() % 60));
+    }
+    // Everything mended: whatever was begun must end.
+    ASSERT_TRUE(cluster.Do("start_em"));
+    for (const std::string& node : cluster.nodes()) {
+      ASSERT_TRUE(cluster.Do("heal " + node));
+      ASSERT_TRUE(cluster.Do("power_on " + node));
+    }
+    cluster.RunFor(absl::Seconds(900));
+    EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << "seed " << seed << "\n"
+                                                            << absl::StrJoin(story, "\n") << "\n\n"
+                                                            << absl::StrJoin(cluster.Log(), "\n");
+    EXPECT_TRUE(cluster.AllRecoveriesEnded()) << "seed " << seed << "\n"
+                                              << absl::StrJoin(story, "\n") << "\n\n"
+                                              << absl::StrJoin(cluster.Log(), "\n");
+    if (::testing::Test::HasFailure()) break;
+  }
+}
+
+}  // namespace
+}  // namespace ember::testing

@@ -1,0 +1,99 @@
+// The real controller logic and the real agent deciders under virtual time: one thread, one seed,
+// one story.
+#ifndef EMBER_TESTS_SCENARIO_SIM_CLUSTER_H_
+#define EMBER_TESTS_SCENARIO_SIM_CLUSTER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "controller/em_state.h"
+#include "tests/scenario/sim_host.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/memory_catalog.h"
+
+namespace ember::testing {
+
+struct SimNetwork {
+  double drop = 0;  // share of messages lost
+  absl::Duration delay_max = absl::Milliseconds(20);
+};
+
+class SimCluster {
+ public:
+  // Nodes are those that `estate_yaml` names, all joined and powered. Each workload with sources
+  // has its data, and one good backup in the first vault, an hour old.
+  SimCluster(const std::string& estate_yaml, uint64_t seed, SimNetwork network);
+
+  // One line of a story: `power_off NODE`, `power_on NODE`, `kill_agent NODE`, `start_agent NODE`,
+  // `kill_service W`, `break_service W`, `mend_service W`, `delete_data W`, `cut NODE`, `heal
+  // NODE`, `kill_em`, `start_em`, `crash_em_at_write N` (counted from now), `clock NODE|em
+  // SECONDS`. False: not understood.
+  bool Do(const std::string& command);
+  void RunFor(absl::Duration duration);
+
+  absl::Duration now() { return clock_.Monotonic() - start_; }
+  // The controller's events, "SECONDS type subject message", without those of the set-up.
+  std::vector<std::string> Log();
+  // What must never be, and was.
+  const std::vector<std::string>& violations() const { return violations_; }
+  bool AllRecoveriesEnded();
+  v1::WorkloadState::Value StateOf(const std::string& workload);
+  int64_t writes() const { return disk_.writes; }
+  const std::vector<std::string>& nodes() const { return node_names_; }
+
+ private:
+  struct Message {
+    absl::Duration at;
+    uint64_t order;
+    std::function<void()> deliver;
+    bool operator>(const Message& other) const {
+      return std::tie(at, order) > std::tie(other.at, other.order);
+    }
+  };
+  struct Held {
+    v1::HeartbeatRequest request;
+    absl::Duration sent;
+    absl::Duration release_at;
+  };
+
+  void StartEm();
+  void KillEm();
+  void SetUp(const std::string& estate_yaml);
+  void Step();
+  void Send(const std::string& from, const std::string& to, std::function<void()> deliver);
+  bool Connected(const std::string& a, const std::string& b) const;
+  void DeliverBeat(const std::string& node, v1::HeartbeatRequest request, absl::Duration sent);
+  void ReleaseBeats();
+  void AskVotes(SimHost* host);
+  void CheckInvariants();
+  SimHost& HostOf(const std::string& workload);
+
+  FakeClock clock_;
+  const absl::Duration start_;
+  const absl::Time start_wall_;
+  std::mt19937_64 random_;
+  const SimNetwork network_;
+  MemoryDisk disk_;
+  std::unique_ptr<controller::EmState> em_;  // null while it is down
+  std::vector<std::string> node_names_;
+  std::map<std::string, std::unique_ptr<SimHost>> hosts_;
+  std::map<std::string, Held> held_;
+  std::vector<Message> messages_;  // a heap, soonest first
+  uint64_t message_count_ = 0;
+  std::set<std::string> cut_;
+  std::map<std::string, absl::Duration> clock_skew_;
+  uint64_t events_before_ = 0;
+  std::vector<std::string> violations_;
+  uint64_t checked_events_ = 0;
+  std::unique_ptr<controller::KeyVault> keys_;
+};
+
+}  // namespace ember::testing
+
+#endif  // EMBER_TESTS_SCENARIO_SIM_CLUSTER_H_

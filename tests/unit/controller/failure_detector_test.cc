@@ -1,0 +1,163 @@
+#include "controller/fleet/failure_detector.h"
+
+#include "common/base/limits.h"
+#include "gtest/gtest.h"
+
+namespace ember::controller {
+namespace {
+
+using State = v1::NodeState;
+
+const absl::Duration kLongAgo = -absl::Hours(10);
+
+NodeView Node(std::string name, absl::Duration last_beat, State::Value state = State::ALIVE) {
+  NodeView node;
+  node.name = std::move(name);
+  node.state = state;
+  node.last_beat = last_beat;
+  node.state_since = kLongAgo;
+  node.ever_beat = true;
+  return node;
+}
+
+FleetView Fleet(std::vector<NodeView> nodes, absl::Duration now) {
+  FleetView fleet;
+  fleet.nodes = std::move(nodes);
+  fleet.now = now;
+  fleet.trusted_from = kLongAgo;
+  return fleet;
+}
+
+FleetVerdict Judge(const FleetView& fleet) { return JudgeFleet(fleet, PolicyFrom(v1::Settings())); }
+
+TEST(FailureDetector, SilenceMakesSuspectThenUnreachableThenDead) {
+  const struct {
+    int64_t silent;
+    State::Value want;
+  } kTable[] = {
+      {0, State::ALIVE},    {9, State::ALIVE},        {10, State::SUSPECT},
+      {19, State::SUSPECT}, {20, State::UNREACHABLE}, {44, State::UNREACHABLE},
+      {45, State::DEAD},    {4000, State::DEAD},
+  };
+  const absl::Duration now = absl::Hours(1);
+  for (const auto& row : kTable) {
+    const FleetView fleet =
+        Fleet({Node("a", now - absl::Seconds(row.silent)), Node("b", now), Node("c", now)}, now);
+    EXPECT_EQ(Judge(fleet).nodes[0].state, row.want) << row.silent << " s";
+  }
+}
+
+TEST(FailureDetector, NobodyIsDeadWithinTwoLeasesOfAStart) {
+  FleetView fleet = Fleet({Node("a", -absl::InfiniteDuration()), Node("b", absl::Seconds(100)),
+                           Node("c", absl::Seconds(100))},
+                          absl::Seconds(100));
+  fleet.trusted_from = absl::Seconds(70);
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::UNREACHABLE);
+  fleet.trusted_from = absl::Seconds(0);
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::DEAD);
+}
+
+TEST(FailureDetector, ARestartOfTheControllerDoesNotReviveADeadNode) {
+  FleetView fleet = Fleet({Node("a", -absl::InfiniteDuration(), State::DEAD),
+                           Node("b", absl::Seconds(1)), Node("c", absl::Seconds(1))},
+                          absl::Seconds(1));
+  fleet.trusted_from = absl::ZeroDuration();
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::DEAD);
+}
+
+TEST(FailureDetector, ABeatBringsADeadNodeBack) {
+  FleetView fleet = Fleet({Node("a", absl::Seconds(99), State::DEAD)}, absl::Seconds(100));
+  fleet.nodes[0].state_since = absl::Seconds(50);
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::ALIVE);
+}
+
+TEST(FailureDetector, ANodeThatOnlyJoinedIsNeverDead) {
+  FleetView fleet = Fleet({Node("a", -absl::InfiniteDuration(), State::JOINED)}, absl::Hours(5));
+  fleet.nodes[0].ever_beat = false;
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::JOINED);
+}
+
+TEST(FailureDetector, RevokedStaysRevoked) {
+  FleetView fleet = Fleet({Node("a", absl::Hours(5))}, absl::Hours(5));
+  fleet.nodes[0].revoked = true;
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::REVOKED);
+}
+
+TEST(FailureDetector, OneOfThreeDyingDoesNotFreeze) {
+  const absl::Duration now = absl::Hours(1);
+  const FleetVerdict verdict =
+      Judge(Fleet({Node("a", now - absl::Seconds(50)), Node("b", now), Node("c", now)}, now));
+  EXPECT_FALSE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.nodes[0].state, State::DEAD);
+}
+
+TEST(FailureDetector, TwoOfThreeSilentFreezesAndNobodyBecomesDead) {
+  const absl::Duration now = absl::Hours(1);
+  const FleetVerdict verdict = Judge(Fleet(
+      {Node("a", now - absl::Seconds(50)), Node("b", now - absl::Seconds(48)), Node("c", now)},
+      now));
+  EXPECT_TRUE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.nodes[0].state, State::UNREACHABLE);
+  EXPECT_EQ(verdict.nodes[1].state, State::UNREACHABLE);
+}
+
+TEST(FailureDetector, FourOfTenSilentWithinAMinuteFreezesThoughAMajorityIsLeft) {
+  const absl::Duration now = absl::Hours(1);
+  std::vector<NodeView> nodes;
+  for (int i = 0; i < 10; ++i)
+    nodes.push_back(Node("n" + std::to_string(i), i < 4 ? now - absl::Seconds(12) : now));
+  EXPECT_TRUE(Judge(Fleet(nodes, now)).freeze.frozen);
+  nodes[3].last_beat = now;
+  EXPECT_FALSE(Judge(Fleet(nodes, now)).freeze.frozen);
+}
+
+TEST(FailureDetector, MaintenanceIsNotCounted) {
+  const absl::Duration now = absl::Hours(1);
+  FleetView fleet = Fleet(
+      {Node("a", now - absl::Seconds(50)), Node("b", now - absl::Seconds(48)), Node("c", now)},
+      now);
+  fleet.nodes[0].maintenance = fleet.nodes[1].maintenance = true;
+  EXPECT_FALSE(Judge(fleet).freeze.frozen);
+}
+
+TEST(FailureDetector, ThawsAfterEnoughAreBackForTwoMinutes) {
+  absl::Duration now = absl::Hours(1);
+  FleetView fleet = Fleet({Node("a", now), Node("b", now), Node("c", now)}, now);
+  fleet.freeze.frozen = true;
+  fleet.freeze.thaw_from = absl::InfiniteDuration();
+  FleetVerdict verdict = Judge(fleet);
+  EXPECT_TRUE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.freeze.thaw_from, now);
+  fleet.freeze = verdict.freeze;
+  for (NodeView& node : fleet.nodes) node.last_beat += absl::Seconds(kThawSeconds);
+  fleet.now += absl::Seconds(kThawSeconds);
+  EXPECT_FALSE(Judge(fleet).freeze.frozen);
+}
+
+TEST(FailureDetector, ARelapseRestartsTheThaw) {
+  const absl::Duration now = absl::Hours(1);
+  FleetView fleet = Fleet(
+      {Node("a", now - absl::Seconds(30)), Node("b", now - absl::Seconds(30)), Node("c", now)},
+      now);
+  fleet.freeze.frozen = true;
+  fleet.freeze.thaw_from = now - absl::Seconds(100);
+  const FleetVerdict verdict = Judge(fleet);
+  EXPECT_TRUE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.freeze.thaw_from, absl::InfiniteDuration());
+}
+
+TEST(FailureDetector, NodesDeadForLongDoNotPreventTheThaw) {
+  const absl::Duration now = absl::Hours(1);
+  std::vector<NodeView> nodes;
+  for (int i = 0; i < 10; ++i) {
+    nodes.push_back(Node("n" + std::to_string(i), i < 4 ? now - absl::Hours(20) : now,
+                         i < 4 ? State::DEAD : State::ALIVE));
+  }
+  FleetView fleet = Fleet(nodes, now);
+  fleet.freeze.frozen = true;
+  fleet.freeze.thaw_from = now - absl::Seconds(kThawSeconds);
+  EXPECT_FALSE(Judge(fleet).freeze.frozen);
+}
+
+}  // namespace
+}  // namespace ember::controller

@@ -1,0 +1,354 @@
+#include "controller/recover/saga.h"
+
+#include "common/base/limits.h"
+#include "common/rpc/convert.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ember::controller {
+namespace {
+
+namespace rec = record::v1;
+using State = v1::RecoveryState;
+using ::testing::HasSubstr;
+
+const absl::Time kNow = absl::FromUnixSeconds(1767225600);
+
+BackupChoice Backup(const std::string& id, absl::Duration age) {
+  BackupChoice backup;
+  backup.id = id;
+  backup.created = kNow - age;
+  backup.vault.set_name("main");
+  backup.vault.set_node("nas");
+  backup.reachable = true;
+  return backup;
+}
+
+// A database on host1 with a standby, whose data is gone, and two good backups.
+struct Story {
+  RecoveryView view;
+  rec::RecoveryRecord recovery;
+
+  Story() {
+    view.now = kNow;
+    view.spec.set_name("db");
+    view.spec.set_node("host1");
+    view.spec.add_sources()->mutable_files()->add_paths("/srv/db");
+    view.spec.mutable_recovery()->add_standby("host2");
+    view.workload.set_name("db");
+    view.workload.set_node("host1");
+    view.workload.set_epoch(1);
+    view.nodes = {{"host1", v1::NodeState::ALIVE},
+                  {"host2", v1::NodeState::ALIVE},
+                  {"nas", v1::NodeState::ALIVE}};
+    view.judgement = {Health::kDead, "data is missing"};
+    view.fact.emplace();
+    view.fact->set_epoch(1);
+    view.fact->set_data_missing(true);
+    view.backups = {Backup("db/new", absl::Hours(1)), Backup("db/old", absl::Hours(25))};
+    recovery = NewRecovery("r-1", view.spec, view.workload, "data is missing",
+                           kNow - absl::Seconds(3), kNow, false);
+  }
+
+  RecoveryStepResult Step() {
+    RecoveryStepResult result = AdvanceRecovery(recovery, view);
+    recovery = result.recovery;
+    view.workload = result.workload;
+    view.order_result.reset();
+    return result;
+  }
+  // Until nothing changes any more or an order leaves.
+  RecoveryStepResult Run() {
+    RecoveryStepResult last;
+    for (int i = 0; i < 20; ++i) {
+      last = Step();
+      if (!last.changed || last.order) break;
+    }
+    return last;
+  }
+  void Answer(bool ok, const std::string& error = "") {
+    view.order_result.emplace();
+    view.order_result->set_state(ok ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
+    view.order_result->set_error(error);
+  }
+  void Healthy() {
+    view.judgement = {Health::kHealthy, ""};
+    view.fact->set_data_missing(false);
+    view.fact->set_epoch(view.workload.epoch());
+  }
+  State::Value state() const { return recovery.recovery().state(); }
+};
+
+TEST(Saga, MissingDataIsRestoredInPlaceStartedAndVerified) {
+  Story story;
+  RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order->restore().backup_id(), "db/new");
+  EXPECT_EQ(step.order_node, "host1");
+  EXPECT_EQ(story.state(), State::RESTORING);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+  story.Answer(true);
+  step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_start());
+  EXPECT_EQ(story.state(), State::STARTING);
+  story.Answer(true);
+  story.Run();
+  EXPECT_EQ(story.state(), State::VERIFYING);
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::DONE);
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+  EXPECT_EQ(story.view.workload.state(), v1::WorkloadState::RUNNING);
+  EXPECT_DOUBLE_EQ(story.recovery.recovery().detect_seconds(), 3);
+}
+
+TEST(Saga, AHungProcessIsRestartedBeforeAnythingIsRestored) {
+  Story story;
+  story.view.fact->set_data_missing(false);
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_start());
+  EXPECT_TRUE(step.order->start().fresh());
+}
+
+TEST(Saga, ExhaustedLocalRestartsGoStraightToARestore) {
+  Story story;
+  story.view.fact->set_data_missing(false);
+  story.view.fact->set_restarts_exhausted(true);
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_restore());
+}
+
+TEST(Saga, ItWaitsForItsDependencyAndSaysSoOnce) {
+  Story story;
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("waiting for disk"));
+  EXPECT_FALSE(story.Step().changed);
+  story.view.unmet_dependencies.clear();
+  EXPECT_TRUE(story.Run().order.has_value());
+}
+
+TEST(Saga, AnEscalatedDependencyEscalatesTheDependant) {
+  Story story;
+  story.view.unmet_dependencies = story.view.escalated_dependencies = {"disk"};
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_TRUE(story.recovery.blocked_by_dependency());
+}
+
+TEST(Saga, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::UNREACHABLE;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::FENCING);
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order_node, "host2");
+  EXPECT_EQ(step.order->epoch(), 2u);
+  EXPECT_EQ(story.view.workload.node(), "host2");
+  EXPECT_TRUE(story.recovery.fence_proven());
+}
+
+TEST(Saga, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
+  Story story;
+  story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
+  story.recovery.set_approved(true);
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order_node, "host2");
+}
+
+TEST(Saga, MovingFromALiveNodeStopsItThereFirst) {
+  Story story;
+  story.Run();
+  story.Answer(false, "no space");
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_stop());
+  EXPECT_EQ(step.order_node, "host1");
+  EXPECT_EQ(story.state(), State::FENCING);
+  story.Answer(true);
+  const RecoveryStepResult moved = story.Run();
+  ASSERT_TRUE(moved.order.has_value());
+  EXPECT_EQ(moved.order_node, "host2");
+  EXPECT_EQ(moved.order->restore().backup_id(), "db/new");
+}
+
+TEST(Saga, IfItCannotBeStoppedItIsNotStartedElsewhere) {
+  Story story;
+  story.Run();
+  story.Answer(false, "no space");
+  story.Run();
+  story.Answer(false, "process in D state");
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_EQ(story.view.workload.node(), "host1");
+}
+
+TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
+  Story story;
+  story.view.spec.mutable_recovery()->clear_standby();
+  story.view.fact->set_data_missing(false);
+  std::vector<std::string> asked;
+  for (int i = 0; i < 10 && IsOpen(story.state()); ++i) {
+    const RecoveryStepResult step = story.Run();
+    if (!step.order) break;
+    asked.push_back(step.order->has_start() ? "start" : step.order->restore().backup_id());
+    story.Answer(false, "it does not work");
+  }
+  EXPECT_THAT(asked, ::testing::ElementsAre("start", "db/new", "db/old"));
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_EQ(story.view.workload.state(), v1::WorkloadState::QUARANTINED);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("it does not work"));
+  EXPECT_THAT(story.recovery.recovery().next_command(), HasSubstr("ember restore db/old"));
+  EXPECT_FALSE(story.recovery.recovery().diagnostics().empty());
+}
+
+TEST(Saga, NotHealthyWithinTheDeadlineIsAFailure) {
+  Story story;
+  story.Run();
+  story.Answer(true);
+  story.Run();
+  story.Answer(true);
+  story.Run();
+  ASSERT_EQ(story.state(), State::VERIFYING);
+  story.view.fact->set_data_missing(false);
+  story.view.judgement = {Health::kFailing, "connection refused"};
+  story.view.now = kNow + absl::Seconds(kRecoveryVerifySeconds - 1);
+  EXPECT_FALSE(story.Step().changed);
+  story.view.now = kNow + absl::Seconds(kRecoveryVerifySeconds);
+  EXPECT_TRUE(story.Step().changed);
+  EXPECT_EQ(story.recovery.tried_size(), 1);
+  EXPECT_THAT(story.recovery.tried(0).result(), HasSubstr("connection refused"));
+}
+
+TEST(Saga, HealthOfAnOlderEpochDoesNotCount) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.fact->set_data_missing(false);
+  story.Run();
+  story.Answer(true);
+  story.Run();
+  story.Answer(true);
+  story.Run();
+  ASSERT_EQ(story.state(), State::VERIFYING);
+  story.view.judgement = {Health::kHealthy, ""};
+  EXPECT_FALSE(story.Step().changed);
+  story.view.fact->set_epoch(2);
+  story.Run();
+  EXPECT_EQ(story.state(), State::DONE);
+}
+
+TEST(Saga, DataOlderThanMaxAutoRpoAsksFirst) {
+  Story story;
+  story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(1800);
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_EQ(story.recovery.recovery().next_command(), "ember recovery approve r-1");
+  story.recovery.set_approved(true);
+  EXPECT_TRUE(story.Run().order.has_value());
+}
+
+TEST(Saga, AFrozenEstateStartsNothing) {
+  Story story;
+  story.view.frozen = true;
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::FROZEN);
+  story.view.frozen = false;
+  EXPECT_TRUE(story.Run().order.has_value());
+  story.view.frozen = true;
+  story.Answer(true);
+  EXPECT_FALSE(story.Step().changed) << "a restored service waits for the thaw";
+}
+
+TEST(Saga, NoBackupEscalatesWithTheReason) {
+  Story story;
+  story.view.backups.clear();
+  story.view.spec.mutable_recovery()->clear_standby();
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("no good backup"));
+}
+
+TEST(Saga, AVaultOnADeadNodeIsNamed) {
+  Story story;
+  for (BackupChoice& backup : story.view.backups) backup.reachable = false;
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
+}
+
+TEST(Saga, ADeadNodeWithoutStandbyEscalates) {
+  Story story;
+  story.view.spec.mutable_recovery()->clear_standby();
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_EQ(story.recovery.recovery().next_command(), "ember node show host1");
+}
+
+TEST(Saga, OnlySoManyRestoresAtOnce) {
+  Story story;
+  story.view.slot_free = false;
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::PLANNED);
+  story.view.slot_free = true;
+  EXPECT_TRUE(story.Run().order.has_value());
+}
+
+TEST(Saga, HealthyAgainByItselfEndsIt) {
+  Story story;
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::DONE);
+}
+
+TEST(Saga, TheTargetDyingIsFencedLikeAnyOtherNode) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.Run();
+  ASSERT_EQ(story.recovery.recovery().target(), "host2");
+  story.view.nodes["host2"] = v1::NodeState::DEAD;
+  const RecoveryStepResult step = story.Step();
+  EXPECT_FALSE(step.abandoned_order.empty());
+  EXPECT_EQ(story.state(), State::FENCING);
+  EXPECT_FALSE(story.recovery.fence_proven());
+}
+
+TEST(Saga, RepeatingAStepChangesNothing) {
+  Story story;
+  story.Run();
+  const RecoveryStepResult again = AdvanceRecovery(story.recovery, story.view);
+  EXPECT_FALSE(again.changed);
+  EXPECT_FALSE(again.order.has_value());
+}
+
+}  // namespace
+}  // namespace ember::controller
