@@ -44,7 +44,9 @@ class ControllerImpl : public Controller {
     beats_ = NewAgentService(em_.get());
     services_.push_back(NewEnrolService(em_.get()));
     services_.push_back(NewEstateService(em_.get()));
-    services_.push_back(NewFleetService(em_.get(), options_.advertise.empty() ? DefaultAdvertise(options_.listen) : options_.advertise));
+    services_.push_back(NewFleetService(em_.get(), options_.advertise.empty()
+                                                       ? DefaultAdvertise(options_.listen)
+                                                       : options_.advertise));
     services_.push_back(NewProtectionService(em_.get()));
     services_.push_back(NewRecoveryService(em_.get()));
     services_.push_back(NewEventService(em_.get()));
@@ -55,7 +57,8 @@ class ControllerImpl : public Controller {
     server.identity_directory = JoinPath(options_.state_directory, "identity");
     server.clock = options_.clock;
     server.admit = [this](const rpc::Peer& peer) { return Admit(peer); };
-    server.refused = [this](const rpc::Peer& peer, absl::string_view method, const absl::Status& why) { Refused(peer, method, why); };
+    server.refused = [this](const rpc::Peer& peer, absl::string_view method,
+                            const absl::Status& why) { Refused(peer, method, why); };
     EMBER_ASSIGN_OR_RETURN(server_, rpc::Server::Start(server, services));
     ticker_ = std::thread([this] { TickUntilStopped(); });
     return absl::OkStatus();
@@ -77,7 +80,8 @@ class ControllerImpl : public Controller {
     std::string last_error;
     while (!stop_.HasBeenNotified()) {
       const absl::Status status = Tick(*em_);
-      if (!status.ok() && status.message() != last_error) LogError("tick", "ended early", {{"error", status.message()}});
+      if (!status.ok() && status.message() != last_error)
+        LogError("tick", "ended early", {{"error", status.message()}});
       last_error = std::string(status.message());
       beats_->Release();
       if (em_->clock->Monotonic() > renew_at) {
@@ -85,7 +89,9 @@ class ControllerImpl : public Controller {
         RenewOwnCertificate();
       }
       absl::MutexLock lock(&em_->mu);
-      const auto wake = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return em_->news || stop_.HasBeenNotified(); };
+      const auto wake = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        return em_->news || stop_.HasBeenNotified();
+      };
       em_->mu.AwaitWithTimeout(absl::Condition(&wake), absl::Milliseconds(kTickMillis));
     }
   }
@@ -101,11 +107,14 @@ class ControllerImpl : public Controller {
     if (peer.role != v1::Role::AGENT) return absl::OkStatus();
     absl::MutexLock lock(&em_->mu);
     const auto node = em_->catalog->nodes().find(peer.name);
-    if (node == em_->catalog->nodes().end()) return PeerRefused(absl::StrCat("agent ", peer.name), "no such node is enrolled");
-    if (node->second.revoked()) return PeerRefused(absl::StrCat("agent ", peer.name), "the node was removed");
+    if (node == em_->catalog->nodes().end())
+      return PeerRefused(absl::StrCat("agent ", peer.name), "no such node is enrolled");
+    if (node->second.revoked())
+      return PeerRefused(absl::StrCat("agent ", peer.name), "the node was removed");
     const auto& serials = node->second.valid_serials();
     if (std::find(serials.begin(), serials.end(), peer.serial) == serials.end()) {
-      return PeerRefused(absl::StrCat("agent ", peer.name), "its certificate was superseded by a newer enrolment");
+      return PeerRefused(absl::StrCat("agent ", peer.name),
+                         "its certificate was superseded by a newer enrolment");
     }
     return absl::OkStatus();
   }
@@ -119,8 +128,10 @@ class ControllerImpl : public Controller {
     if (refusals_.size() > kRefusalsRemembered) refusals_.clear();
     refusals_[absl::StrCat(who, " ", method, " ", why.message())] = now + kRefusalEvery;
     Batch batch;
-    batch.AddEvent("peer.refused", who, absl::StrCat(method, " from ", peer.address, ": ", why.message()));
-    if (absl::Status status = em_->Commit(batch); !status.ok()) LogError("gate", "event lost", {{"error", status.message()}});
+    batch.AddEvent("peer.refused", who,
+                   absl::StrCat(method, " from ", peer.address, ": ", why.message()));
+    if (absl::Status status = em_->Commit(batch); !status.ok())
+      LogError("gate", "event lost", {{"error", status.message()}});
   }
 
   const ControllerOptions options_;
@@ -139,8 +150,10 @@ class ControllerImpl : public Controller {
 absl::Status InitEstate(const std::string& state_directory, Clock* clock) {
   EMBER_RETURN_IF_ERROR(MakeDirectories(state_directory));
   EMBER_ASSIGN_OR_RETURN(const Fd lock, LockFile(JoinPath(state_directory, "lock")));
-  if (FileExists(JoinPath(state_directory, "ca/cert.pem")) || FileExists(JoinPath(state_directory, "catalog"))) {
-    return WithHint(absl::AlreadyExistsError(absl::StrCat("there is an estate in ", state_directory, " already")),
+  if (FileExists(JoinPath(state_directory, "ca/cert.pem")) ||
+      FileExists(JoinPath(state_directory, "catalog"))) {
+    return WithHint(absl::AlreadyExistsError(
+                        absl::StrCat("there is an estate in ", state_directory, " already")),
                     absl::StrCat("ember-controller --state-dir ", state_directory));
   }
   const std::string estate_id = absl::BytesToHexString(RandomBytes(8));
@@ -148,7 +161,8 @@ absl::Status InitEstate(const std::string& state_directory, Clock* clock) {
 }
 
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOptions& options) {
-  if (!FileExists(JoinPath(options.state_directory, "ca/cert.pem"))) return StateDirEmpty(options.state_directory);
+  if (!FileExists(JoinPath(options.state_directory, "ca/cert.pem")))
+    return StateDirEmpty(options.state_directory);
   EMBER_ASSIGN_OR_RETURN(Fd lock, LockFile(JoinPath(options.state_directory, "lock")));
   EMBER_ASSIGN_OR_RETURN(auto keys, KeyVault::Open(options.state_directory, options.clock->Now()));
   EMBER_ASSIGN_OR_RETURN(auto catalog, Catalog::Open(JoinPath(options.state_directory, "catalog")));

@@ -25,8 +25,8 @@ const v1::PolicySpec* FindPolicy(const v1::Estate& estate, const std::string& na
 
 bool SelfFences(const v1::WorkloadSpec& spec) {
   const v1::RecoverySpec& recovery = spec.recovery();
-  return recovery.class_() == v1::RecoverySpec::EXCLUSIVE && recovery.mode() == v1::RecoverySpec::AUTOMATIC &&
-         recovery.standby_size() > 0;
+  return recovery.class_() == v1::RecoverySpec::EXCLUSIVE &&
+         recovery.mode() == v1::RecoverySpec::AUTOMATIC && recovery.standby_size() > 0;
 }
 
 }  // namespace ember::controller

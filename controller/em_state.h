@@ -1,4 +1,5 @@
-// Everything the controller decides upon, behind one lock: the catalog (durable) and the board (heard).
+// Everything the controller decides upon, behind one lock: the catalog (durable) and the board
+// (heard).
 #ifndef EMBER_CONTROLLER_EM_STATE_H_
 #define EMBER_CONTROLLER_EM_STATE_H_
 

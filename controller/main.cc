@@ -35,15 +35,18 @@ std::string InstallAdminIdentity(const std::string& state_directory, const std::
   const std::string target = JoinPath(config, "identity");
   if (FileExists(target)) return admin;
   auto identity = rpc::LoadIdentity(admin);
-  if (!identity.ok() || !MakeDirectories(config).ok() || !rpc::SaveIdentity(target, *identity).ok()) return admin;
+  if (!identity.ok() || !MakeDirectories(config).ok() || !rpc::SaveIdentity(target, *identity).ok())
+    return admin;
   const std::string port = listen.substr(listen.rfind(':'));
   (void)WriteFileAtomic(JoinPath(config, "em"), absl::StrCat("127.0.0.1", port, "\n"));
   return target;
 }
 
 int Init(const std::string& state_directory, const std::string& listen, bool install) {
-  if (absl::Status status = InitEstate(state_directory, SystemClock()); !status.ok()) return Complain(status);
-  const std::string identity = install ? InstallAdminIdentity(state_directory, listen) : JoinPath(state_directory, "admin");
+  if (absl::Status status = InitEstate(state_directory, SystemClock()); !status.ok())
+    return Complain(status);
+  const std::string identity =
+      install ? InstallAdminIdentity(state_directory, listen) : JoinPath(state_directory, "admin");
   std::cout << "estate created in " << state_directory << "\n"
             << "admin identity: " << identity << "\n"
             << "recovery kit:   " << JoinPath(state_directory, "recovery-kit.txt") << "\n"
@@ -61,13 +64,16 @@ int Run(const ControllerOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   auto controller = Controller::Start(options);
   if (!controller.ok()) return Complain(controller.status());
-  LogInfo("controller", "serving", {{"version", kVersion}, {"port", (*controller)->port()}, {"state", options.state_directory}});
+  LogInfo(
+      "controller", "serving",
+      {{"version", kVersion}, {"port", (*controller)->port()}, {"state", options.state_directory}});
   sd_notify(0, "READY=1");
   while (true) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != SIGHUP) break;
-    LogInfo("controller", "the estate lives in the catalog: nothing to read again; use `ember apply`");
+    LogInfo("controller",
+            "the estate lives in the catalog: nothing to read again; use `ember apply`");
   }
   sd_notify(0, "STOPPING=1");
   LogInfo("controller", "stopping");
@@ -88,10 +94,12 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ember::kVersion);
   app.add_option("--state-dir", options.state_directory, "where the estate lives")->required();
   app.add_option("--listen", options.listen, "HOST:PORT to serve on")->capture_default_str();
-  app.add_option("--advertise", options.advertise, "HOST:PORT that nodes reach it by, for join tokens");
+  app.add_option("--advertise", options.advertise,
+                 "HOST:PORT that nodes reach it by, for join tokens");
   app.add_flag("--log-json", log_json, "log as JSON lines");
   app.set_config("--config", "", "a file with these options (TOML or INI)");
-  CLI::App* init = app.add_subcommand("init", "create the estate: CA, admin identity, recovery kit");
+  CLI::App* init =
+      app.add_subcommand("init", "create the estate: CA, admin identity, recovery kit");
   init->add_flag("--no-install", no_install, "do not put the admin identity into ~/.config/ember");
   app.fallthrough();
   try {

@@ -14,12 +14,14 @@
 namespace ember::controller {
 namespace {
 
-// A controller that stood still (suspended, swapped out) has not heard beats that were sent: it judges nobody by them.
+// A controller that stood still (suspended, swapped out) has not heard beats that were sent: it
+// judges nobody by them.
 void DistrustOwnStall(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const absl::Duration now = em.clock->Monotonic();
   const absl::Duration since = now - em.board.last_tick;
   if (since > absl::Milliseconds(kTickLagMillis)) {
-    LogWarning("tick", "stood still: leases count from now", {{"seconds", absl::ToDoubleSeconds(since)}});
+    LogWarning("tick", "stood still: leases count from now",
+               {{"seconds", absl::ToDoubleSeconds(since)}});
     em.board.trusted_from = now;
   }
   em.board.last_tick = now;
@@ -45,7 +47,8 @@ absl::Status BeginTerm(EmState& em) {
   if (!meta.has_created()) *meta.mutable_created() = rpc::ToTimestamp(em.clock->Now());
   Batch batch;
   batch.Put(meta);
-  batch.AddEvent("em.started", "em", absl::StrCat("version ", kVersion, ", epoch ", meta.em_epoch()));
+  batch.AddEvent("em.started", "em",
+                 absl::StrCat("version ", kVersion, ", epoch ", meta.em_epoch()));
   return em.Commit(batch);
 }
 
@@ -60,7 +63,8 @@ absl::Status Tick(EmState& em) {
   EMBER_RETURN_IF_ERROR(AddDueRuns(em));
   EMBER_RETURN_IF_ERROR(AdvanceRuns(em));
   ForgetProgress(em);
-  em.board.tick_millis_max = std::max(em.board.tick_millis_max, absl::ToInt64Milliseconds(em.clock->Monotonic() - started));
+  em.board.tick_millis_max = std::max(em.board.tick_millis_max,
+                                      absl::ToInt64Milliseconds(em.clock->Monotonic() - started));
   return absl::OkStatus();
 }
 

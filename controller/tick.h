@@ -6,8 +6,9 @@
 
 namespace ember::controller {
 
-// Looks at everything once, in the written order: own stalls, nodes, workloads, recoveries, schedules, runs.
-// An error (a full disk) ends this tick; what it decided before stands, and the next tick goes on from there.
+// Looks at everything once, in the written order: own stalls, nodes, workloads, recoveries,
+// schedules, runs. An error (a full disk) ends this tick; what it decided before stands, and the
+// next tick goes on from there.
 absl::Status Tick(EmState& em) ABSL_LOCKS_EXCLUDED(em.mu);
 
 // To be called once after opening the catalog: raises the EM's epoch and starts its grace.

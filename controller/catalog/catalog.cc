@@ -23,20 +23,21 @@ template <class... Fs>
 Overloaded(Fs...) -> Overloaded<Fs...>;
 
 std::string KeyOf(const Record& record) {
-  return std::visit(Overloaded{
-                        [](const rec::MetaRecord&) { return std::string("m"); },
-                        [](const rec::EstateRecord&) { return std::string("e"); },
-                        [](const rec::FreezeRecord&) { return std::string("f"); },
-                        [](const rec::NodeRecord& r) { return absl::StrCat("n/", r.name()); },
-                        [](const rec::WorkloadRecord& r) { return absl::StrCat("w/", r.name()); },
-                        [](const rec::BackupRecord& r) { return absl::StrCat("b/", r.backup().id()); },
-                        [](const rec::RunRecord& r) { return absl::StrCat("r/", r.run().id()); },
-                        [](const rec::OrderRecord& r) { return absl::StrCat("o/", r.order().id()); },
-                        [](const rec::RecoveryRecord& r) { return absl::StrCat("y/", r.recovery().id()); },
-                        [](const rec::DomainRecord& r) { return absl::StrCat("d/", r.id()); },
-                        [](const rec::TokenRecord& r) { return absl::StrCat("t/", r.secret_sha256()); },
-                    },
-                    record);
+  return std::visit(
+      Overloaded{
+          [](const rec::MetaRecord&) { return std::string("m"); },
+          [](const rec::EstateRecord&) { return std::string("e"); },
+          [](const rec::FreezeRecord&) { return std::string("f"); },
+          [](const rec::NodeRecord& r) { return absl::StrCat("n/", r.name()); },
+          [](const rec::WorkloadRecord& r) { return absl::StrCat("w/", r.name()); },
+          [](const rec::BackupRecord& r) { return absl::StrCat("b/", r.backup().id()); },
+          [](const rec::RunRecord& r) { return absl::StrCat("r/", r.run().id()); },
+          [](const rec::OrderRecord& r) { return absl::StrCat("o/", r.order().id()); },
+          [](const rec::RecoveryRecord& r) { return absl::StrCat("y/", r.recovery().id()); },
+          [](const rec::DomainRecord& r) { return absl::StrCat("d/", r.id()); },
+          [](const rec::TokenRecord& r) { return absl::StrCat("t/", r.secret_sha256()); },
+      },
+      record);
 }
 
 std::string EventKey(uint64_t seq) {
@@ -48,11 +49,13 @@ std::string EventKey(uint64_t seq) {
 template <typename T>
 absl::Status ParseInto(absl::string_view key, absl::string_view value, T* record) {
   if (record->ParseFromArray(value.data(), static_cast<int>(value.size()))) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("catalog record ", absl::CHexEscape(key), " does not parse"));
+  return absl::DataLossError(
+      absl::StrCat("catalog record ", absl::CHexEscape(key), " does not parse"));
 }
 
 template <typename T>
-void PutOrErase(std::map<std::string, T>& map, const std::string& key, const T& record, bool erase) {
+void PutOrErase(std::map<std::string, T>& map, const std::string& key, const T& record,
+                bool erase) {
   if (erase) {
     map.erase(key);
   } else {
@@ -84,7 +87,8 @@ absl::Status Catalog::Commit(const Batch& batch, absl::Time now) {
   for (const Batch::Change& change : batch.changes_) {
     Write write{KeyOf(change.record), "", change.erase};
     if (!change.erase) {
-      std::visit([&](const auto& record) { record.SerializeToString(&write.value); }, change.record);
+      std::visit([&](const auto& record) { record.SerializeToString(&write.value); },
+                 change.record);
     }
     writes.push_back(std::move(write));
   }
@@ -108,20 +112,23 @@ absl::Status Catalog::Commit(const Batch& batch, absl::Time now) {
 }
 
 void Catalog::Apply(const Record& record, bool erase) {
-  std::visit(Overloaded{
-                 [&](const rec::MetaRecord& r) { meta_ = r; },
-                 [&](const rec::EstateRecord& r) { estate_ = r; },
-                 [&](const rec::FreezeRecord& r) { freeze_ = r; },
-                 [&](const rec::NodeRecord& r) { PutOrErase(nodes_, r.name(), r, erase); },
-                 [&](const rec::WorkloadRecord& r) { PutOrErase(workloads_, r.name(), r, erase); },
-                 [&](const rec::BackupRecord& r) { PutOrErase(backups_, r.backup().id(), r, erase); },
-                 [&](const rec::RunRecord& r) { PutOrErase(runs_, r.run().id(), r, erase); },
-                 [&](const rec::OrderRecord& r) { PutOrErase(orders_, r.order().id(), r, erase); },
-                 [&](const rec::RecoveryRecord& r) { PutOrErase(recoveries_, r.recovery().id(), r, erase); },
-                 [&](const rec::DomainRecord& r) { PutOrErase(domains_, r.id(), r, erase); },
-                 [&](const rec::TokenRecord& r) { PutOrErase(tokens_, r.secret_sha256(), r, erase); },
-             },
-             record);
+  std::visit(
+      Overloaded{
+          [&](const rec::MetaRecord& r) { meta_ = r; },
+          [&](const rec::EstateRecord& r) { estate_ = r; },
+          [&](const rec::FreezeRecord& r) { freeze_ = r; },
+          [&](const rec::NodeRecord& r) { PutOrErase(nodes_, r.name(), r, erase); },
+          [&](const rec::WorkloadRecord& r) { PutOrErase(workloads_, r.name(), r, erase); },
+          [&](const rec::BackupRecord& r) { PutOrErase(backups_, r.backup().id(), r, erase); },
+          [&](const rec::RunRecord& r) { PutOrErase(runs_, r.run().id(), r, erase); },
+          [&](const rec::OrderRecord& r) { PutOrErase(orders_, r.order().id(), r, erase); },
+          [&](const rec::RecoveryRecord& r) {
+            PutOrErase(recoveries_, r.recovery().id(), r, erase);
+          },
+          [&](const rec::DomainRecord& r) { PutOrErase(domains_, r.id(), r, erase); },
+          [&](const rec::TokenRecord& r) { PutOrErase(tokens_, r.secret_sha256(), r, erase); },
+      },
+      record);
 }
 
 absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
@@ -149,7 +156,8 @@ absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
       head_hash_ = event.hash();
       return absl::OkStatus();
     }
-    default: return absl::DataLossError(absl::StrCat("unknown catalog key ", absl::CHexEscape(key)));
+    default:
+      return absl::DataLossError(absl::StrCat("unknown catalog key ", absl::CHexEscape(key)));
   }
 }
 

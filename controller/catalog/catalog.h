@@ -28,17 +28,19 @@ namespace ember::controller {
 
 inline constexpr uint32_t kCatalogSchema = 1;
 
-using Record = std::variant<record::v1::MetaRecord, record::v1::EstateRecord, record::v1::FreezeRecord,
-                            record::v1::NodeRecord, record::v1::WorkloadRecord, record::v1::BackupRecord,
-                            record::v1::RunRecord, record::v1::OrderRecord, record::v1::RecoveryRecord,
-                            record::v1::DomainRecord, record::v1::TokenRecord>;
+using Record =
+    std::variant<record::v1::MetaRecord, record::v1::EstateRecord, record::v1::FreezeRecord,
+                 record::v1::NodeRecord, record::v1::WorkloadRecord, record::v1::BackupRecord,
+                 record::v1::RunRecord, record::v1::OrderRecord, record::v1::RecoveryRecord,
+                 record::v1::DomainRecord, record::v1::TokenRecord>;
 
 // Changes that become durable together or not at all.
 class Batch {
  public:
   void Put(Record record) { changes_.push_back({std::move(record), false}); }
   void Erase(Record record) { changes_.push_back({std::move(record), true}); }
-  // `type` is dotted ("node.state"), `subject` what it is about, `workload` empty unless it concerns one.
+  // `type` is dotted ("node.state"), `subject` what it is about, `workload` empty unless it
+  // concerns one.
   void AddEvent(absl::string_view type, absl::string_view subject, absl::string_view message,
                 absl::string_view workload = "");
   bool empty() const { return changes_.empty() && events_.empty(); }
@@ -56,13 +58,15 @@ class Batch {
 // Not thread-safe: EmState guards it. The maps are what is on disk.
 class Catalog {
  public:
-  // Opens or creates; `directory` empty keeps everything in RAM (tests, simulation). FAILED_PRECONDITION: written by
-  // a newer schema. DATA_LOSS: a record or the event chain's head does not parse.
+  // Opens or creates; `directory` empty keeps everything in RAM (tests, simulation).
+  // FAILED_PRECONDITION: written by a newer schema. DATA_LOSS: a record or the event chain's head
+  // does not parse.
   static absl::StatusOr<std::unique_ptr<Catalog>> Open(const std::string& directory);
   virtual ~Catalog() = default;
 
-  // One synced write. On error nothing has changed, on disk or in the maps; RESOURCE_EXHAUSTED when the disk is full,
-  // and a later Commit works again once there is room. Events get `now`, their numbers and their chain here.
+  // One synced write. On error nothing has changed, on disk or in the maps; RESOURCE_EXHAUSTED when
+  // the disk is full, and a later Commit works again once there is room. Events get `now`, their
+  // numbers and their chain here.
   absl::Status Commit(const Batch& batch, absl::Time now);
 
   const record::v1::MetaRecord& meta() const { return meta_; }
@@ -73,7 +77,9 @@ class Catalog {
   const std::map<std::string, record::v1::BackupRecord>& backups() const { return backups_; }
   const std::map<std::string, record::v1::RunRecord>& runs() const { return runs_; }
   const std::map<std::string, record::v1::OrderRecord>& orders() const { return orders_; }
-  const std::map<std::string, record::v1::RecoveryRecord>& recoveries() const { return recoveries_; }
+  const std::map<std::string, record::v1::RecoveryRecord>& recoveries() const {
+    return recoveries_;
+  }
   const std::map<std::string, record::v1::DomainRecord>& domains() const { return domains_; }
   const std::map<std::string, record::v1::TokenRecord>& tokens() const { return tokens_; }
 
@@ -83,8 +89,8 @@ class Catalog {
   uint64_t last_event_seq() const { return last_event_seq_; }
   const std::string& head_hash() const { return head_hash_; }
   // Events with seq > `after`, ascending, until `visit` returns false.
-  virtual absl::Status ScanEvents(uint64_t after,
-                                  const std::function<bool(const record::v1::EventRecord&)>& visit) = 0;
+  virtual absl::Status ScanEvents(
+      uint64_t after, const std::function<bool(const record::v1::EventRecord&)>& visit) = 0;
 
  protected:
   struct Write {

@@ -34,7 +34,8 @@ class RocksCatalog : public Catalog {
     options.create_if_missing = true;
     options.max_background_jobs = 2;
     options.keep_log_file_num = 4;
-    // After a crash everything that was acknowledged is in the synced part of the log; the torn rest is dropped.
+    // After a crash everything that was acknowledged is in the synced part of the log; the torn
+    // rest is dropped.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     if (directory.empty()) {
       memory_.reset(rocksdb::NewMemEnv(rocksdb::Env::Default()));
@@ -42,7 +43,8 @@ class RocksCatalog : public Catalog {
     }
     rocksdb::DB* db = nullptr;
     const std::string path = directory.empty() ? "/catalog" : directory;
-    EMBER_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(options, path, &db), absl::StrCat("opening the catalog ", path)));
+    EMBER_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(options, path, &db),
+                                    absl::StrCat("opening the catalog ", path)));
     db_.reset(db);
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
@@ -60,16 +62,19 @@ class RocksCatalog : public Catalog {
     }
     EMBER_RETURN_IF_ERROR(FromRocks(it->status(), "reading the catalog"));
     if (meta().schema_version() > kCatalogSchema) {
-      return WithHint(absl::FailedPreconditionError(absl::StrCat("the catalog has schema ", meta().schema_version(),
-                                                                 ": this program knows up to ", kCatalogSchema)),
+      return WithHint(absl::FailedPreconditionError(
+                          absl::StrCat("the catalog has schema ", meta().schema_version(),
+                                       ": this program knows up to ", kCatalogSchema)),
                       "install the Ember version that wrote it, or a newer one");
     }
     return absl::OkStatus();
   }
 
-  absl::Status ScanEvents(uint64_t after, const std::function<bool(const record::v1::EventRecord&)>& visit) override {
+  absl::Status ScanEvents(
+      uint64_t after, const std::function<bool(const record::v1::EventRecord&)>& visit) override {
     std::string key = "v/";
-    for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>((after + 1) >> shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      key.push_back(static_cast<char>((after + 1) >> shift));
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
     for (it->Seek(key); it->Valid() && it->key().starts_with("v/"); it->Next()) {
       record::v1::EventRecord event;

@@ -23,7 +23,8 @@ bool IsFinal(const v1::OrderUpdate& update) {
   return update.state() == v1::OrderUpdate::DONE || update.state() == v1::OrderUpdate::FAILED;
 }
 
-absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard, const v1::HeartbeatRequest& request)
+absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard,
+                          const v1::HeartbeatRequest& request)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   Batch batch;
   for (const v1::OrderUpdate& update : request.orders()) {
@@ -57,11 +58,14 @@ absl::Status RecordEvents(EmState& em, const std::string& node, const v1::Heartb
   return em.Commit(batch);
 }
 
-void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   HeardWorkload& workload = heard.workloads[fact.workload()];
-  const bool differs = workload.fact.healthy() != fact.healthy() || workload.fact.running() != fact.running() ||
+  const bool differs = workload.fact.healthy() != fact.healthy() ||
+                       workload.fact.running() != fact.running() ||
                        workload.fact.consecutive_failures() != fact.consecutive_failures() ||
-                       workload.fact.data_missing() != fact.data_missing() || workload.fact.epoch() != fact.epoch() ||
+                       workload.fact.data_missing() != fact.data_missing() ||
+                       workload.fact.epoch() != fact.epoch() ||
                        workload.fact.restarts_exhausted() != fact.restarts_exhausted();
   em.news = em.news || differs;
   workload.fact = fact;
@@ -69,14 +73,17 @@ void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact)
   if (fact.healthy() && fact.running()) workload.healthy_at = em.clock->Now();
 }
 
-absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNode& heard, const v1::HeartbeatRequest& request)
+absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNode& heard,
+                            const v1::HeartbeatRequest& request)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   Batch batch;
   for (const v1::WorkloadFact& fact : request.workloads()) {
     const auto before = heard.workloads.find(fact.workload());
-    if (before == heard.workloads.end() || fact.restarts() <= before->second.fact.restarts()) continue;
+    if (before == heard.workloads.end() || fact.restarts() <= before->second.fact.restarts())
+      continue;
     batch.AddEvent("workload.restarted", fact.workload(),
-                   absl::StrCat("restarted in place by ", node, " (", fact.restarts(), " times)"), fact.workload());
+                   absl::StrCat("restarted in place by ", node, " (", fact.restarts(), " times)"),
+                   fact.workload());
   }
   return em.Commit(batch);
 }
@@ -90,7 +97,8 @@ std::string FullAddress(const std::string& announced, const std::string& seen_ho
 absl::Status RecordBeat(EmState& em, const std::string& node, const std::string& seen_address,
                         const v1::HeartbeatRequest& request) {
   if (request.node() != node) {
-    return PeerRefused(absl::StrCat("agent ", node), absl::StrCat("its beat says it is '", request.node(), "'"));
+    return PeerRefused(absl::StrCat("agent ", node),
+                       absl::StrCat("its beat says it is '", request.node(), "'"));
   }
   const auto record = em.catalog->nodes().find(node);
   if (record == em.catalog->nodes().end()) return NodeNotFound(node);
@@ -109,8 +117,10 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   const bool skewed = std::abs(skew) > kClockSkewWarnSeconds;
   if (skewed != (std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds)) {
     Batch batch;
-    batch.AddEvent("node.clock", node, skewed ? absl::StrCat("its clock is off by ", std::lround(skew), " s; leases and retention do not depend on it")
-                                              : "its clock is right again");
+    batch.AddEvent("node.clock", node,
+                   skewed ? absl::StrCat("its clock is off by ", std::lround(skew),
+                                         " s; leases and retention do not depend on it")
+                          : "its clock is right again");
     EMBER_RETURN_IF_ERROR(em.Commit(batch));
   }
   heard.clock_skew_seconds = skew;
@@ -137,12 +147,15 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
     const rec::WorkloadRecord& workload = record->second;
     const auto& standby = spec.recovery().standby();
     const bool placed = workload.node() == node;
-    const bool known = placed || spec.node() == node || std::find(standby.begin(), standby.end(), node) != standby.end();
+    const bool known = placed || spec.node() == node ||
+                       std::find(standby.begin(), standby.end(), node) != standby.end();
     if (!known) continue;
     v1::Assignment* assignment = config.add_workloads();
     *assignment->mutable_spec() = spec;
     assignment->set_epoch(workload.epoch());
-    assignment->set_run(placed && !workload.held() && !workload.hold_recovery() ? v1::Assignment::RUN : v1::Assignment::HOLD);
+    assignment->set_run(placed && !workload.held() && !workload.hold_recovery()
+                            ? v1::Assignment::RUN
+                            : v1::Assignment::HOLD);
     assignment->set_self_fence(SelfFences(spec));
     if (placed && !spec.sources().empty()) {
       const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
@@ -176,9 +189,11 @@ bool HasNewsFor(const EmState& em, const std::string& node) {
   return heard->second.config_version != ConfigFor(em, node).version();
 }
 
-v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node, const v1::HeartbeatRequest& request) {
+v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node,
+                                const v1::HeartbeatRequest& request) {
   v1::HeartbeatReply reply;
-  reply.set_lease_millis(absl::ToInt64Milliseconds(PolicyFrom(em.catalog->estate().estate().settings()).lease));
+  reply.set_lease_millis(
+      absl::ToInt64Milliseconds(PolicyFrom(em.catalog->estate().estate().settings()).lease));
   reply.set_em_epoch(em.catalog->meta().em_epoch());
   v1::NodeConfig config = ConfigFor(em, node);
   if (config.version() != request.config_version()) *reply.mutable_config() = std::move(config);
@@ -195,7 +210,8 @@ v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node, cons
     const auto order = em.catalog->orders().find(update.order_id());
     const bool recorded = order != em.catalog->orders().end() && order->second.finished();
     const bool unknown = order == em.catalog->orders().end() || order->second.node() != node;
-    if (IsFinal(update) ? recorded || unknown : unknown) reply.add_acknowledged_orders(update.order_id());
+    if (IsFinal(update) ? recorded || unknown : unknown)
+      reply.add_acknowledged_orders(update.order_id());
     // Nobody waits for it any more: the agent should stop working on it.
     if (!IsFinal(update) && unknown) reply.add_cancelled_orders(update.order_id());
   }

@@ -9,20 +9,24 @@
 
 namespace ember::controller {
 
-// Records what `node` (the certificate's name) says. Results of orders and agent events are durable when OK, and only
-// then acknowledged. PERMISSION_DENIED: the beat names another node. `seen_address` is where it came from (HOST).
+// Records what `node` (the certificate's name) says. Results of orders and agent events are durable
+// when OK, and only then acknowledged. PERMISSION_DENIED: the beat names another node.
+// `seen_address` is where it came from (HOST).
 absl::Status RecordBeat(EmState& em, const std::string& node, const std::string& seen_address,
                         const v1::HeartbeatRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// True when a held beat of `node` should be answered now: orders it has not accepted, cancelled ones, a new config.
+// True when a held beat of `node` should be answered now: orders it has not accepted, cancelled
+// ones, a new config.
 bool HasNewsFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The answer to a beat just recorded.
-v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node, const v1::HeartbeatRequest& request)
+v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node,
+                                const v1::HeartbeatRequest& request)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // What `node` must know to go on alone.
-v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::NodeConfig ConfigFor(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
 

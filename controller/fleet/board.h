@@ -1,5 +1,5 @@
-// What the controller has heard since it started: receipt times and the newest facts. In RAM only; after a restart the
-// agents say it all again.
+// What the controller has heard since it started: receipt times and the newest facts. In RAM only;
+// after a restart the agents say it all again.
 #ifndef EMBER_CONTROLLER_FLEET_BOARD_H_
 #define EMBER_CONTROLLER_FLEET_BOARD_H_
 
@@ -15,7 +15,7 @@ namespace ember::controller {
 // A workload as its agent last told it.
 struct HeardWorkload {
   v1::WorkloadFact fact;
-  absl::Duration heard;         // monotonic
+  absl::Duration heard;                          // monotonic
   absl::Time healthy_at = absl::InfinitePast();  // wall clock of the last healthy fact
 };
 
@@ -35,9 +35,9 @@ struct HeardNode {
 
 struct Board {
   std::map<std::string, HeardNode> nodes;
-  std::map<std::string, v1::Progress> progress;    // by order id
+  std::map<std::string, v1::Progress> progress;         // by order id
   std::map<std::string, absl::Time> application_beats;  // by workload
-  absl::Duration trusted_from;  // see FleetView
+  absl::Duration trusted_from;                          // see FleetView
   absl::Duration last_tick;
   absl::Time started;
   int64_t tick_millis_max = 0;

@@ -18,7 +18,8 @@ State::Value JudgeSilence(const NodeView& node, absl::Duration silent, const Fle
                           const DetectorPolicy& policy) {
   if (node.revoked) return State::REVOKED;
   if (!node.ever_beat) return State::JOINED;
-  // Only a beat heard since it was judged brings a node back; a controller restart or a stall does not.
+  // Only a beat heard since it was judged brings a node back; a controller restart or a stall does
+  // not.
   const bool heard_since = node.last_beat > node.state_since;
   if (node.state == State::DEAD && !heard_since) return State::DEAD;
   if (silent < policy.suspect_after) {
@@ -49,7 +50,8 @@ FreezeView JudgeFreeze(const FleetView& fleet, const std::vector<NodeVerdict>& v
     }
     const absl::Duration silent = verdicts[i].silent_for;
     if (silent < policy.lease) ++leased;
-    if (silent >= policy.suspect_after && silent < policy.suspect_after + absl::Seconds(kFreezeWindowSeconds)) {
+    if (silent >= policy.suspect_after &&
+        silent < policy.suspect_after + absl::Seconds(kFreezeWindowSeconds)) {
       ++fell_silent;
     }
   }
@@ -60,8 +62,9 @@ FreezeView JudgeFreeze(const FleetView& fleet, const std::vector<NodeVerdict>& v
     if (fell_silent <= allowed && majority) return freeze;
     freeze.frozen = true;
     freeze.thaw_from = absl::InfiniteDuration();
-    freeze.reason = majority ? absl::StrCat(fell_silent, " of ", counted, " nodes fell silent within a minute")
-                             : absl::StrCat("only ", leased, " of ", counted, " nodes hold a lease");
+    freeze.reason =
+        majority ? absl::StrCat(fell_silent, " of ", counted, " nodes fell silent within a minute")
+                 : absl::StrCat("only ", leased, " of ", counted, " nodes hold a lease");
     return freeze;
   }
   const bool enough = majority && leased * 100 >= (counted - dead_before) * kThawPercent;

@@ -1,8 +1,9 @@
 // Judges silence. Pure: values in, verdicts out.
 //
-// ALIVE → SUSPECT → UNREACHABLE → DEAD by the time since the last beat was received. An agent's lease counts from its
-// own send time, which is earlier than our receipt, so `dead_after >= lease + self-fence + margin` means that a DEAD
-// node has already stopped what must not run twice (Gray and Cheriton, "Leases", SOSP'89).
+// ALIVE → SUSPECT → UNREACHABLE → DEAD by the time since the last beat was received. An agent's
+// lease counts from its own send time, which is earlier than our receipt, so `dead_after >= lease +
+// self-fence + margin` means that a DEAD node has already stopped what must not run twice (Gray and
+// Cheriton, "Leases", SOSP'89).
 #ifndef EMBER_CONTROLLER_FLEET_FAILURE_DETECTOR_H_
 #define EMBER_CONTROLLER_FLEET_FAILURE_DETECTOR_H_
 
@@ -29,7 +30,8 @@ DetectorPolicy PolicyFrom(const v1::Settings& settings);
 struct NodeView {
   std::string name;
   v1::NodeState::Value state = v1::NodeState::UNKNOWN;  // before
-  absl::Duration last_beat;  // InfiniteDuration() negative when it never beat since the controller started
+  absl::Duration
+      last_beat;  // InfiniteDuration() negative when it never beat since the controller started
   absl::Duration state_since;  // since when it has been in `state`
   bool ever_beat = false;      // at any time; a node that only joined is JOINED, never DEAD
   bool maintenance = false;    // silence is expected: judged, but neither counted nor acted upon
@@ -39,14 +41,16 @@ struct NodeView {
 struct FreezeView {
   bool frozen = false;
   std::string reason;
-  absl::Duration thaw_from;  // since when enough nodes are back; InfiniteDuration() while they are not
+  absl::Duration
+      thaw_from;  // since when enough nodes are back; InfiniteDuration() while they are not
 };
 
 struct FleetView {
   std::vector<NodeView> nodes;
   FreezeView freeze;
   absl::Duration now;
-  absl::Duration trusted_from;  // the later of controller start, thaw and the last stall: silence counts from here
+  absl::Duration trusted_from;  // the later of controller start, thaw and the last stall: silence
+                                // counts from here
 };
 
 struct NodeVerdict {
@@ -61,8 +65,9 @@ struct FleetVerdict {
 };
 
 // Nobody is DEAD earlier than kStartGraceLeases leases after `trusted_from`. Frozen when more than
-// max(1, freeze_over_percent) of the counted nodes fell silent within kFreezeWindow, or when half of them or more hold
-// no lease; thawed when kThawPercent are back for kThaw. While frozen no node becomes DEAD.
+// max(1, freeze_over_percent) of the counted nodes fell silent within kFreezeWindow, or when half
+// of them or more hold no lease; thawed when kThawPercent are back for kThaw. While frozen no node
+// becomes DEAD.
 FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy);
 
 }  // namespace ember::controller

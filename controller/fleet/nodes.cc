@@ -13,7 +13,8 @@ namespace rec = record::v1;
 namespace {
 
 // Wall-clock instants of the catalog on the monotonic scale of the board.
-absl::Duration OnBoard(const EmState& em, const google::protobuf::Timestamp& instant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+absl::Duration OnBoard(const EmState& em, const google::protobuf::Timestamp& instant)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const absl::Time time = rpc::FromTimestamp(instant);
   if (time == absl::InfinitePast()) return -absl::InfiniteDuration();
   return em.clock->Monotonic() - (em.clock->Now() - time);
@@ -26,7 +27,8 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const rec::FreezeRecord& freeze = em.catalog->freeze();
   view.freeze.frozen = freeze.frozen();
   view.freeze.reason = freeze.reason();
-  view.freeze.thaw_from = freeze.has_thaw_from() ? OnBoard(em, freeze.thaw_from()) : absl::InfiniteDuration();
+  view.freeze.thaw_from =
+      freeze.has_thaw_from() ? OnBoard(em, freeze.thaw_from()) : absl::InfiniteDuration();
   for (const auto& [name, record] : em.catalog->nodes()) {
     NodeView node;
     node.name = name;
@@ -44,7 +46,8 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   return view;
 }
 
-void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   rec::NodeRecord node = em.catalog->nodes().at(verdict.name);
   const absl::Time now = em.clock->Now();
   const auto heard = em.board.nodes.find(verdict.name);
@@ -60,32 +63,39 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch) ABSL
     node.set_host_boot_id(heard->second.host_boot_id);
     node.set_clock_skew_seconds(heard->second.clock_skew_seconds);
   }
-  if (node.maintenance() && node.has_maintenance_until() && rpc::FromTimestamp(node.maintenance_until()) <= now) {
+  if (node.maintenance() && node.has_maintenance_until() &&
+      rpc::FromTimestamp(node.maintenance_until()) <= now) {
     node.set_maintenance(false);
     node.clear_maintenance_until();
     batch->AddEvent("node.maintenance", node.name(), "maintenance ended by itself");
     flush = true;
   }
   if (changed) {
-    batch->AddEvent("node.state", node.name(),
-                    absl::StrCat(v1::NodeState::Value_Name(node.state()), " -> ", v1::NodeState::Value_Name(verdict.state),
-                                 verdict.state == v1::NodeState::ALIVE || verdict.state == v1::NodeState::REVOKED
-                                     ? ""
-                                     : absl::StrCat(", silent for ", absl::FormatDuration(absl::Trunc(verdict.silent_for, absl::Seconds(1))))));
+    batch->AddEvent(
+        "node.state", node.name(),
+        absl::StrCat(
+            v1::NodeState::Value_Name(node.state()), " -> ",
+            v1::NodeState::Value_Name(verdict.state),
+            verdict.state == v1::NodeState::ALIVE || verdict.state == v1::NodeState::REVOKED
+                ? ""
+                : absl::StrCat(", silent for ", absl::FormatDuration(absl::Trunc(
+                                                    verdict.silent_for, absl::Seconds(1))))));
     node.set_state(verdict.state);
     *node.mutable_state_since() = rpc::ToTimestamp(now);
   }
   if (flush) batch->Put(node);
 }
 
-void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   rec::FreezeRecord record = em.catalog->freeze();
   const bool flipped = record.frozen() != freeze.frozen;
   const bool thawing = freeze.frozen && freeze.thaw_from != absl::InfiniteDuration();
   if (!flipped && record.has_thaw_from() == thawing) return;
   if (flipped) {
     batch->AddEvent(freeze.frozen ? "estate.frozen" : "estate.thawed", "estate",
-                    freeze.frozen ? absl::StrCat("no automatic recovery: ", freeze.reason) : "enough nodes are back");
+                    freeze.frozen ? absl::StrCat("no automatic recovery: ", freeze.reason)
+                                  : "enough nodes are back");
     *record.mutable_since() = rpc::ToTimestamp(em.clock->Now());
     // Nobody is judged by what was missed while frozen.
     if (!freeze.frozen) em.board.trusted_from = em.clock->Monotonic();
@@ -93,14 +103,17 @@ void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch) ABSL_EXCLU
   record.set_frozen(freeze.frozen);
   record.set_reason(freeze.reason);
   record.clear_thaw_from();
-  if (thawing) *record.mutable_thaw_from() = rpc::ToTimestamp(em.clock->Now() - (em.clock->Monotonic() - freeze.thaw_from));
+  if (thawing)
+    *record.mutable_thaw_from() =
+        rpc::ToTimestamp(em.clock->Now() - (em.clock->Monotonic() - freeze.thaw_from));
   batch->Put(record);
 }
 
 }  // namespace
 
 absl::Status UpdateNodes(EmState& em) {
-  const FleetVerdict verdict = JudgeFleet(ViewOf(em), PolicyFrom(em.catalog->estate().estate().settings()));
+  const FleetVerdict verdict =
+      JudgeFleet(ViewOf(em), PolicyFrom(em.catalog->estate().estate().settings()));
   Batch batch;
   for (const NodeVerdict& node : verdict.nodes) WriteNode(em, node, &batch);
   WriteFreeze(em, verdict.freeze, &batch);

@@ -29,19 +29,21 @@ std::string SealingKey(absl::string_view estate_key, absl::string_view salt, abs
   return HkdfSha256(estate_key, salt, absl::StrCat("domain ", id), kKeyBytes);
 }
 
-std::string Kit(absl::string_view estate_id, absl::string_view private_key, absl::string_view fingerprint,
-                absl::Time now) {
+std::string Kit(absl::string_view estate_id, absl::string_view private_key,
+                absl::string_view fingerprint, absl::Time now) {
   return absl::StrCat(
       "EMBER RECOVERY KIT\n"
       "Print this, keep it away from the machines it protects, then delete the file.\n"
-      "Whoever holds it can read every backup of the estate; without it and without the EM nobody can.\n\n",
-      "estate:          ", estate_id, "\n", "created:         ", absl::FormatTime("%Y-%m-%d", now, absl::UTCTimeZone()),
-      "\n", "ca-fingerprint:  ", fingerprint, "\n",
+      "Whoever holds it can read every backup of the estate; without it and without the EM nobody "
+      "can.\n\n",
+      "estate:          ", estate_id, "\n",
+      "created:         ", absl::FormatTime("%Y-%m-%d", now, absl::UTCTimeZone()), "\n",
+      "ca-fingerprint:  ", fingerprint, "\n",
       "recovery-key:    ", absl::AsciiStrToUpper(absl::BytesToHexString(private_key)), "\n");
 }
 
-absl::Status WriteSignedIdentity(const std::string& directory, const KeyAndCertificate& ca, absl::string_view role,
-                                 absl::string_view name, absl::Time now) {
+absl::Status WriteSignedIdentity(const std::string& directory, const KeyAndCertificate& ca,
+                                 absl::string_view role, absl::string_view name, absl::Time now) {
   rpc::Identity identity;
   identity.key_pem = NewPrivateKeyPem();
   identity.ca_pem = ca.certificate_pem;
@@ -53,35 +55,45 @@ absl::Status WriteSignedIdentity(const std::string& directory, const KeyAndCerti
 
 }  // namespace
 
-absl::Status KeyVault::Create(const std::string& state_directory, const std::string& estate_id, absl::Time now) {
+absl::Status KeyVault::Create(const std::string& state_directory, const std::string& estate_id,
+                              absl::Time now) {
   EMBER_RETURN_IF_ERROR(MakeDirectories(JoinPath(state_directory, "ca")));
   EMBER_ASSIGN_OR_RETURN(const KeyAndCertificate ca, CreateCa(estate_id, now));
   const X25519KeyPair recovery = NewX25519KeyPair();
   EMBER_ASSIGN_OR_RETURN(const std::string fingerprint, CertificateFingerprint(ca.certificate_pem));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "recovery-kit.txt"),
                                         Kit(estate_id, recovery.private_key, fingerprint, now)));
-  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "recovery.pub"), recovery.public_key));
-  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "estate.key"), RandomBytes(kKeyBytes)));
-  EMBER_RETURN_IF_ERROR(WriteSignedIdentity(JoinPath(state_directory, "identity"), ca, "controller", "em", now));
-  EMBER_RETURN_IF_ERROR(WriteSignedIdentity(JoinPath(state_directory, "admin"), ca, "admin", "admin", now));
+  EMBER_RETURN_IF_ERROR(
+      WriteFileAtomic(JoinPath(state_directory, "recovery.pub"), recovery.public_key));
+  EMBER_RETURN_IF_ERROR(
+      WriteFileAtomic(JoinPath(state_directory, "estate.key"), RandomBytes(kKeyBytes)));
+  EMBER_RETURN_IF_ERROR(
+      WriteSignedIdentity(JoinPath(state_directory, "identity"), ca, "controller", "em", now));
+  EMBER_RETURN_IF_ERROR(
+      WriteSignedIdentity(JoinPath(state_directory, "admin"), ca, "admin", "admin", now));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "ca/key.pem"), ca.key_pem));
   // Last: a CA certificate marks a complete estate.
   return WriteFileAtomic(JoinPath(state_directory, "ca/cert.pem"), ca.certificate_pem);
 }
 
-absl::StatusOr<std::unique_ptr<KeyVault>> KeyVault::Open(const std::string& state_directory, absl::Time now) {
+absl::StatusOr<std::unique_ptr<KeyVault>> KeyVault::Open(const std::string& state_directory,
+                                                         absl::Time now) {
   if (!FileExists(JoinPath(state_directory, "ca/cert.pem"))) return StateDirEmpty(state_directory);
   auto keys = std::make_unique<KeyVault>();
   keys->directory_ = state_directory;
-  EMBER_ASSIGN_OR_RETURN(keys->ca_.certificate_pem, ReadFile(JoinPath(state_directory, "ca/cert.pem")));
+  EMBER_ASSIGN_OR_RETURN(keys->ca_.certificate_pem,
+                         ReadFile(JoinPath(state_directory, "ca/cert.pem")));
   EMBER_ASSIGN_OR_RETURN(keys->ca_.key_pem, ReadFile(JoinPath(state_directory, "ca/key.pem")));
   EMBER_ASSIGN_OR_RETURN(keys->estate_key_, ReadFile(JoinPath(state_directory, "estate.key")));
-  EMBER_ASSIGN_OR_RETURN(keys->recovery_public_key_, ReadFile(JoinPath(state_directory, "recovery.pub")));
+  EMBER_ASSIGN_OR_RETURN(keys->recovery_public_key_,
+                         ReadFile(JoinPath(state_directory, "recovery.pub")));
   if (keys->estate_key_.size() != kKeyBytes) return Damaged("estate.key", "it has not 32 bytes");
-  EMBER_ASSIGN_OR_RETURN(const rpc::Identity own, rpc::LoadIdentity(JoinPath(state_directory, "identity")));
+  EMBER_ASSIGN_OR_RETURN(const rpc::Identity own,
+                         rpc::LoadIdentity(JoinPath(state_directory, "identity")));
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo info, ParseCertificate(own.certificate_pem));
   keys->estate_id_ = info.estate_id;
-  if (info.not_after - now < absl::Hours(24) * kRenewBeforeDays) EMBER_RETURN_IF_ERROR(keys->RenewOwnCertificate(now));
+  if (info.not_after - now < absl::Hours(24) * kRenewBeforeDays)
+    EMBER_RETURN_IF_ERROR(keys->RenewOwnCertificate(now));
   return keys;
 }
 
@@ -94,13 +106,14 @@ std::unique_ptr<KeyVault> KeyVault::InMemory() {
 }
 
 absl::Status KeyVault::RenewOwnCertificate(absl::Time now) const {
-  EMBER_RETURN_IF_ERROR(WriteSignedIdentity(JoinPath(directory_, "identity"), ca_, "controller", "em", now));
+  EMBER_RETURN_IF_ERROR(
+      WriteSignedIdentity(JoinPath(directory_, "identity"), ca_, "controller", "em", now));
   // The first admin's identity lives beside it and would otherwise run out unnoticed.
   return WriteSignedIdentity(JoinPath(directory_, "admin"), ca_, "admin", "admin", now);
 }
 
-absl::StatusOr<std::string> KeyVault::Sign(absl::string_view csr_pem, absl::string_view role, absl::string_view name,
-                                           absl::Time now) const {
+absl::StatusOr<std::string> KeyVault::Sign(absl::string_view csr_pem, absl::string_view role,
+                                           absl::string_view name, absl::Time now) const {
   return SignCsr(ca_, csr_pem, role, name, now, absl::Hours(24) * kCertificateDays);
 }
 
@@ -115,7 +128,8 @@ absl::StatusOr<rec::DomainRecord> KeyVault::NewDomain(const std::string& id) con
   rec::DomainRecord domain;
   domain.set_id(id);
   domain.set_public_key(pair.public_key);
-  domain.set_sealed_secrets(absl::StrCat(salt, Seal(SealingKey(estate_key_, salt, id), 0, kDomainContext, plain)));
+  domain.set_sealed_secrets(
+      absl::StrCat(salt, Seal(SealingKey(estate_key_, salt, id), 0, kDomainContext, plain)));
   EMBER_ASSIGN_OR_RETURN(const std::string box, SealToPublicKey(recovery_public_key_, id, plain));
   domain.add_recovery_boxes(box);
   return domain;
@@ -123,12 +137,16 @@ absl::StatusOr<rec::DomainRecord> KeyVault::NewDomain(const std::string& id) con
 
 absl::StatusOr<rec::DomainSecrets> KeyVault::Unseal(const rec::DomainRecord& domain) const {
   absl::string_view sealed = domain.sealed_secrets();
-  if (sealed.size() < kSaltBytes) return Damaged(absl::StrCat("domain ", domain.id()), "its sealed keys are too short");
+  if (sealed.size() < kSaltBytes)
+    return Damaged(absl::StrCat("domain ", domain.id()), "its sealed keys are too short");
   const absl::string_view salt = sealed.substr(0, kSaltBytes);
-  auto plain = ember::Open(SealingKey(estate_key_, salt, domain.id()), 0, kDomainContext, sealed.substr(kSaltBytes));
-  if (!plain.ok()) return Annotate(plain.status(), absl::StrCat("opening the keys of domain ", domain.id()));
+  auto plain = ember::Open(SealingKey(estate_key_, salt, domain.id()), 0, kDomainContext,
+                           sealed.substr(kSaltBytes));
+  if (!plain.ok())
+    return Annotate(plain.status(), absl::StrCat("opening the keys of domain ", domain.id()));
   rec::DomainSecrets secrets;
-  if (!secrets.ParseFromString(*plain)) return Damaged(absl::StrCat("domain ", domain.id()), "its keys do not parse");
+  if (!secrets.ParseFromString(*plain))
+    return Damaged(absl::StrCat("domain ", domain.id()), "its keys do not parse");
   return secrets;
 }
 
@@ -142,8 +160,8 @@ absl::StatusOr<v1::DomainKeys> KeyVault::BackupKeys(const rec::DomainRecord& dom
   return keys;
 }
 
-absl::StatusOr<v1::ReleaseKeysReply> KeyVault::Release(const rec::DomainRecord& domain,
-                                                       const v1::ReleaseKeysRequest& request) const {
+absl::StatusOr<v1::ReleaseKeysReply> KeyVault::Release(
+    const rec::DomainRecord& domain, const v1::ReleaseKeysRequest& request) const {
   EMBER_ASSIGN_OR_RETURN(const rec::DomainSecrets secrets, Unseal(domain));
   v1::ReleaseKeysReply reply;
   for (const v1::Keybox& box : request.keyboxes()) {
@@ -154,8 +172,9 @@ absl::StatusOr<v1::ReleaseKeysReply> KeyVault::Release(const rec::DomainRecord& 
     EMBER_ASSIGN_OR_RETURN(*out->mutable_sealed(),
                            SealToPublicKey(request.public_key(), box.session_id(), *session_key));
   }
-  EMBER_ASSIGN_OR_RETURN(*reply.mutable_id_key_box(),
-                         SealToPublicKey(request.public_key(), std::string(16, '\0'), secrets.id_key()));
+  EMBER_ASSIGN_OR_RETURN(
+      *reply.mutable_id_key_box(),
+      SealToPublicKey(request.public_key(), std::string(16, '\0'), secrets.id_key()));
   return reply;
 }
 

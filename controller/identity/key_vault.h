@@ -1,5 +1,6 @@
-// The estate's secrets that the controller keeps: the CA, and the dedup domains' keys, sealed at rest under
-// `estate.key` and wrapped to the recovery recipient. The only part of the controller that decrypts anything.
+// The estate's secrets that the controller keeps: the CA, and the dedup domains' keys, sealed at
+// rest under `estate.key` and wrapped to the recovery recipient. The only part of the controller
+// that decrypts anything.
 #ifndef EMBER_CONTROLLER_IDENTITY_KEY_VAULT_H_
 #define EMBER_CONTROLLER_IDENTITY_KEY_VAULT_H_
 
@@ -16,27 +17,32 @@
 
 namespace ember::controller {
 
-// Files of a state directory: ca/{key,cert}.pem, estate.key, recovery.pub, identity/ (the EM's own certificate),
-// admin/ (the first admin's), recovery-kit.txt.
+// Files of a state directory: ca/{key,cert}.pem, estate.key, recovery.pub, identity/ (the EM's own
+// certificate), admin/ (the first admin's), recovery-kit.txt.
 class KeyVault {
  public:
-  // Creates all of it. The recovery kit is written once and holds the only copy of the recovery private key.
-  static absl::Status Create(const std::string& state_directory, const std::string& estate_id, absl::Time now);
-  // FAILED_PRECONDITION (StateDirEmpty) when there is no estate. Renews the EM's certificate when it runs out soon.
-  static absl::StatusOr<std::unique_ptr<KeyVault>> Open(const std::string& state_directory, absl::Time now);
+  // Creates all of it. The recovery kit is written once and holds the only copy of the recovery
+  // private key.
+  static absl::Status Create(const std::string& state_directory, const std::string& estate_id,
+                             absl::Time now);
+  // FAILED_PRECONDITION (StateDirEmpty) when there is no estate. Renews the EM's certificate when
+  // it runs out soon.
+  static absl::StatusOr<std::unique_ptr<KeyVault>> Open(const std::string& state_directory,
+                                                        absl::Time now);
   // Without files or CA: for the simulation.
   static std::unique_ptr<KeyVault> InMemory();
 
   // The agent's (or a person's) certificate for a CSR.
-  absl::StatusOr<std::string> Sign(absl::string_view csr_pem, absl::string_view role, absl::string_view name,
-                                   absl::Time now) const;
+  absl::StatusOr<std::string> Sign(absl::string_view csr_pem, absl::string_view role,
+                                   absl::string_view name, absl::Time now) const;
   const std::string& ca_pem() const { return ca_.certificate_pem; }
   const std::string& estate_id() const { return estate_id_; }
   absl::Status RenewOwnCertificate(absl::Time now) const;
 
   absl::StatusOr<record::v1::DomainRecord> NewDomain(const std::string& id) const;
   absl::StatusOr<v1::DomainKeys> BackupKeys(const record::v1::DomainRecord& domain) const;
-  // Opens each box with the domain's private key and seals its session key to `request.public_key`, with K_id.
+  // Opens each box with the domain's private key and seals its session key to `request.public_key`,
+  // with K_id.
   absl::StatusOr<v1::ReleaseKeysReply> Release(const record::v1::DomainRecord& domain,
                                                const v1::ReleaseKeysRequest& request) const;
 

@@ -16,13 +16,16 @@ namespace rec = record::v1;
 
 namespace {
 
-absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em, const std::string& workload, absl::Time until)
+absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
+                                                      const std::string& workload, absl::Time until)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const rec::BackupRecord* best = nullptr;
-  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/")); it != em.catalog->backups().end(); ++it) {
+  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/"));
+       it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    const bool usable = backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
+    const bool usable =
+        backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
     if (usable && rpc::FromTimestamp(backup.created()) <= until) best = &it->second;
   }
   if (best == nullptr) return BackupNotFound(absl::StrCat(workload, "@…"));
@@ -32,20 +35,24 @@ absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em, const s
 absl::StatusOr<absl::Time> ParseInstant(absl::string_view text) {
   absl::Time time;
   std::string error;
-  for (const char* format : {absl::RFC3339_full, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"}) {
+  for (const char* format :
+       {absl::RFC3339_full, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"}) {
     if (absl::ParseTime(format, text, &time, &error)) return time;
   }
-  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a time (2026-11-19T12:00, UTC unless it says otherwise)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' is not a time (2026-11-19T12:00, UTC unless it says otherwise)"));
 }
 
 }  // namespace
 
 std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::string& workload) {
   std::vector<const rec::BackupRecord*> good;
-  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/")); it != em.catalog->backups().end(); ++it) {
+  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/"));
+       it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    if (backup.outcome() == v1::Outcome::OK && backup.verified() && !it->second.restore_failed()) good.push_back(&it->second);
+    if (backup.outcome() == v1::Outcome::OK && backup.verified() && !it->second.restore_failed())
+      good.push_back(&it->second);
   }
   std::stable_sort(good.begin(), good.end(), [](const auto* a, const auto* b) {
     return rpc::FromTimestamp(a->vault_received()) > rpc::FromTimestamp(b->vault_received());
@@ -58,7 +65,8 @@ absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const 
   if (const auto exact = backups.find(text); exact != backups.end()) return &exact->second;
   if (const size_t at = text.find('@'); at != std::string::npos) {
     const std::string workload = text.substr(0, at);
-    if (FindWorkload(em.catalog->estate().estate(), workload) == nullptr && !NewestBefore(em, workload, absl::InfiniteFuture()).ok()) {
+    if (FindWorkload(em.catalog->estate().estate(), workload) == nullptr &&
+        !NewestBefore(em, workload, absl::InfiniteFuture()).ok()) {
       return WorkloadNotFound(workload);
     }
     if (text.substr(at + 1) == "latest") return NewestBefore(em, workload, absl::InfiniteFuture());
@@ -75,8 +83,10 @@ absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const 
   if (matches.size() == 1) return matches[0];
   if (matches.empty()) return BackupNotFound(text);
   std::vector<std::string> ids;
-  for (size_t i = 0; i < std::min<size_t>(matches.size(), 3); ++i) ids.push_back(matches[i]->backup().id());
-  return BackupAmbiguous(text, absl::StrCat(absl::StrJoin(ids, ", "), matches.size() > 3 ? ", …" : ""));
+  for (size_t i = 0; i < std::min<size_t>(matches.size(), 3); ++i)
+    ids.push_back(matches[i]->backup().id());
+  return BackupAmbiguous(text,
+                         absl::StrCat(absl::StrJoin(ids, ", "), matches.size() > 3 ? ", …" : ""));
 }
 
 absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string& vault) {
@@ -86,8 +96,10 @@ absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string&
   const auto heard = em.board.nodes.find(spec->node());
   if (node == em.catalog->nodes().end() || node->second.state() != v1::NodeState::ALIVE ||
       heard == em.board.nodes.end() || heard->second.address.empty()) {
-    return WithHint(absl::UnavailableError(absl::StrCat("vault '", vault, "' is not reachable: its node ", spec->node(), " is not ALIVE")),
-                    absl::StrCat("ember node show ", spec->node()));
+    return WithHint(
+        absl::UnavailableError(absl::StrCat("vault '", vault, "' is not reachable: its node ",
+                                            spec->node(), " is not ALIVE")),
+        absl::StrCat("ember node show ", spec->node()));
   }
   v1::VaultAddress address;
   address.set_name(vault);

@@ -42,7 +42,9 @@ absl::TimeZone ZoneOf(const v1::PolicySpec& policy) {
   return zone;
 }
 
-bool HasSchedule(const v1::PolicySpec& policy) { return !policy.schedule().empty() || !policy.cron().empty(); }
+bool HasSchedule(const v1::PolicySpec& policy) {
+  return !policy.schedule().empty() || !policy.cron().empty();
+}
 
 // One open run while it is looked at.
 class RunStep {
@@ -52,14 +54,17 @@ class RunStep {
   absl::Status Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (record_.order_id().empty()) return Send();
     const auto order = em_.catalog->orders().find(record_.order_id());
-    if (order == em_.catalog->orders().end()) return Fail(absl::InternalError("its order vanished"));
+    if (order == em_.catalog->orders().end())
+      return Fail(absl::InternalError("its order vanished"));
     if (!order->second.finished()) {
       const auto node = em_.catalog->nodes().find(order->second.node());
-      const bool dead = node == em_.catalog->nodes().end() || node->second.state() == v1::NodeState::DEAD ||
+      const bool dead = node == em_.catalog->nodes().end() ||
+                        node->second.state() == v1::NodeState::DEAD ||
                         node->second.state() == v1::NodeState::REVOKED;
       if (!dead) return absl::OkStatus();
       batch_.Erase(order->second);
-      return Fail(absl::UnavailableError(absl::StrCat("node ", order->second.node(), " died while it ran")));
+      return Fail(absl::UnavailableError(
+          absl::StrCat("node ", order->second.node(), " died while it ran")));
     }
     batch_.Erase(order->second);
     const v1::OrderUpdate update = order->second.last_update();
@@ -69,7 +74,8 @@ class RunStep {
     if (update.has_verify()) return TakeVerify(update.verify());
     const bool holes = update.restore().holes_size() > 0;
     for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
-    return End(holes ? v1::Outcome::PARTIAL : v1::Outcome::OK, absl::StrCat("restored ", run().backup_id()));
+    return End(holes ? v1::Outcome::PARTIAL : v1::Outcome::OK,
+               absl::StrCat("restored ", run().backup_id()));
   }
 
  private:
@@ -80,13 +86,15 @@ class RunStep {
     return em_.Commit(batch_);
   }
 
-  absl::Status End(v1::Outcome::Value outcome, const std::string& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status End(v1::Outcome::Value outcome, const std::string& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     run().set_outcome(outcome);
     *run().mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     record_.clear_order_id();
     const std::string subject = run().backup_id().empty() ? run().id() : run().backup_id();
-    batch_.AddEvent(absl::StrCat(run().kind(), ".", absl::AsciiStrToLower(v1::Outcome::Value_Name(outcome))), subject,
-                    message, run().workload());
+    batch_.AddEvent(
+        absl::StrCat(run().kind(), ".", absl::AsciiStrToLower(v1::Outcome::Value_Name(outcome))),
+        subject, message, run().workload());
     return Commit();
   }
 
@@ -104,9 +112,12 @@ class RunStep {
   }
 
   absl::Status FailedOrder(const v1::OrderUpdate& update) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const bool again = run().kind() == "backup" && Retryable(update.code()) && record_.attempt() < kBackupAttemptsMax;
+    const bool again = run().kind() == "backup" && Retryable(update.code()) &&
+                       record_.attempt() < kBackupAttemptsMax;
     if (!again) {
-      if (run().kind() == "verify" && update.code() == static_cast<int>(absl::StatusCode::kDataLoss)) MarkDamaged(update.error());
+      if (run().kind() == "verify" &&
+          update.code() == static_cast<int>(absl::StatusCode::kDataLoss))
+        MarkDamaged(update.error());
       return Fail(absl::Status(static_cast<absl::StatusCode>(update.code()), update.error()));
     }
     const absl::Duration wait = absl::Seconds(kBackupRetrySeconds) * (1 << (record_.attempt() - 1));
@@ -133,9 +144,13 @@ class RunStep {
     v1::Order order;
     order.set_workload(run().workload());
     auto node = run().kind() == "backup" ? FillBackup(&order) : FillRead(&order);
-    if (!node.ok()) return node.status().code() == absl::StatusCode::kUnavailable && IsScheduled() ? Wait(node.status()) : Fail(node.status());
+    if (!node.ok())
+      return node.status().code() == absl::StatusCode::kUnavailable && IsScheduled()
+                 ? Wait(node.status())
+                 : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
-    order.set_id(absl::StrCat(run().id(), "/", run().workload(), "/", run().kind(), "/", record_.attempt()));
+    order.set_id(
+        absl::StrCat(run().id(), "/", run().workload(), "/", run().kind(), "/", record_.attempt()));
     rec::OrderRecord outbox;
     outbox.set_node(*node);
     *outbox.mutable_order() = order;
@@ -162,19 +177,25 @@ class RunStep {
     const auto workload = em_.catalog->workloads().find(record_.run().workload());
     if (workload != em_.catalog->workloads().end() && workload->second.hold_recovery()) return true;
     for (const auto& [id, recovery] : em_.catalog->recoveries()) {
-      if (recovery.recovery().workload() == record_.run().workload() && IsOpen(recovery.recovery().state())) return true;
+      if (recovery.recovery().workload() == record_.run().workload() &&
+          IsOpen(recovery.recovery().state()))
+        return true;
     }
     for (const auto& [id, other] : em_.catalog->runs()) {
-      if (other.run().workload() == record_.run().workload() && !other.order_id().empty() && IsOpenRun(other)) return true;
+      if (other.run().workload() == record_.run().workload() && !other.order_id().empty() &&
+          IsOpenRun(other))
+        return true;
     }
     return false;
   }
 
-  absl::StatusOr<std::string> AliveNode(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::StatusOr<std::string> AliveNode(const std::string& name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto node = em_.catalog->nodes().find(name);
     if (node == em_.catalog->nodes().end()) return NodeNotFound(name);
     if (node->second.state() != v1::NodeState::ALIVE) {
-      return WithHint(absl::UnavailableError(absl::StrCat("node ", name, " is ", v1::NodeState::Value_Name(node->second.state()))),
+      return WithHint(absl::UnavailableError(absl::StrCat(
+                          "node ", name, " is ", v1::NodeState::Value_Name(node->second.state()))),
                       absl::StrCat("ember node show ", name));
     }
     return name;
@@ -184,9 +205,11 @@ class RunStep {
     const v1::Estate& estate = em_.catalog->estate().estate();
     const v1::WorkloadSpec* spec = FindWorkload(estate, run().workload());
     const auto workload = em_.catalog->workloads().find(run().workload());
-    if (spec == nullptr || workload == em_.catalog->workloads().end()) return WorkloadNotFound(run().workload());
+    if (spec == nullptr || workload == em_.catalog->workloads().end())
+      return WorkloadNotFound(run().workload());
     if (spec->sources().empty()) {
-      return absl::FailedPreconditionError(absl::StrCat("workload '", spec->name(), "' has no sources: there is nothing to back up"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "workload '", spec->name(), "' has no sources: there is nothing to back up"));
     }
     EMBER_ASSIGN_OR_RETURN(const std::string node, AliveNode(workload->second.node()));
     EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, ChooseVault(estate, *spec));
@@ -234,7 +257,8 @@ class RunStep {
   }
 
   // The first reachable vault of the workload's policies (of the run's policy, when scheduled).
-  absl::StatusOr<v1::VaultAddress> ChooseVault(const v1::Estate& estate, const v1::WorkloadSpec& spec) const
+  absl::StatusOr<v1::VaultAddress> ChooseVault(const v1::Estate& estate,
+                                               const v1::WorkloadSpec& spec) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     std::vector<std::string> names;
     for (const std::string& policy_name : spec.policies()) {
@@ -245,7 +269,8 @@ class RunStep {
     if (names.empty()) {
       for (const v1::VaultSpec& vault : estate.vaults()) names.push_back(vault.name());
     }
-    absl::Status why = WithHint(absl::FailedPreconditionError("the estate has no vault"), "add one to the estate file, then `ember apply`");
+    absl::Status why = WithHint(absl::FailedPreconditionError("the estate has no vault"),
+                                "add one to the estate file, then `ember apply`");
     for (const std::string& name : names) {
       auto address = AddressOf(em_, name);
       if (address.ok()) return address;
@@ -260,7 +285,8 @@ class RunStep {
     const rec::BackupRecord& backup = it->second;
     EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, AddressOf(em_, backup.vault()));
     const auto workload = em_.catalog->workloads().find(run().workload());
-    const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node() : workload->second.node();
+    const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node()
+                                                                          : workload->second.node();
     if (run().kind() == "verify") {
       v1::VerifyOrder* verify = order->mutable_verify();
       verify->set_backup_id(run().backup_id());
@@ -278,14 +304,17 @@ class RunStep {
     restore->set_dry_run(request.dry_run());
     restore->set_anyway(request.anyway());
     restore->set_keep_existing(!request.confirmed() && !request.dry_run());
-    if (const v1::WorkloadSpec* spec = FindWorkload(em_.catalog->estate().estate(), run().workload())) *restore->mutable_spec() = *spec;
+    if (const v1::WorkloadSpec* spec =
+            FindWorkload(em_.catalog->estate().estate(), run().workload()))
+      *restore->mutable_spec() = *spec;
     if (workload != em_.catalog->workloads().end()) order->set_epoch(workload->second.epoch());
     return AliveNode(request.to_node().empty() ? placed : request.to_node());
   }
 
   absl::Status TakeBackup(const v1::BackupResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it == em_.catalog->backups().end()) return Fail(absl::InternalError("its backup record vanished"));
+    if (it == em_.catalog->backups().end())
+      return Fail(absl::InternalError("its backup record vanished"));
     rec::BackupRecord record = it->second;
     v1::Backup& backup = *record.mutable_backup();
     backup.set_outcome(result.outcome());
@@ -313,7 +342,8 @@ class RunStep {
     *run().mutable_problems() = result.problems();
     run().set_problems_total(result.problems_total());
     if (!result.read_back_ok()) {
-      run().set_error(absl::StrCat("stored, but reading it back failed: ", result.read_back_error()));
+      run().set_error(
+          absl::StrCat("stored, but reading it back failed: ", result.read_back_error()));
       run().set_code(static_cast<int>(absl::StatusCode::kDataLoss));
       return End(v1::Outcome::FAILED, run().error());
     }
@@ -325,8 +355,12 @@ class RunStep {
       batch_.Put(updated);
     }
     if (emptied) run().set_error(backup.error());
-    return End(backup.outcome(), absl::StrCat(result.files(), " files, ", result.size_bytes(), " bytes, ", result.added_bytes(), " added",
-                                              result.problems_total() > 0 ? absl::StrCat(", ", result.problems_total(), " problems") : ""));
+    return End(backup.outcome(),
+               absl::StrCat(result.files(), " files, ", result.size_bytes(), " bytes, ",
+                            result.added_bytes(), " added",
+                            result.problems_total() > 0
+                                ? absl::StrCat(", ", result.problems_total(), " problems")
+                                : ""));
   }
 
   absl::Status TakeVerify(const v1::VerifyResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
@@ -339,7 +373,8 @@ class RunStep {
       *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
       batch_.Put(record);
     }
-    return End(v1::Outcome::OK, absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));
+    return End(v1::Outcome::OK,
+               absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));
   }
 
   EmState& em_;
@@ -356,7 +391,9 @@ absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::Poli
   const auto last = it->second.policy_last_due().find(policy.name());
   rec::WorkloadRecord workload = it->second;
   const absl::Time now = em.clock->Now();
-  const absl::Time after = last == it->second.policy_last_due().end() ? absl::InfinitePast() : rpc::FromTimestamp(last->second);
+  const absl::Time after = last == it->second.policy_last_due().end()
+                               ? absl::InfinitePast()
+                               : rpc::FromTimestamp(last->second);
   Batch batch;
   if (after == absl::InfinitePast() || after > now) {
     // New here, or the clock went back: the schedule counts from now.
@@ -368,9 +405,11 @@ absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::Poli
   if (!due) return absl::OkStatus();
   (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(*due);
   batch.Put(workload);
-  const bool already = std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
-    return entry.second.policy() == policy.name() && entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
-  });
+  const bool already =
+      std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
+        return entry.second.policy() == policy.name() &&
+               entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
+      });
   if (!already) {
     rec::RunRecord run = NewRun(em, "backup", spec.name());
     run.set_policy(policy.name());
@@ -389,7 +428,8 @@ absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   if (ended.size() <= kEndedRunsKept) return absl::OkStatus();
   std::sort(ended.begin(), ended.end());
   Batch batch;
-  for (size_t i = 0; i + kEndedRunsKept < ended.size(); ++i) batch.Erase(em.catalog->runs().at(ended[i].second));
+  for (size_t i = 0; i + kEndedRunsKept < ended.size(); ++i)
+    batch.Erase(em.catalog->runs().at(ended[i].second));
   return em.Commit(batch);
 }
 
@@ -399,7 +439,8 @@ rec::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::stri
   rec::RunRecord record;
   v1::Run& run = *record.mutable_run();
   for (int n = 0; run.id().empty() || em.catalog->runs().count(run.id()) > 0; ++n) {
-    run.set_id(absl::StrCat("run-", absl::FormatTime("%Y%m%d-%H%M%E3S", em.clock->Now(), absl::UTCTimeZone()), "-", n));
+    run.set_id(absl::StrCat(
+        "run-", absl::FormatTime("%Y%m%d-%H%M%E3S", em.clock->Now(), absl::UTCTimeZone()), "-", n));
   }
   run.set_kind(std::string(kind));
   run.set_workload(workload);
@@ -413,7 +454,8 @@ absl::Status AddDueRuns(EmState& em) {
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
     for (const std::string& name : spec.policies()) {
       const v1::PolicySpec* policy = FindPolicy(estate, name);
-      if (policy != nullptr && HasSchedule(*policy)) EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
+      if (policy != nullptr && HasSchedule(*policy))
+        EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
     }
   }
   return absl::OkStatus();

@@ -15,22 +15,25 @@ namespace ember::controller {
 record::v1::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// Adds the runs whose schedule came due since they were last looked at. At most one per policy, however many instants
-// were missed.
+// Adds the runs whose schedule came due since they were last looked at. At most one per policy,
+// however many instants were missed.
 absl::Status AddDueRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // When the workload's next scheduled backup comes; InfiniteFuture when it has no schedule.
-absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // Takes every open run one step: sends orders, records results, retries.
 absl::Status AdvanceRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The good backups (OK and read back) of a workload, newest first by the vault's own time.
-std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em, const std::string& workload)
+std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em,
+                                                         const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // id, name, WORKLOAD@latest, WORKLOAD@TIME (newest not after it) or unique prefix.
-absl::StatusOr<const record::v1::BackupRecord*> ResolveBackup(const EmState& em, const std::string& text)
+absl::StatusOr<const record::v1::BackupRecord*> ResolveBackup(const EmState& em,
+                                                              const std::string& text)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // How agents reach a vault; UNAVAILABLE when its node is not ALIVE.
@@ -38,7 +41,8 @@ absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string&
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The keys of the domain that backups taken on `node` belong to; created at first need.
-absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
 

@@ -16,9 +16,11 @@ using Action = rec::Candidate;
 
 bool Tried(const rec::RecoveryRecord& recovery, Action::Value action, const std::string& target,
            const std::string& backup) {
-  return std::any_of(recovery.tried().begin(), recovery.tried().end(), [&](const rec::Tried& tried) {
-    return tried.candidate() == action && tried.target() == target && tried.backup_id() == backup;
-  });
+  return std::any_of(recovery.tried().begin(), recovery.tried().end(),
+                     [&](const rec::Tried& tried) {
+                       return tried.candidate() == action && tried.target() == target &&
+                              tried.backup_id() == backup;
+                     });
 }
 
 bool Alive(const RecoveryView& view, const std::string& node) {
@@ -29,8 +31,9 @@ bool Alive(const RecoveryView& view, const std::string& node) {
 std::string BackupsFailed(const rec::RecoveryRecord& recovery) {
   std::vector<std::string> lines;
   for (const rec::Tried& tried : recovery.tried()) {
-    lines.push_back(absl::StrCat(ActionText(tried.candidate()), tried.backup_id().empty() ? "" : " of ",
-                                 tried.backup_id(), " on ", tried.target(), ": ", tried.result()));
+    lines.push_back(absl::StrCat(ActionText(tried.candidate()),
+                                 tried.backup_id().empty() ? "" : " of ", tried.backup_id(), " on ",
+                                 tried.target(), ": ", tried.result()));
   }
   return absl::StrJoin(lines, "; ");
 }
@@ -45,20 +48,23 @@ Candidate Try(Action::Value action, const std::string& target, const BackupChoic
 }
 
 // Fills in whether a person must say yes first.
-Candidate WithApproval(Candidate candidate, const rec::RecoveryRecord& recovery, const RecoveryView& view) {
+Candidate WithApproval(Candidate candidate, const rec::RecoveryRecord& recovery,
+                       const RecoveryView& view) {
   if (recovery.approved()) return candidate;
   const v1::RecoverySpec& policy = view.spec.recovery();
   const absl::Duration loss = view.now - candidate.backup.created;
   const bool restores = !candidate.backup.id.empty();
   if (policy.mode() == v1::RecoverySpec::APPROVE) {
     candidate.needs_approval = true;
-    candidate.reason =
-        Alive(view, view.workload.node())
-            ? "the workload's recovery mode is 'approve'"
-            : absl::StrCat("approve only when you are sure that ", view.workload.node(), " does not run it any more");
-  } else if (restores && policy.max_auto_rpo_seconds() > 0 && loss > absl::Seconds(policy.max_auto_rpo_seconds())) {
+    candidate.reason = Alive(view, view.workload.node())
+                           ? "the workload's recovery mode is 'approve'"
+                           : absl::StrCat("approve only when you are sure that ",
+                                          view.workload.node(), " does not run it any more");
+  } else if (restores && policy.max_auto_rpo_seconds() > 0 &&
+             loss > absl::Seconds(policy.max_auto_rpo_seconds())) {
     candidate.needs_approval = true;
-    candidate.reason = absl::StrCat("the newest good backup is ", absl::FormatDuration(absl::Trunc(loss, absl::Minutes(1))),
+    candidate.reason = absl::StrCat("the newest good backup is ",
+                                    absl::FormatDuration(absl::Trunc(loss, absl::Minutes(1))),
                                     " old, more than max_auto_rpo allows to lose without asking");
   }
   return candidate;
@@ -82,7 +88,8 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
   for (const std::string& node : view.spec.recovery().standby()) {
     if (node == view.workload.node() || !Alive(view, node)) continue;
     if (view.spec.sources().empty()) {
-      if (!Tried(recovery, Action::START_STANDBY, node, "")) return Try(Action::START_STANDBY, node, {});
+      if (!Tried(recovery, Action::START_STANDBY, node, ""))
+        return Try(Action::START_STANDBY, node, {});
       continue;
     }
     if (!usable.empty() && !Tried(recovery, Action::RESTORE_STANDBY, node, usable[0].id)) {
@@ -94,8 +101,9 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
 
 std::string WhyNoBackup(const RecoveryView& view) {
   if (view.backups.empty()) return "it has no good backup";
-  return absl::StrCat("the vault '", view.backups[0].vault.name(), "' with its newest backup is on ",
-                      view.backups[0].vault.node(), ", which is not ALIVE");
+  return absl::StrCat("the vault '", view.backups[0].vault.name(),
+                      "' with its newest backup is on ", view.backups[0].vault.node(),
+                      ", which is not ALIVE");
 }
 
 std::optional<Candidate> TryInPlace(const rec::RecoveryRecord& recovery, const RecoveryView& view,
@@ -127,13 +135,15 @@ absl::string_view ActionText(Action::Value action) {
 
 Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryView& view) {
   if (!view.escalated_dependencies.empty()) {
-    Candidate candidate = GiveUp(absl::StrCat("its dependency ", absl::StrJoin(view.escalated_dependencies, ", "),
-                                              " could not be recovered"));
+    Candidate candidate =
+        GiveUp(absl::StrCat("its dependency ", absl::StrJoin(view.escalated_dependencies, ", "),
+                            " could not be recovered"));
     candidate.by_dependency = true;
     return candidate;
   }
   if (!view.unmet_dependencies.empty()) {
-    return Wait(absl::StrCat("waiting for ", absl::StrJoin(view.unmet_dependencies, ", "), " to be verified"));
+    return Wait(absl::StrCat("waiting for ", absl::StrJoin(view.unmet_dependencies, ", "),
+                             " to be verified"));
   }
   std::vector<BackupChoice> usable;
   for (const BackupChoice& backup : view.backups) {
@@ -142,19 +152,24 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
   const bool here_alive = Alive(view, view.workload.node());
   const bool has_data = !view.spec.sources().empty();
   if (here_alive) {
-    if (auto in_place = TryInPlace(recovery, view, usable)) return WithApproval(*in_place, recovery, view);
+    if (auto in_place = TryInPlace(recovery, view, usable))
+      return WithApproval(*in_place, recovery, view);
   }
-  if (auto standby = TryStandby(recovery, view, usable)) return WithApproval(*standby, recovery, view);
+  if (auto standby = TryStandby(recovery, view, usable))
+    return WithApproval(*standby, recovery, view);
   if (here_alive && usable.size() > 1 &&
       !Tried(recovery, Action::RESTORE_PREVIOUS, view.workload.node(), usable[1].id)) {
-    return WithApproval(Try(Action::RESTORE_PREVIOUS, view.workload.node(), usable[1]), recovery, view);
+    return WithApproval(Try(Action::RESTORE_PREVIOUS, view.workload.node(), usable[1]), recovery,
+                        view);
   }
   if (!here_alive && view.spec.recovery().standby().empty()) {
-    return GiveUp(absl::StrCat("node ", view.workload.node(), " is dead and the workload has no standby node"));
+    return GiveUp(absl::StrCat("node ", view.workload.node(),
+                               " is dead and the workload has no standby node"));
   }
   if (has_data && usable.empty()) return GiveUp(WhyNoBackup(view));
   if (!here_alive && recovery.tried().empty()) {
-    return GiveUp(absl::StrCat("node ", view.workload.node(), " is dead and no standby node is ALIVE"));
+    return GiveUp(
+        absl::StrCat("node ", view.workload.node(), " is dead and no standby node is ALIVE"));
   }
   return GiveUp(absl::StrCat("every way was tried: ", BackupsFailed(recovery)));
 }

@@ -37,7 +37,8 @@ std::vector<std::string> DependencyGraph::DependantsOf(const std::string& worklo
     grew = false;
     for (const std::string& name : order_) {
       const std::vector<std::string>& needs = needs_.at(name);
-      const bool touches = std::any_of(needs.begin(), needs.end(), [&](const auto& n) { return seen.count(n) > 0; });
+      const bool touches =
+          std::any_of(needs.begin(), needs.end(), [&](const auto& n) { return seen.count(n) > 0; });
       if (!touches || !seen.insert(name).second) continue;
       found.push_back(name);
       grew = true;
@@ -46,14 +47,16 @@ std::vector<std::string> DependencyGraph::DependantsOf(const std::string& worklo
   return found;
 }
 
-std::vector<std::vector<std::string>> DependencyGraph::Waves(const std::vector<std::string>& workloads) const {
+std::vector<std::vector<std::string>> DependencyGraph::Waves(
+    const std::vector<std::string>& workloads) const {
   std::set<std::string> left(workloads.begin(), workloads.end());
   std::vector<std::vector<std::string>> waves;
   while (!left.empty()) {
     std::vector<std::string> wave;
     for (const std::string& name : order_) {
       const std::vector<std::string>& needs = DependenciesOf(name);
-      const bool blocked = std::any_of(needs.begin(), needs.end(), [&](const auto& n) { return left.count(n) > 0; });
+      const bool blocked =
+          std::any_of(needs.begin(), needs.end(), [&](const auto& n) { return left.count(n) > 0; });
       if (left.count(name) > 0 && !blocked) wave.push_back(name);
     }
     if (wave.empty()) break;  // names outside the estate: nothing to order

@@ -10,7 +10,8 @@
 
 namespace ember::controller {
 
-// Built from an estate whose references are valid and free of cycles (the parser saw to that). Immutable.
+// Built from an estate whose references are valid and free of cycles (the parser saw to that).
+// Immutable.
 class DependencyGraph {
  public:
   explicit DependencyGraph(const v1::Estate& estate);
@@ -18,8 +19,8 @@ class DependencyGraph {
   const std::vector<std::string>& DependenciesOf(const std::string& workload) const;
   // Everything that depends on `workload`, directly or not, nearest first.
   std::vector<std::string> DependantsOf(const std::string& workload) const;
-  // `workloads` in waves: each wave depends only on earlier ones (or on workloads outside the set). Within a wave:
-  // critical ones first, then the order of the estate file.
+  // `workloads` in waves: each wave depends only on earlier ones (or on workloads outside the set).
+  // Within a wave: critical ones first, then the order of the estate file.
   std::vector<std::vector<std::string>> Waves(const std::vector<std::string>& workloads) const;
 
  private:

@@ -7,7 +7,9 @@ namespace ember::controller {
 namespace {
 
 std::string ExitText(const v1::WorkloadFact& fact) {
-  return fact.has_exit() && !fact.running() ? absl::StrCat(" (exit status ", fact.exit_status(), ")") : "";
+  return fact.has_exit() && !fact.running()
+             ? absl::StrCat(" (exit status ", fact.exit_status(), ")")
+             : "";
 }
 
 }  // namespace
@@ -16,20 +18,23 @@ WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::Workload
                                 absl::Time application_beat, absl::Time now) {
   if (fact == nullptr) return {Health::kUnknown, ""};
   const int failures = spec.health().failures() > 0 ? spec.health().failures() : kProbeFailures;
-  if (fact->data_missing()) return {Health::kDead, absl::StrCat("data is missing: ", fact->probe_message())};
+  if (fact->data_missing())
+    return {Health::kDead, absl::StrCat("data is missing: ", fact->probe_message())};
   if (fact->restarts_exhausted()) {
-    return {Health::kDead, absl::StrCat("it keeps failing after ", fact->restarts(), " local restarts",
-                                        ExitText(*fact), ": ", fact->probe_message())};
+    return {Health::kDead,
+            absl::StrCat("it keeps failing after ", fact->restarts(), " local restarts",
+                         ExitText(*fact), ": ", fact->probe_message())};
   }
   if (fact->consecutive_failures() >= failures) {
-    return {Health::kDead,
-            absl::StrCat(fact->consecutive_failures(), " probes failed", ExitText(*fact), ": ", fact->probe_message())};
+    return {Health::kDead, absl::StrCat(fact->consecutive_failures(), " probes failed",
+                                        ExitText(*fact), ": ", fact->probe_message())};
   }
   if (spec.health().heartbeat_millis() > 0 && fact->running()) {
     const absl::Duration allowed = absl::Milliseconds(spec.health().heartbeat_millis()) * failures;
     if (now - application_beat > allowed) {
-      return {Health::kDead, absl::StrCat("no heartbeat for ", absl::FormatDuration(absl::Trunc(
-                                                                   now - application_beat, absl::Seconds(1))))};
+      return {Health::kDead,
+              absl::StrCat("no heartbeat for ", absl::FormatDuration(absl::Trunc(
+                                                    now - application_beat, absl::Seconds(1))))};
     }
   }
   if (fact->consecutive_failures() > 0) return {Health::kFailing, fact->probe_message()};

@@ -17,8 +17,8 @@ struct WorkloadJudgement {
   std::string cause;  // for kFailing and kDead, in words for the owner
 };
 
-// `fact` null: its agent said nothing (yet). `application_beat`: the newest `ember beat`, or the start of the wait for
-// the first one; used by heartbeat workloads only.
+// `fact` null: its agent said nothing (yet). `application_beat`: the newest `ember beat`, or the
+// start of the wait for the first one; used by heartbeat workloads only.
 WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::WorkloadFact* fact,
                                 absl::Time application_beat, absl::Time now);
 

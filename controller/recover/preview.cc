@@ -11,14 +11,16 @@ namespace ember::controller {
 
 namespace rec = record::v1;
 
-absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em, const std::string& subject) {
+absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em,
+                                                      const std::string& subject) {
   const v1::Estate& estate = em.catalog->estate().estate();
   const bool is_node = em.catalog->nodes().count(subject) > 0;
   std::vector<std::string> dying;
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
     const auto record = em.catalog->workloads().find(spec.name());
     if (record == em.catalog->workloads().end()) continue;
-    if (spec.name() == subject || (is_node && record->second.node() == subject)) dying.push_back(spec.name());
+    if (spec.name() == subject || (is_node && record->second.node() == subject))
+      dying.push_back(spec.name());
   }
   if (dying.empty() && !is_node) return WorkloadNotFound(subject);
   v1::PlanRecoveryReply reply;
@@ -34,16 +36,19 @@ absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em, const s
       view.escalated_dependencies.clear();
       if (is_node) {
         view.nodes[subject] = v1::NodeState::DEAD;
-        for (BackupChoice& backup : view.backups) backup.reachable = backup.reachable && backup.vault.node() != subject;
+        for (BackupChoice& backup : view.backups)
+          backup.reachable = backup.reachable && backup.vault.node() != subject;
       }
       const Candidate candidate = ChooseCandidate(draft, view);
       v1::PlanStep* step = reply.add_items();
       step->set_workload(name);
       step->set_wave(wave_number);
-      step->set_action(candidate.kind == Candidate::kTry ? std::string(ActionText(candidate.action)) : "escalate");
+      step->set_action(candidate.kind == Candidate::kTry ? std::string(ActionText(candidate.action))
+                                                         : "escalate");
       step->set_target(candidate.target);
       step->set_backup_id(candidate.backup.id);
-      step->set_reason(candidate.needs_approval ? absl::StrCat("after approval: ", candidate.reason) : candidate.reason);
+      step->set_reason(candidate.needs_approval ? absl::StrCat("after approval: ", candidate.reason)
+                                                : candidate.reason);
     }
   }
   return reply;

@@ -11,18 +11,22 @@
 
 namespace ember::controller {
 
-// Judges every workload, writes what changed, and begins a recovery for each that died and may be recovered.
+// Judges every workload, writes what changed, and begins a recovery for each that died and may be
+// recovered.
 absl::Status UpdateWorkloads(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // Takes every open recovery one step, dependencies first.
 absl::Status AdvanceRecoveries(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// The workload at its present placement, by its agent's newest facts; kUnknown while its node is not ALIVE.
-WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec, const record::v1::WorkloadRecord& workload)
+// The workload at its present placement, by its agent's newest facts; kUnknown while its node is
+// not ALIVE.
+WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec,
+                           const record::v1::WorkloadRecord& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // What the saga needs to know. `recovery` may be a draft (preview).
-RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec, const record::v1::RecoveryRecord& recovery)
+RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
+                     const record::v1::RecoveryRecord& recovery)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The open recovery of a workload, or null.

@@ -22,10 +22,13 @@ std::string Seconds(absl::Duration duration) {
 }
 
 bool Restores(Action::Value action) {
-  return action == Action::RESTORE_IN_PLACE || action == Action::RESTORE_STANDBY || action == Action::RESTORE_PREVIOUS;
+  return action == Action::RESTORE_IN_PLACE || action == Action::RESTORE_STANDBY ||
+         action == Action::RESTORE_PREVIOUS;
 }
 
-bool Moves(Action::Value action) { return action == Action::RESTORE_STANDBY || action == Action::START_STANDBY; }
+bool Moves(Action::Value action) {
+  return action == Action::RESTORE_STANDBY || action == Action::START_STANDBY;
+}
 
 // The working copy of one step.
 class Step {
@@ -70,7 +73,8 @@ class Step {
     *step->mutable_time() = rpc::ToTimestamp(view_.now);
     step->set_state(state);
     step->set_message(message);
-    out_.events.push_back({absl::StrCat("recovery.", absl::AsciiStrToLower(State::Value_Name(state))), message});
+    out_.events.push_back(
+        {absl::StrCat("recovery.", absl::AsciiStrToLower(State::Value_Name(state))), message});
   }
 
   bool MustFreeze(State::Value state) const {
@@ -105,7 +109,8 @@ class Step {
   void Detected() {
     if (HealthyAgain()) return;
     if (out_.recovery.node_death()) {
-      Enter(State::FENCING, absl::StrCat("node ", recovery().node(), " is dead: proving that nothing runs there"));
+      Enter(State::FENCING,
+            absl::StrCat("node ", recovery().node(), " is dead: proving that nothing runs there"));
     } else {
       Enter(State::PLANNED, absl::StrCat("looking for a way back: ", recovery().cause()));
     }
@@ -123,7 +128,8 @@ class Step {
       // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
       return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
     }
-    if (!view_.fence_by_lease) return StayBecause("waiting until the node's lease and self-fence time are over");
+    if (!view_.fence_by_lease)
+      return StayBecause("waiting until the node's lease and self-fence time are over");
     out_.recovery.set_fence_proven(true);
     out_.recovery.set_fence_proof("its lease, self-fence time and margin have passed");
     Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
@@ -132,15 +138,18 @@ class Step {
   // True when a silent node is sure to have stopped it, or when it may run twice.
   bool FencesItself() const {
     const v1::RecoverySpec& policy = view_.spec.recovery();
-    return policy.class_() == v1::RecoverySpec::STATELESS || policy.mode() == v1::RecoverySpec::AUTOMATIC;
+    return policy.class_() == v1::RecoverySpec::STATELESS ||
+           policy.mode() == v1::RecoverySpec::AUTOMATIC;
   }
 
   void StopBeforeMove() {
     if (!view_.order_result) return;
     TakeOrder();
     if (view_.order_result->state() != v1::OrderUpdate::DONE) {
-      return Escalate(absl::StrCat("it could not be stopped on ", view_.workload.node(), ", so it was not started elsewhere: ",
-                                   view_.order_result->error()), false);
+      return Escalate(
+          absl::StrCat("it could not be stopped on ", view_.workload.node(),
+                       ", so it was not started elsewhere: ", view_.order_result->error()),
+          false);
     }
     out_.recovery.set_fence_proven(true);
     out_.recovery.set_fence_proof(absl::StrCat("stopped by the agent of ", view_.workload.node()));
@@ -162,7 +171,8 @@ class Step {
       recovery().set_next_command(absl::StrCat("ember recovery approve ", recovery().id()));
       return;
     }
-    if (Restores(candidate.action) && !view_.slot_free) return StayBecause("waiting for another restore to end");
+    if (Restores(candidate.action) && !view_.slot_free)
+      return StayBecause("waiting for another restore to end");
     const bool needs_stop = Moves(candidate.action) && !out_.recovery.fence_proven();
     if (needs_stop) return FenceForMove(candidate);
     Begin(candidate);
@@ -180,19 +190,21 @@ class Step {
     const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
     if (!alive && !FencesItself() && out_.recovery.approved()) {
       out_.recovery.set_fence_proven(true);
-      out_.recovery.set_fence_proof(absl::StrCat("a person approved it, knowing that ", view_.workload.node(), " is silent"));
+      out_.recovery.set_fence_proof(
+          absl::StrCat("a person approved it, knowing that ", view_.workload.node(), " is silent"));
       return Begin(candidate);
     }
     if (!alive) {
       out_.recovery.set_node_death(true);
-      return Enter(State::FENCING, absl::StrCat("node ", view_.workload.node(), " is silent: proving that nothing runs there"));
+      return Enter(State::FENCING, absl::StrCat("node ", view_.workload.node(),
+                                                " is silent: proving that nothing runs there"));
     }
     out_.workload.set_hold_recovery(true);
     v1::Order order = NewOrder("stop", view_.workload.epoch());
     order.mutable_stop();
     Send(std::move(order), view_.workload.node());
-    Enter(State::FENCING, absl::StrCat("stopping it on ", view_.workload.node(), " before ", ActionText(candidate.action),
-                                       " ", candidate.target));
+    Enter(State::FENCING, absl::StrCat("stopping it on ", view_.workload.node(), " before ",
+                                       ActionText(candidate.action), " ", candidate.target));
   }
 
   void Begin(const Candidate& candidate) {
@@ -205,7 +217,8 @@ class Step {
       out_.workload.set_epoch(out_.workload.epoch() + 1);
     }
     out_.recovery.set_epoch(out_.workload.epoch());
-    if (!Restores(candidate.action)) return SendStart(absl::StrCat(ActionText(candidate.action), ": ", candidate.target));
+    if (!Restores(candidate.action))
+      return SendStart(absl::StrCat(ActionText(candidate.action), ": ", candidate.target));
     v1::Order order = NewOrder("restore", out_.recovery.epoch());
     v1::RestoreOrder* restore = order.mutable_restore();
     restore->set_backup_id(candidate.backup.id);
@@ -214,8 +227,10 @@ class Step {
     *restore->mutable_spec() = view_.spec;
     *out_.recovery.mutable_restore_started() = rpc::ToTimestamp(view_.now);
     Send(std::move(order), candidate.target);
-    Enter(State::RESTORING, absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target, " (data of the last ",
-                                         Seconds(view_.now - candidate.backup.created), " is lost)"));
+    Enter(State::RESTORING,
+          absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target,
+                       " (data of the last ", Seconds(view_.now - candidate.backup.created),
+                       " is lost)"));
   }
 
   void Restoring() {
@@ -223,11 +238,13 @@ class Step {
     if (!view_.order_result) return;
     TakeOrder();
     const v1::OrderUpdate& result = *view_.order_result;
-    if (result.state() != v1::OrderUpdate::DONE) return TryNext(absl::StrCat("restore failed: ", result.error()));
+    if (result.state() != v1::OrderUpdate::DONE)
+      return TryNext(absl::StrCat("restore failed: ", result.error()));
     *out_.recovery.mutable_restore_ended() = rpc::ToTimestamp(view_.now);
     recovery().set_restore_seconds(
         absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.restore_started())));
-    for (const std::string& copy : result.restore().safety_copies()) recovery().add_safety_copies(copy);
+    for (const std::string& copy : result.restore().safety_copies())
+      recovery().add_safety_copies(copy);
     SendStart(absl::StrCat("restored ", result.restore().files(), " files, starting it"));
   }
 
@@ -248,9 +265,11 @@ class Step {
     if (view_.order_result->state() != v1::OrderUpdate::DONE) {
       return TryNext(absl::StrCat("start failed: ", view_.order_result->error()));
     }
-    recovery().set_start_seconds(absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.start_sent())));
+    recovery().set_start_seconds(
+        absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.start_sent())));
     *out_.recovery.mutable_verify_started() = rpc::ToTimestamp(view_.now);
-    *out_.recovery.mutable_deadline() = rpc::ToTimestamp(view_.now + absl::Seconds(kRecoveryVerifySeconds));
+    *out_.recovery.mutable_deadline() =
+        rpc::ToTimestamp(view_.now + absl::Seconds(kRecoveryVerifySeconds));
     Enter(State::VERIFYING, "started, waiting until it is healthy");
   }
 
@@ -263,11 +282,14 @@ class Step {
       return Finish(State::DONE, absl::StrCat("healthy on ", recovery().target()));
     }
     if (view_.frozen) return;
-    const bool hopeless = same_epoch && view_.fact &&
-                          (view_.fact->restarts_exhausted() || view_.fact->data_missing());
+    // Before the first probe since the start, its agent still tells of the time before.
+    const bool probed = same_epoch && view_.fact->probed();
+    const bool hopeless =
+        probed && (view_.fact->restarts_exhausted() || view_.fact->data_missing());
     if (hopeless) return TryNext(absl::StrCat("it did not get healthy: ", view_.judgement.cause));
     if (view_.now >= rpc::FromTimestamp(out_.recovery.deadline())) {
-      TryNext(absl::StrCat("it was not healthy within ", Seconds(absl::Seconds(kRecoveryVerifySeconds)),
+      TryNext(absl::StrCat("it was not healthy within ",
+                           Seconds(absl::Seconds(kRecoveryVerifySeconds)),
                            view_.judgement.cause.empty() ? "" : ": ", view_.judgement.cause));
     }
   }
@@ -280,7 +302,8 @@ class Step {
     }
     out_.abandoned_order = out_.recovery.order_id();
     out_.recovery.clear_order_id();
-    // What was begun there may be running there: the target is now a place that must be fenced like any other.
+    // What was begun there may be running there: the target is now a place that must be fenced like
+    // any other.
     recovery().set_node(recovery().target());
     out_.recovery.set_node_death(true);
     out_.recovery.set_fence_proven(false);
@@ -307,7 +330,8 @@ class Step {
   v1::Order NewOrder(absl::string_view step, uint64_t epoch) {
     out_.recovery.set_attempt(out_.recovery.attempt() + 1);
     v1::Order order;
-    order.set_id(absl::StrCat(recovery().id(), "/", recovery().workload(), "/", step, "/", out_.recovery.attempt()));
+    order.set_id(absl::StrCat(recovery().id(), "/", recovery().workload(), "/", step, "/",
+                              out_.recovery.attempt()));
     order.set_workload(recovery().workload());
     order.set_epoch(epoch);
     return order;
@@ -353,8 +377,10 @@ class Step {
     out_.recovery.set_blocked_by_dependency(by_dependency);
     Diagnose();
     recovery().set_next_command(NextCommand());
-    // The last try may still run; it is not proven good, but stopping it would take away what a person may want to see.
-    out_.workload.set_state(quarantine ? v1::WorkloadState::QUARANTINED : v1::WorkloadState::ESCALATED);
+    // The last try may still run; it is not proven good, but stopping it would take away what a
+    // person may want to see.
+    out_.workload.set_state(quarantine ? v1::WorkloadState::QUARANTINED
+                                       : v1::WorkloadState::ESCALATED);
     *out_.workload.mutable_state_since() = rpc::ToTimestamp(view_.now);
     out_.workload.set_message(why);
     out_.workload.set_last_recovery(recovery().id());
@@ -364,15 +390,18 @@ class Step {
     const auto add = [&](std::string line) { recovery().add_diagnostics(std::move(line)); };
     add(absl::StrCat("cause: ", recovery().cause()));
     for (const auto& [node, state] : view_.nodes) {
-      if (node == view_.workload.node()) add(absl::StrCat("node ", node, ": ", v1::NodeState::Value_Name(state)));
+      if (node == view_.workload.node())
+        add(absl::StrCat("node ", node, ": ", v1::NodeState::Value_Name(state)));
     }
     for (const rec::Tried& tried : out_.recovery.tried()) {
-      add(absl::StrCat("tried: ", ActionText(tried.candidate()), tried.backup_id().empty() ? "" : " of ",
-                       tried.backup_id(), " on ", tried.target(), ": ", tried.result()));
+      add(absl::StrCat("tried: ", ActionText(tried.candidate()),
+                       tried.backup_id().empty() ? "" : " of ", tried.backup_id(), " on ",
+                       tried.target(), ": ", tried.result()));
     }
     if (!view_.fact) return add("its agent says nothing about it");
     if (view_.fact->has_exit()) add(absl::StrCat("exit status: ", view_.fact->exit_status()));
-    if (!view_.fact->probe_message().empty()) add(absl::StrCat("last probe: ", view_.fact->probe_message()));
+    if (!view_.fact->probe_message().empty())
+      add(absl::StrCat("last probe: ", view_.fact->probe_message()));
     for (const std::string& line : view_.fact->log_tail()) add(absl::StrCat("log: ", line));
   }
 
@@ -381,8 +410,8 @@ class Step {
     const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
     if (!alive) return absl::StrCat("ember node show ", view_.workload.node());
     if (view_.backups.empty()) return absl::StrCat("ember backup list ", view_.workload.name());
-    return absl::StrCat("ember restore ", view_.backups.back().id, "   # then: ember workload restart ",
-                        view_.workload.name());
+    return absl::StrCat("ember restore ", view_.backups.back().id,
+                        "   # then: ember workload restart ", view_.workload.name());
   }
 
   const RecoveryView& view_;
@@ -392,12 +421,13 @@ class Step {
 }  // namespace
 
 bool IsOpen(State::Value state) {
-  return state != State::DONE && state != State::ESCALATED && state != State::CANCELLED && state != State::UNKNOWN;
+  return state != State::DONE && state != State::ESCALATED && state != State::CANCELLED &&
+         state != State::UNKNOWN;
 }
 
 rec::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& spec,
-                                const rec::WorkloadRecord& workload, absl::string_view cause, absl::Time died,
-                                absl::Time now, bool node_death) {
+                                const rec::WorkloadRecord& workload, absl::string_view cause,
+                                absl::Time died, absl::Time now, bool node_death) {
   rec::RecoveryRecord record;
   v1::Recovery& recovery = *record.mutable_recovery();
   recovery.set_id(id);

@@ -1,11 +1,13 @@
-// The recovery of one workload as a durable state machine. Pure: a record and what is known go in; the next record, at
-// most one order, and what changes about the workload come out, to be written in one batch.
+// The recovery of one workload as a durable state machine. Pure: a record and what is known go in;
+// the next record, at most one order, and what changes about the workload come out, to be written
+// in one batch.
 //
 //   DETECTED → FENCING → PLANNED → (APPROVAL) → RESTORING → STARTING → VERIFYING → DONE | ESCALATED
 //   from any open state: FROZEN (and back), CANCELLED by a person
 //
-// Candidates in order: restart in place, newest good backup in place, a standby node, the previous backup in place.
-// A failed candidate is remembered and the next one is tried. Every open state ends: DONE, ESCALATED or CANCELLED.
+// Candidates in order: restart in place, newest good backup in place, a standby node, the previous
+// backup in place. A failed candidate is remembered and the next one is tried. Every open state
+// ends: DONE, ESCALATED or CANCELLED.
 #ifndef EMBER_CONTROLLER_RECOVER_SAGA_H_
 #define EMBER_CONTROLLER_RECOVER_SAGA_H_
 
@@ -34,14 +36,14 @@ struct RecoveryView {
   v1::WorkloadSpec spec;
   record::v1::WorkloadRecord workload;
   std::map<std::string, v1::NodeState::Value> nodes;
-  WorkloadJudgement judgement;                // of the instance at the present placement
-  std::optional<v1::WorkloadFact> fact;       // the same, raw
+  WorkloadJudgement judgement;           // of the instance at the present placement
+  std::optional<v1::WorkloadFact> fact;  // the same, raw
   std::vector<std::string> unmet_dependencies;
   std::vector<std::string> escalated_dependencies;
-  std::vector<BackupChoice> backups;          // good ones (OK and verified), newest first
+  std::vector<BackupChoice> backups;            // good ones (OK and verified), newest first
   std::optional<v1::OrderUpdate> order_result;  // of `order_id`, when finished
-  bool slot_free = true;                      // room for one more restore in the estate
-  bool fence_by_lease = false;                // the placement's node has been silent for dead_after
+  bool slot_free = true;                        // room for one more restore in the estate
+  bool fence_by_lease = false;  // the placement's node has been silent for dead_after
 };
 
 struct RecoveryEvent {
@@ -55,18 +57,20 @@ struct RecoveryStepResult {
   record::v1::WorkloadRecord workload;
   std::optional<v1::Order> order;  // for `order_node`
   std::string order_node;
-  bool order_done = false;         // the finished order of the input was consumed
-  std::string abandoned_order;     // an order whose result no longer matters
+  bool order_done = false;      // the finished order of the input was consumed
+  std::string abandoned_order;  // an order whose result no longer matters
   std::vector<RecoveryEvent> events;
 };
 
 // A new recovery in DETECTED. `died` is the last time the workload was known healthy.
 record::v1::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& spec,
-                                       const record::v1::WorkloadRecord& workload, absl::string_view cause,
-                                       absl::Time died, absl::Time now, bool node_death);
+                                       const record::v1::WorkloadRecord& workload,
+                                       absl::string_view cause, absl::Time died, absl::Time now,
+                                       bool node_death);
 
 // One step. Unchanged input gives an unchanged result: safe to repeat.
-RecoveryStepResult AdvanceRecovery(const record::v1::RecoveryRecord& recovery, const RecoveryView& view);
+RecoveryStepResult AdvanceRecovery(const record::v1::RecoveryRecord& recovery,
+                                   const RecoveryView& view);
 
 // What the next candidate would be, for `recovery plan`.
 struct Candidate {

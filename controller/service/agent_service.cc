@@ -1,5 +1,5 @@
-// What agents call. Heartbeats use gRPC's callback API because each is held for seconds: thousands of them must not
-// occupy thousands of threads. The rest is synchronous.
+// What agents call. Heartbeats use gRPC's callback API because each is held for seconds: thousands
+// of them must not occupy thousands of threads. The rest is synchronous.
 #include <map>
 #include <utility>
 #include <vector>
@@ -22,7 +22,8 @@ namespace rec = record::v1;
 
 namespace {
 
-// A second process with the same name may be a restart or a clone. A live incumbent beats again within this time.
+// A second process with the same name may be a restart or a clone. A live incumbent beats again
+// within this time.
 constexpr absl::Duration kSuccessorWait = absl::Seconds(kBeatSeconds + 2);
 constexpr size_t kValidSerialsKept = 3;
 
@@ -40,7 +41,8 @@ class AgentServiceImpl;
 
 class HeldBeat : public grpc::ServerUnaryReactor {
  public:
-  HeldBeat(AgentServiceImpl* owner, std::string node, const v1::HeartbeatRequest* request, v1::HeartbeatReply* reply)
+  HeldBeat(AgentServiceImpl* owner, std::string node, const v1::HeartbeatRequest* request,
+           v1::HeartbeatReply* reply)
       : owner_(owner), node_(std::move(node)), request_(request), reply_(reply) {}
   void OnDone() override { delete this; }
   void OnCancel() override;
@@ -58,14 +60,16 @@ class HeldBeat : public grpc::ServerUnaryReactor {
   v1::HeartbeatReply* const reply_;
 };
 
-class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v1::AgentService::Service>,
-                         public HeldBeats {
+class AgentServiceImpl
+    : public v1::AgentService::WithCallbackMethod_Heartbeat<v1::AgentService::Service>,
+      public HeldBeats {
  public:
   explicit AgentServiceImpl(EmState* em) : em_(*em) {}
 
   grpc::Service* service() override { return this; }
 
-  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest* request,
                                       v1::HeartbeatReply* reply) override {
     const rpc::Peer peer = rpc::CallerOf(*context);
     auto* beat = new HeldBeat(this, peer.name, request, reply);
@@ -75,7 +79,8 @@ class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v
     return beat;
   }
 
-  grpc::Status RenewCertificate(grpc::ServerContext* context, const v1::RenewCertificateRequest* request,
+  grpc::Status RenewCertificate(grpc::ServerContext* context,
+                                const v1::RenewCertificateRequest* request,
                                 v1::RenewCertificateReply* reply) override {
     return rpc::ToGrpc(Renew(rpc::CallerOf(*context).name, *request, reply));
   }
@@ -109,7 +114,8 @@ class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v
     absl::MutexLock lock(&em_.mu);
     stopping_ = true;
     for (auto& beats : {std::exchange(held_, {}), std::exchange(successors_, {})}) {
-      for (const auto& [node, beat] : beats) beat->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the EM is stopping"));
+      for (const auto& [node, beat] : beats)
+        beat->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the EM is stopping"));
     }
   }
 
@@ -127,12 +133,14 @@ class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v
 
  private:
   void Receive(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (stopping_) return beat->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the EM is stopping"));
+    if (stopping_)
+      return beat->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the EM is stopping"));
     const auto heard = em_.board.nodes.find(beat->node());
     const std::string incumbent = heard == em_.board.nodes.end() ? "" : heard->second.boot_id;
     const bool incumbent_here = held_.count(beat->node()) > 0;
     if (beat->request().boot_id() != incumbent && incumbent_here) return AwaitSuccession(beat);
-    if (const auto rival = successors_.find(beat->node()); rival != successors_.end()) RejectRival(rival->second);
+    if (const auto rival = successors_.find(beat->node()); rival != successors_.end())
+      RejectRival(rival->second);
     Accept(beat);
   }
 
@@ -151,8 +159,11 @@ class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v
   void RejectRival(HeldBeat* rival) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     successors_.erase(rival->node());
     Batch batch;
-    batch.AddEvent("node.duplicate", rival->node(), absl::StrCat("a second agent with this name beat from ", rival->seen_host, " and was refused"));
-    if (absl::Status status = em_.Commit(batch); !status.ok()) LogError("beats", "event lost", {{"error", status.message()}});
+    batch.AddEvent("node.duplicate", rival->node(),
+                   absl::StrCat("a second agent with this name beat from ", rival->seen_host,
+                                " and was refused"));
+    if (absl::Status status = em_.Commit(batch); !status.ok())
+      LogError("beats", "event lost", {{"error", status.message()}});
     rival->reply()->set_rejected_duplicate(true);
     rival->Finish(grpc::Status::OK);
   }
@@ -185,48 +196,65 @@ class AgentServiceImpl : public v1::AgentService::WithCallbackMethod_Heartbeat<v
     beat->Finish(grpc::Status::OK);
   }
 
-  absl::Status Renew(const std::string& name, const v1::RenewCertificateRequest& request, v1::RenewCertificateReply* reply) {
+  absl::Status Renew(const std::string& name, const v1::RenewCertificateRequest& request,
+                     v1::RenewCertificateReply* reply) {
     absl::MutexLock lock(&em_.mu);
     const absl::Time now = em_.clock->Now();
     const auto it = em_.catalog->nodes().find(name);
     if (it == em_.catalog->nodes().end()) return NodeNotFound(name);
-    EMBER_ASSIGN_OR_RETURN(const std::string certificate, em_.keys->Sign(request.csr_pem(), "agent", name, now));
+    EMBER_ASSIGN_OR_RETURN(const std::string certificate,
+                           em_.keys->Sign(request.csr_pem(), "agent", name, now));
     EMBER_ASSIGN_OR_RETURN(const CertificateInfo info, ParseCertificate(certificate));
     rec::NodeRecord node = it->second;
     node.add_valid_serials(info.serial);
-    while (node.valid_serials_size() > static_cast<int>(kValidSerialsKept)) node.mutable_valid_serials()->DeleteSubrange(0, 1);
+    while (node.valid_serials_size() > static_cast<int>(kValidSerialsKept))
+      node.mutable_valid_serials()->DeleteSubrange(0, 1);
     *node.mutable_certificate_expires() = rpc::ToTimestamp(info.not_after);
     Batch batch;
     batch.Put(node);
-    batch.AddEvent("node.renewed", name, absl::StrCat("certificate renewed until ", absl::FormatTime("%Y-%m-%d", info.not_after, absl::UTCTimeZone())));
+    batch.AddEvent("node.renewed", name,
+                   absl::StrCat("certificate renewed until ",
+                                absl::FormatTime("%Y-%m-%d", info.not_after, absl::UTCTimeZone())));
     EMBER_RETURN_IF_ERROR(em_.Commit(batch));
     reply->set_certificate_pem(certificate);
     return absl::OkStatus();
   }
 
   // Only the agent that holds an open restore or verification of that domain gets keys.
-  absl::Status ReleaseFor(const std::string& name, const v1::ReleaseKeysRequest& request, v1::ReleaseKeysReply* reply) {
+  absl::Status ReleaseFor(const std::string& name, const v1::ReleaseKeysRequest& request,
+                          v1::ReleaseKeysReply* reply) {
     absl::MutexLock lock(&em_.mu);
     const auto order = em_.catalog->orders().find(request.order_id());
-    const bool open = order != em_.catalog->orders().end() && order->second.node() == name && !order->second.finished() &&
-                      !order->second.cancelled();
-    if (!open) return PeerRefused(absl::StrCat("agent ", name), absl::StrCat("it holds no open order ", request.order_id()));
+    const bool open = order != em_.catalog->orders().end() && order->second.node() == name &&
+                      !order->second.finished() && !order->second.cancelled();
+    if (!open)
+      return PeerRefused(absl::StrCat("agent ", name),
+                         absl::StrCat("it holds no open order ", request.order_id()));
     const v1::Order& action = order->second.order();
-    const std::string wanted = action.has_restore() ? action.restore().domain_id() : action.verify().domain_id();
+    const std::string wanted =
+        action.has_restore() ? action.restore().domain_id() : action.verify().domain_id();
     if (wanted.empty() || wanted != request.domain_id()) {
-      return PeerRefused(absl::StrCat("agent ", name), absl::StrCat("order ", request.order_id(), " is not about domain ", request.domain_id()));
+      return PeerRefused(
+          absl::StrCat("agent ", name),
+          absl::StrCat("order ", request.order_id(), " is not about domain ", request.domain_id()));
     }
     const auto domain = em_.catalog->domains().find(wanted);
-    if (domain == em_.catalog->domains().end()) return absl::NotFoundError(absl::StrCat("no domain ", wanted));
+    if (domain == em_.catalog->domains().end())
+      return absl::NotFoundError(absl::StrCat("no domain ", wanted));
     EMBER_ASSIGN_OR_RETURN(*reply, em_.keys->Release(domain->second, request));
     Batch batch;
-    batch.AddEvent("keys.released", wanted, absl::StrCat(request.keyboxes_size(), " session keys to ", name, " for ", request.order_id()), action.workload());
+    batch.AddEvent("keys.released", wanted,
+                   absl::StrCat(request.keyboxes_size(), " session keys to ", name, " for ",
+                                request.order_id()),
+                   action.workload());
     return em_.Commit(batch);
   }
 
   EmState& em_;
-  std::map<std::string, HeldBeat*> held_ ABSL_GUARDED_BY(em_.mu);        // at most one per node, of its incumbent
-  std::map<std::string, HeldBeat*> successors_ ABSL_GUARDED_BY(em_.mu);  // another process that claims the name
+  std::map<std::string, HeldBeat*> held_
+      ABSL_GUARDED_BY(em_.mu);  // at most one per node, of its incumbent
+  std::map<std::string, HeldBeat*> successors_
+      ABSL_GUARDED_BY(em_.mu);  // another process that claims the name
   uint64_t looked_at_ ABSL_GUARDED_BY(em_.mu) = 0;
   bool stopping_ ABSL_GUARDED_BY(em_.mu) = false;
 };
@@ -235,6 +263,8 @@ void HeldBeat::OnCancel() { owner_->Cancelled(this); }
 
 }  // namespace
 
-std::unique_ptr<HeldBeats> NewAgentService(EmState* em) { return std::make_unique<AgentServiceImpl>(em); }
+std::unique_ptr<HeldBeats> NewAgentService(EmState* em) {
+  return std::make_unique<AgentServiceImpl>(em);
+}
 
 }  // namespace ember::controller

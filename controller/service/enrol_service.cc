@@ -18,18 +18,21 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
  public:
   explicit EnrolServiceImpl(EmState* em) : em_(*em) {}
 
-  grpc::Status Join(grpc::ServerContext* context, const v1::JoinRequest* request, v1::JoinReply* reply) override {
+  grpc::Status Join(grpc::ServerContext* context, const v1::JoinRequest* request,
+                    v1::JoinReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     const absl::Status status = Enrol(*request, reply);
     if (status.ok()) return grpc::Status::OK;
     Batch batch;
-    batch.AddEvent("peer.refused", request->node().substr(0, 64), absl::StrCat("join from ", context->peer(), ": ", status.message()));
+    batch.AddEvent("peer.refused", request->node().substr(0, 64),
+                   absl::StrCat("join from ", context->peer(), ": ", status.message()));
     if (absl::Status lost = em_.Commit(batch); !lost.ok()) return rpc::ToGrpc(lost);
     return rpc::ToGrpc(status);
   }
 
  private:
-  absl::Status Enrol(const v1::JoinRequest& request, v1::JoinReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status Enrol(const v1::JoinRequest& request, v1::JoinReply* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_RETURN_IF_ERROR(ValidateName("node", request.node()));
     const absl::Time now = em_.clock->Now();
     const auto it = em_.catalog->tokens().find(Sha256Hex(request.secret()));
@@ -37,8 +40,10 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
     rec::TokenRecord token = it->second;
     if (token.used()) return TokenRefused("it was used already");
     if (rpc::FromTimestamp(token.expires()) < now) return TokenRefused("it has expired");
-    if (token.node() != request.node()) return TokenRefused(absl::StrCat("it is for node '", token.node(), "'"));
-    EMBER_ASSIGN_OR_RETURN(const std::string certificate, em_.keys->Sign(request.csr_pem(), "agent", request.node(), now));
+    if (token.node() != request.node())
+      return TokenRefused(absl::StrCat("it is for node '", token.node(), "'"));
+    EMBER_ASSIGN_OR_RETURN(const std::string certificate,
+                           em_.keys->Sign(request.csr_pem(), "agent", request.node(), now));
     EMBER_ASSIGN_OR_RETURN(const CertificateInfo info, ParseCertificate(certificate));
     token.set_used(true);
     rec::NodeRecord node;
@@ -60,7 +65,9 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
     Batch batch;
     batch.Put(token);
     batch.Put(node);
-    batch.AddEvent("node.joined", request.node(), again ? "enrolled again: earlier certificates are refused from now on" : "enrolled");
+    batch.AddEvent(
+        "node.joined", request.node(),
+        again ? "enrolled again: earlier certificates are refused from now on" : "enrolled");
     EMBER_RETURN_IF_ERROR(em_.Commit(batch));
     reply->set_certificate_pem(certificate);
     reply->set_ca_pem(em_.keys->ca_pem());
@@ -73,6 +80,8 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewEnrolService(EmState* em) { return std::make_unique<EnrolServiceImpl>(em); }
+std::unique_ptr<grpc::Service> NewEnrolService(EmState* em) {
+  return std::make_unique<EnrolServiceImpl>(em);
+}
 
 }  // namespace ember::controller

@@ -25,30 +25,34 @@ class EstateServiceImpl : public v1::EstateService::Service {
  public:
   explicit EstateServiceImpl(EmState* em) : em_(*em) {}
 
-  grpc::Status Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
+  grpc::Status Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
+                     v1::ApplyReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(ApplyText(rpc::CallerOf(*context).name, *request, reply));
   }
 
-  grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*, v1::ExportReply* reply) override {
+  grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*,
+                      v1::ExportReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     reply->set_yaml(ExportEstate(em_.catalog->estate().estate()));
     return grpc::Status::OK;
   }
 
-  grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::StatusReply* reply) override {
+  grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*,
+                      v1::StatusReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     *reply = StatusWire(em_);
     return grpc::Status::OK;
   }
 
  private:
-  absl::Status ApplyText(const std::string& who, const v1::ApplyRequest& request, v1::ApplyReply* reply)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status ApplyText(const std::string& who, const v1::ApplyRequest& request,
+                         v1::ApplyReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const v1::Estate& current = em_.catalog->estate().estate();
     std::vector<std::string> warnings;
     const std::string file = request.file().empty() ? "estate" : request.file();
-    EMBER_ASSIGN_OR_RETURN(const v1::Estate next, EstateAfter(current, request.text(), file, &warnings));
+    EMBER_ASSIGN_OR_RETURN(const v1::Estate next,
+                           EstateAfter(current, request.text(), file, &warnings));
     bool needs_confirmation = false;
     const std::vector<v1::PlanLine> plan = DiffEstates(current, next, &needs_confirmation);
     for (const v1::PlanLine& line : plan) *reply->add_plan() = line;
@@ -58,7 +62,8 @@ class EstateServiceImpl : public v1::EstateService::Service {
     reply->set_needs_confirmation(needs_confirmation);
     if (request.dry_run() || plan.empty()) return absl::OkStatus();
     if (needs_confirmation && !request.confirmed()) {
-      return NeedsConfirmation("the plan removes something, moves it, or keeps less (see `ember apply --dry-run`)");
+      return NeedsConfirmation(
+          "the plan removes something, moves it, or keeps less (see `ember apply --dry-run`)");
     }
     EMBER_RETURN_IF_ERROR(Write(who, current, next));
     reply->set_applied(true);
@@ -66,7 +71,8 @@ class EstateServiceImpl : public v1::EstateService::Service {
     return absl::OkStatus();
   }
 
-  void WarnAboutUnknownNodes(const v1::Estate& next, v1::ApplyReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  void WarnAboutUnknownNodes(const v1::Estate& next, v1::ApplyReply* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     std::set<std::string> names;
     for (const v1::VaultSpec& vault : next.vaults()) names.insert(vault.node());
     for (const v1::WorkloadSpec& spec : next.workloads()) {
@@ -75,29 +81,38 @@ class EstateServiceImpl : public v1::EstateService::Service {
     }
     for (const std::string& name : names) {
       if (em_.catalog->nodes().count(name) == 0) {
-        reply->add_warnings(absl::StrCat("node '", name, "' has not joined yet: ember node token ", name));
+        reply->add_warnings(
+            absl::StrCat("node '", name, "' has not joined yet: ember node token ", name));
       }
     }
   }
 
   // Another node in the file would start a second copy while the first still runs.
-  absl::Status RefuseMovesOfRunning(const v1::Estate& next) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status RefuseMovesOfRunning(const v1::Estate& next) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     for (const v1::WorkloadSpec& spec : next.workloads()) {
       const v1::WorkloadSpec* before = FindWorkload(em_.catalog->estate().estate(), spec.name());
       const auto record = em_.catalog->workloads().find(spec.name());
-      if (before == nullptr || record == em_.catalog->workloads().end() || before->node() == spec.node()) continue;
+      if (before == nullptr || record == em_.catalog->workloads().end() ||
+          before->node() == spec.node())
+        continue;
       const auto node = em_.board.nodes.find(record->second.node());
-      const bool running = node != em_.board.nodes.end() && node->second.workloads.count(spec.name()) > 0 &&
+      const bool running = node != em_.board.nodes.end() &&
+                           node->second.workloads.count(spec.name()) > 0 &&
                            node->second.workloads.at(spec.name()).fact.running();
       if (record->second.held() && !running) continue;
-      return WithHint(absl::FailedPreconditionError(absl::StrCat("workload '", spec.name(), "' cannot move to ", spec.node(),
-                                                                 " while it runs on ", record->second.node())),
-                      absl::StrCat("ember workload hold ", spec.name(), ", apply, restore it there, then ember workload release ", spec.name()));
+      return WithHint(
+          absl::FailedPreconditionError(absl::StrCat("workload '", spec.name(), "' cannot move to ",
+                                                     spec.node(), " while it runs on ",
+                                                     record->second.node())),
+          absl::StrCat("ember workload hold ", spec.name(),
+                       ", apply, restore it there, then ember workload release ", spec.name()));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Write(const std::string& who, const v1::Estate& current, const v1::Estate& next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status Write(const std::string& who, const v1::Estate& current, const v1::Estate& next)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     Batch batch;
     rec::EstateRecord estate = em_.catalog->estate();
     *estate.mutable_estate() = next;
@@ -110,11 +125,13 @@ class EstateServiceImpl : public v1::EstateService::Service {
       batch.Erase(record);
       EndRecoveryOf(name, &batch);
     }
-    batch.AddEvent("estate.applied", "estate", absl::StrCat("version ", estate.version(), " by ", who));
+    batch.AddEvent("estate.applied", "estate",
+                   absl::StrCat("version ", estate.version(), " by ", who));
     return em_.Commit(batch);
   }
 
-  void PlaceWorkload(const v1::Estate& current, const v1::WorkloadSpec& spec, Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  void PlaceWorkload(const v1::Estate& current, const v1::WorkloadSpec& spec, Batch* batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto it = em_.catalog->workloads().find(spec.name());
     const v1::WorkloadSpec* before = FindWorkload(current, spec.name());
     rec::WorkloadRecord record;
@@ -130,7 +147,8 @@ class EstateServiceImpl : public v1::EstateService::Service {
     batch->Put(record);
   }
 
-  void EndRecoveryOf(const std::string& workload, Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  void EndRecoveryOf(const std::string& workload, Batch* batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const rec::RecoveryRecord* open = OpenRecoveryOf(em_, workload);
     if (open == nullptr) return;
     rec::RecoveryRecord record = *open;
@@ -148,6 +166,8 @@ class EstateServiceImpl : public v1::EstateService::Service {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewEstateService(EmState* em) { return std::make_unique<EstateServiceImpl>(em); }
+std::unique_ptr<grpc::Service> NewEstateService(EmState* em) {
+  return std::make_unique<EstateServiceImpl>(em);
+}
 
 }  // namespace ember::controller

@@ -26,37 +26,46 @@ constexpr size_t kSecretBytes = 24;
 
 class FleetServiceImpl : public v1::FleetService::Service {
  public:
-  FleetServiceImpl(EmState* em, std::string advertised) : em_(*em), advertised_(std::move(advertised)) {}
+  FleetServiceImpl(EmState* em, std::string advertised)
+      : em_(*em), advertised_(std::move(advertised)) {}
 
-  grpc::Status CreateToken(grpc::ServerContext*, const v1::CreateTokenRequest* request, v1::CreateTokenReply* reply) override {
+  grpc::Status CreateToken(grpc::ServerContext*, const v1::CreateTokenRequest* request,
+                           v1::CreateTokenReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(MakeToken(*request, reply));
   }
 
-  grpc::Status ListNodes(grpc::ServerContext*, const v1::ListNodesRequest*, v1::ListNodesReply* reply) override {
+  grpc::Status ListNodes(grpc::ServerContext*, const v1::ListNodesRequest*,
+                         v1::ListNodesReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     for (const auto& [name, node] : em_.catalog->nodes()) *reply->add_items() = NodeWire(em_, node);
     return grpc::Status::OK;
   }
 
-  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest* request, v1::Node* reply) override {
+  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest* request,
+                       v1::Node* reply) override {
     return ChangeNode(request->name(), reply, [](rec::NodeRecord*, Batch*) { return false; });
   }
 
-  grpc::Status SetMaintenance(grpc::ServerContext* context, const v1::SetMaintenanceRequest* request, v1::Node* reply) override {
+  grpc::Status SetMaintenance(grpc::ServerContext* context,
+                              const v1::SetMaintenanceRequest* request, v1::Node* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
-    return ChangeNode(request->name(), reply, [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      node->set_maintenance(request->on());
-      node->clear_maintenance_until();
-      if (request->on() && request->for_seconds() > 0) {
-        *node->mutable_maintenance_until() = rpc::ToTimestamp(em_.clock->Now() + absl::Seconds(request->for_seconds()));
-      }
-      batch->AddEvent("node.maintenance", node->name(), absl::StrCat(request->on() ? "on" : "off", " by ", who));
-      return true;
-    });
+    return ChangeNode(request->name(), reply,
+                      [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                        node->set_maintenance(request->on());
+                        node->clear_maintenance_until();
+                        if (request->on() && request->for_seconds() > 0) {
+                          *node->mutable_maintenance_until() = rpc::ToTimestamp(
+                              em_.clock->Now() + absl::Seconds(request->for_seconds()));
+                        }
+                        batch->AddEvent("node.maintenance", node->name(),
+                                        absl::StrCat(request->on() ? "on" : "off", " by ", who));
+                        return true;
+                      });
   }
 
-  grpc::Status RemoveNode(grpc::ServerContext* context, const v1::RemoveNodeRequest* request, v1::Node* reply) override {
+  grpc::Status RemoveNode(grpc::ServerContext* context, const v1::RemoveNodeRequest* request,
+                          v1::Node* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
     return ChangeNode(request->name(), reply, [&](rec::NodeRecord* node, Batch* batch) {
       node->set_revoked(true);
@@ -66,83 +75,105 @@ class FleetServiceImpl : public v1::FleetService::Service {
     });
   }
 
-  grpc::Status ListWorkloads(grpc::ServerContext*, const v1::ListWorkloadsRequest*, v1::ListWorkloadsReply* reply) override {
+  grpc::Status ListWorkloads(grpc::ServerContext*, const v1::ListWorkloadsRequest*,
+                             v1::ListWorkloadsReply* reply) override {
     absl::MutexLock lock(&em_.mu);
-    for (const v1::WorkloadSpec& spec : em_.catalog->estate().estate().workloads()) *reply->add_items() = WorkloadWire(em_, spec);
+    for (const v1::WorkloadSpec& spec : em_.catalog->estate().estate().workloads())
+      *reply->add_items() = WorkloadWire(em_, spec);
     return grpc::Status::OK;
   }
 
-  grpc::Status GetWorkload(grpc::ServerContext*, const v1::GetWorkloadRequest* request, v1::Workload* reply) override {
-    return ChangeWorkload(request->name(), reply, [](rec::WorkloadRecord*, Batch*) { return false; });
+  grpc::Status GetWorkload(grpc::ServerContext*, const v1::GetWorkloadRequest* request,
+                           v1::Workload* reply) override {
+    return ChangeWorkload(request->name(), reply,
+                          [](rec::WorkloadRecord*, Batch*) { return false; });
   }
 
-  grpc::Status HoldWorkload(grpc::ServerContext* context, const v1::HoldWorkloadRequest* request, v1::Workload* reply) override {
+  grpc::Status HoldWorkload(grpc::ServerContext* context, const v1::HoldWorkloadRequest* request,
+                            v1::Workload* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
     return ChangeWorkload(request->name(), reply, [&](rec::WorkloadRecord* workload, Batch* batch) {
       workload->set_held(request->hold());
       if (!request->hold()) ClearEscalation(workload);
-      batch->AddEvent(request->hold() ? "workload.held" : "workload.released", workload->name(), absl::StrCat("by ", who), workload->name());
+      batch->AddEvent(request->hold() ? "workload.held" : "workload.released", workload->name(),
+                      absl::StrCat("by ", who), workload->name());
       return true;
     });
   }
 
   // A person's word: what was given up may be tried again, and the service is started anew.
-  grpc::Status RestartWorkload(grpc::ServerContext* context, const v1::RestartWorkloadRequest* request, v1::Workload* reply) override {
+  grpc::Status RestartWorkload(grpc::ServerContext* context,
+                               const v1::RestartWorkloadRequest* request,
+                               v1::Workload* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
     absl::Status refused;
-    grpc::Status status = ChangeWorkload(request->name(), reply, [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      if (OpenRecoveryOf(em_, workload->name()) != nullptr) {
-        refused = WithHint(absl::FailedPreconditionError(absl::StrCat("workload '", workload->name(), "' is being recovered")),
-                           absl::StrCat("ember recovery list, or cancel it first"));
-        return false;
-      }
-      workload->set_held(false);
-      ClearEscalation(workload);
-      rec::OrderRecord order;
-      order.set_node(workload->node());
-      *order.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
-      v1::Order& start = *order.mutable_order();
-      start.set_id(absl::StrCat("manual/", workload->name(), "/start/", absl::ToUnixMillis(em_.clock->Now())));
-      start.set_workload(workload->name());
-      start.set_epoch(workload->epoch());
-      *start.mutable_start()->mutable_spec() = *FindWorkload(em_.catalog->estate().estate(), workload->name());
-      start.mutable_start()->set_fresh(true);
-      batch->Put(order);
-      batch->AddEvent("workload.restart", workload->name(), absl::StrCat("asked by ", who), workload->name());
-      return true;
-    });
+    grpc::Status status = ChangeWorkload(
+        request->name(), reply,
+        [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+          if (OpenRecoveryOf(em_, workload->name()) != nullptr) {
+            refused = WithHint(absl::FailedPreconditionError(absl::StrCat(
+                                   "workload '", workload->name(), "' is being recovered")),
+                               absl::StrCat("ember recovery list, or cancel it first"));
+            return false;
+          }
+          workload->set_held(false);
+          ClearEscalation(workload);
+          rec::OrderRecord order;
+          order.set_node(workload->node());
+          *order.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
+          v1::Order& start = *order.mutable_order();
+          start.set_id(absl::StrCat("manual/", workload->name(), "/start/",
+                                    absl::ToUnixMillis(em_.clock->Now())));
+          start.set_workload(workload->name());
+          start.set_epoch(workload->epoch());
+          *start.mutable_start()->mutable_spec() =
+              *FindWorkload(em_.catalog->estate().estate(), workload->name());
+          start.mutable_start()->set_fresh(true);
+          batch->Put(order);
+          batch->AddEvent("workload.restart", workload->name(), absl::StrCat("asked by ", who),
+                          workload->name());
+          return true;
+        });
     return refused.ok() ? status : rpc::ToGrpc(refused);
   }
 
-  grpc::Status Beat(grpc::ServerContext* context, const v1::BeatRequest* request, v1::BeatReply*) override {
+  grpc::Status Beat(grpc::ServerContext* context, const v1::BeatRequest* request,
+                    v1::BeatReply*) override {
     absl::MutexLock lock(&em_.mu);
     const auto it = em_.catalog->workloads().find(request->workload());
-    if (it == em_.catalog->workloads().end()) return rpc::ToGrpc(WorkloadNotFound(request->workload()));
+    if (it == em_.catalog->workloads().end())
+      return rpc::ToGrpc(WorkloadNotFound(request->workload()));
     const rpc::Peer peer = rpc::CallerOf(*context);
     if (peer.role == v1::Role::AGENT && peer.name != it->second.node()) {
-      return rpc::ToGrpc(PeerRefused(peer.name, absl::StrCat(request->workload(), " is placed on ", it->second.node())));
+      return rpc::ToGrpc(PeerRefused(
+          peer.name, absl::StrCat(request->workload(), " is placed on ", it->second.node())));
     }
     em_.board.application_beats[request->workload()] = em_.clock->Now();
     return grpc::Status::OK;
   }
 
-  grpc::Status ListVaults(grpc::ServerContext*, const v1::ListVaultsRequest*, v1::ListVaultsReply* reply) override {
+  grpc::Status ListVaults(grpc::ServerContext*, const v1::ListVaultsRequest*,
+                          v1::ListVaultsReply* reply) override {
     absl::MutexLock lock(&em_.mu);
-    for (const v1::VaultSpec& vault : em_.catalog->estate().estate().vaults()) *reply->add_items() = VaultWire(em_, vault);
+    for (const v1::VaultSpec& vault : em_.catalog->estate().estate().vaults())
+      *reply->add_items() = VaultWire(em_, vault);
     return grpc::Status::OK;
   }
 
  private:
   static void ClearEscalation(rec::WorkloadRecord* workload) {
     workload->set_flap_penalty(0);
-    const bool given_up = workload->state() == v1::WorkloadState::ESCALATED || workload->state() == v1::WorkloadState::QUARANTINED;
+    const bool given_up = workload->state() == v1::WorkloadState::ESCALATED ||
+                          workload->state() == v1::WorkloadState::QUARANTINED;
     if (given_up) workload->set_state(v1::WorkloadState::STARTING);
     workload->clear_message();
   }
 
-  absl::Status MakeToken(const v1::CreateTokenRequest& request, v1::CreateTokenReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status MakeToken(const v1::CreateTokenRequest& request, v1::CreateTokenReply* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_RETURN_IF_ERROR(ValidateName("node", request.node()));
-    EMBER_ASSIGN_OR_RETURN(const std::string fingerprint, CertificateFingerprint(em_.keys->ca_pem()));
+    EMBER_ASSIGN_OR_RETURN(const std::string fingerprint,
+                           CertificateFingerprint(em_.keys->ca_pem()));
     v1::JoinToken token;
     token.set_em_address(request.em_address().empty() ? advertised_ : request.em_address());
     token.set_ca_fingerprint(fingerprint);
@@ -155,7 +186,8 @@ class FleetServiceImpl : public v1::FleetService::Service {
     *record.mutable_expires() = rpc::ToTimestamp(expires);
     Batch batch;
     for (const auto& [hash, old] : em_.catalog->tokens()) {
-      if (old.used() || rpc::FromTimestamp(old.expires()) < em_.clock->Now() - absl::Hours(24)) batch.Erase(old);
+      if (old.used() || rpc::FromTimestamp(old.expires()) < em_.clock->Now() - absl::Hours(24))
+        batch.Erase(old);
     }
     batch.Put(record);
     batch.AddEvent("node.token", request.node(), "join token made");
@@ -187,7 +219,8 @@ class FleetServiceImpl : public v1::FleetService::Service {
     absl::MutexLock lock(&em_.mu);
     const v1::WorkloadSpec* spec = FindWorkload(em_.catalog->estate().estate(), name);
     const auto it = em_.catalog->workloads().find(name);
-    if (spec == nullptr || it == em_.catalog->workloads().end()) return rpc::ToGrpc(WorkloadNotFound(name));
+    if (spec == nullptr || it == em_.catalog->workloads().end())
+      return rpc::ToGrpc(WorkloadNotFound(name));
     rec::WorkloadRecord workload = it->second;
     Batch batch;
     if (change(&workload, &batch)) {

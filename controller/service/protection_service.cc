@@ -21,22 +21,26 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
  public:
   explicit ProtectionServiceImpl(EmState* em) : em_(*em) {}
 
-  grpc::Status RunBackup(grpc::ServerContext* context, const v1::RunBackupRequest* request, v1::Run* reply) override {
+  grpc::Status RunBackup(grpc::ServerContext* context, const v1::RunBackupRequest* request,
+                         v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(StartBackup(rpc::CallerOf(*context).name, *request, reply));
   }
 
-  grpc::Status Restore(grpc::ServerContext* context, const v1::RestoreRequest* request, v1::Run* reply) override {
+  grpc::Status Restore(grpc::ServerContext* context, const v1::RestoreRequest* request,
+                       v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(StartRestore(rpc::CallerOf(*context).name, *request, reply));
   }
 
-  grpc::Status VerifyBackup(grpc::ServerContext*, const v1::VerifyBackupRequest* request, v1::Run* reply) override {
+  grpc::Status VerifyBackup(grpc::ServerContext*, const v1::VerifyBackupRequest* request,
+                            v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(StartVerify(*request, reply));
   }
 
-  grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request, v1::Run* reply) override {
+  grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
+                      v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     const auto it = em_.catalog->runs().find(request->id());
     if (it == em_.catalog->runs().end()) return rpc::ToGrpc(RunNotFound(request->id()));
@@ -44,7 +48,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status CancelRun(grpc::ServerContext* context, const v1::GetRunRequest* request, v1::Run* reply) override {
+  grpc::Status CancelRun(grpc::ServerContext* context, const v1::GetRunRequest* request,
+                         v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     const auto it = em_.catalog->runs().find(request->id());
     if (it == em_.catalog->runs().end()) return rpc::ToGrpc(RunNotFound(request->id()));
@@ -53,11 +58,13 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return rpc::ToGrpc(status);
   }
 
-  grpc::Status ListBackups(grpc::ServerContext*, const v1::ListBackupsRequest* request, v1::ListBackupsReply* reply) override {
+  grpc::Status ListBackups(grpc::ServerContext*, const v1::ListBackupsRequest* request,
+                           v1::ListBackupsReply* reply) override {
     absl::MutexLock lock(&em_.mu);
     const std::string& workload = request->workload();
     int64_t stored = 0;
-    bool known = workload.empty() || FindWorkload(em_.catalog->estate().estate(), workload) != nullptr;
+    bool known =
+        workload.empty() || FindWorkload(em_.catalog->estate().estate(), workload) != nullptr;
     for (const auto& [id, backup] : em_.catalog->backups()) {
       if (!workload.empty() && backup.backup().workload() != workload) continue;
       known = true;
@@ -69,7 +76,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status GetBackup(grpc::ServerContext*, const v1::GetBackupRequest* request, v1::Backup* reply) override {
+  grpc::Status GetBackup(grpc::ServerContext*, const v1::GetBackupRequest* request,
+                         v1::Backup* reply) override {
     absl::MutexLock lock(&em_.mu);
     auto backup = ResolveBackup(em_, request->id());
     if (!backup.ok()) return rpc::ToGrpc(backup.status());
@@ -77,7 +85,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status PinBackup(grpc::ServerContext* context, const v1::PinBackupRequest* request, v1::Backup* reply) override {
+  grpc::Status PinBackup(grpc::ServerContext* context, const v1::PinBackupRequest* request,
+                         v1::Backup* reply) override {
     absl::MutexLock lock(&em_.mu);
     auto found = ResolveBackup(em_, request->id());
     if (!found.ok()) return rpc::ToGrpc(found.status());
@@ -93,7 +102,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
   }
 
  private:
-  absl::Status Record(rec::RunRecord run, Batch* batch, v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status Record(rec::RunRecord run, Batch* batch, v1::Run* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     batch->Put(run);
     EMBER_RETURN_IF_ERROR(em_.Commit(*batch));
     em_.news = true;
@@ -101,57 +111,75 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return absl::OkStatus();
   }
 
-  absl::Status StartBackup(const std::string& who, const v1::RunBackupRequest& request, v1::Run* reply)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (FindWorkload(em_.catalog->estate().estate(), request.workload()) == nullptr) return WorkloadNotFound(request.workload());
+  absl::Status StartBackup(const std::string& who, const v1::RunBackupRequest& request,
+                           v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (FindWorkload(em_.catalog->estate().estate(), request.workload()) == nullptr)
+      return WorkloadNotFound(request.workload());
     if (!request.kind().empty() && request.kind() != "full" && request.kind() != "incremental") {
-      return absl::InvalidArgumentError(absl::StrCat("backup kind '", request.kind(), "' is not known: full or incremental"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("backup kind '", request.kind(), "' is not known: full or incremental"));
     }
     if (!request.name().empty()) {
       EMBER_RETURN_IF_ERROR(ValidateName("backup", request.name()));
       for (const auto& [id, backup] : em_.catalog->backups()) {
-        if (backup.backup().name() != request.name() || backup.backup().workload() != request.workload()) continue;
+        if (backup.backup().name() != request.name() ||
+            backup.backup().workload() != request.workload())
+          continue;
         if (backup.backup().outcome() == v1::Outcome::FAILED) continue;
-        return WithHint(absl::FailedPreconditionError(absl::StrCat("a backup named '", request.name(), "' exists already: ", id)),
+        return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                            "a backup named '", request.name(), "' exists already: ", id)),
                         "choose another name; backups are never overwritten");
       }
     }
     rec::RunRecord run = NewRun(em_, "backup", request.workload());
     *run.mutable_backup_request() = request;
     Batch batch;
-    batch.AddEvent("backup.asked", request.workload(), absl::StrCat("by ", who, request.reason().empty() ? "" : ": ", request.reason()), request.workload());
+    batch.AddEvent("backup.asked", request.workload(),
+                   absl::StrCat("by ", who, request.reason().empty() ? "" : ": ", request.reason()),
+                   request.workload());
     return Record(std::move(run), &batch, reply);
   }
 
-  absl::Status StartRestore(const std::string& who, const v1::RestoreRequest& request, v1::Run* reply)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status StartRestore(const std::string& who, const v1::RestoreRequest& request,
+                            v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
     const v1::Backup& wire = backup->backup();
     if (wire.outcome() == v1::Outcome::FAILED || wire.outcome() == v1::Outcome::RUNNING) {
-      return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ", v1::Outcome::Value_Name(wire.outcome()), ": there is nothing to restore"));
+      return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
+                                                        v1::Outcome::Value_Name(wire.outcome()),
+                                                        ": there is nothing to restore"));
     }
-    if (!request.to_node().empty() && em_.catalog->nodes().count(request.to_node()) == 0) return NodeNotFound(request.to_node());
+    if (!request.to_node().empty() && em_.catalog->nodes().count(request.to_node()) == 0)
+      return NodeNotFound(request.to_node());
     if (!request.to_directory().empty() && request.to_directory()[0] != '/') {
-      return absl::InvalidArgumentError(absl::StrCat("target '", request.to_directory(), "' is not an absolute path"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("target '", request.to_directory(), "' is not an absolute path"));
     }
     const bool in_place = request.to_directory().empty();
     if (in_place && FindWorkload(em_.catalog->estate().estate(), wire.workload()) == nullptr) {
       return WithHint(WorkloadNotFound(wire.workload()), "restore it elsewhere with --to NODE:DIR");
     }
     if (in_place && !request.confirmed() && !request.dry_run()) {
-      return NeedsConfirmation(absl::StrCat("restoring ", wire.id(), " in place replaces the data of '", wire.workload(), "'; what is there is kept as a safety copy"));
+      return NeedsConfirmation(absl::StrCat("restoring ", wire.id(),
+                                            " in place replaces the data of '", wire.workload(),
+                                            "'; what is there is kept as a safety copy"));
     }
     rec::RunRecord run = NewRun(em_, "restore", wire.workload());
     run.mutable_run()->set_backup_id(wire.id());
     *run.mutable_restore_request() = request;
     Batch batch;
     if (!request.dry_run()) {
-      batch.AddEvent("restore.asked", wire.id(), absl::StrCat("by ", who, in_place ? ", in place" : absl::StrCat(", to ", request.to_directory())), wire.workload());
+      batch.AddEvent(
+          "restore.asked", wire.id(),
+          absl::StrCat("by ", who,
+                       in_place ? ", in place" : absl::StrCat(", to ", request.to_directory())),
+          wire.workload());
     }
     return Record(std::move(run), &batch, reply);
   }
 
-  absl::Status StartVerify(const v1::VerifyBackupRequest& request, v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  absl::Status StartVerify(const v1::VerifyBackupRequest& request, v1::Run* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
     rec::RunRecord run = NewRun(em_, "verify", backup->backup().workload());
     run.mutable_run()->set_backup_id(backup->backup().id());
@@ -159,8 +187,10 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return Record(std::move(run), &batch, reply);
   }
 
-  absl::Status Cancel(const std::string& who, rec::RunRecord run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const bool open = run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
+  absl::Status Cancel(const std::string& who, rec::RunRecord run)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const bool open =
+        run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
     if (!open) return absl::OkStatus();
     Batch batch;
     // The agent asks about the order in its next beat, hears that nobody wants it, and stops.
@@ -179,7 +209,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     run.mutable_run()->set_code(static_cast<int>(absl::StatusCode::kCancelled));
     *run.mutable_run()->mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     batch.Put(run);
-    batch.AddEvent(absl::StrCat(run.run().kind(), ".cancelled"), run.run().id(), absl::StrCat("by ", who), run.run().workload());
+    batch.AddEvent(absl::StrCat(run.run().kind(), ".cancelled"), run.run().id(),
+                   absl::StrCat("by ", who), run.run().workload());
     em_.news = true;
     return em_.Commit(batch);
   }
@@ -189,6 +220,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewProtectionService(EmState* em) { return std::make_unique<ProtectionServiceImpl>(em); }
+std::unique_ptr<grpc::Service> NewProtectionService(EmState* em) {
+  return std::make_unique<ProtectionServiceImpl>(em);
+}
 
 }  // namespace ember::controller

@@ -1,4 +1,5 @@
-// The controller's gRPC services: validate, record, answer. One file per service; none of them decides.
+// The controller's gRPC services: validate, record, answer. One file per service; none of them
+// decides.
 #ifndef EMBER_CONTROLLER_SERVICE_SERVICES_H_
 #define EMBER_CONTROLLER_SERVICE_SERVICES_H_
 

@@ -34,28 +34,39 @@ std::string HealthText(const v1::WorkloadSpec& spec, const WorkloadJudgement& ju
 
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   if (em.catalog->freeze().frozen()) {
-    reply->add_alarms(absl::StrCat("FROZEN, no automatic recovery: ", em.catalog->freeze().reason()));
+    reply->add_alarms(
+        absl::StrCat("FROZEN, no automatic recovery: ", em.catalog->freeze().reason()));
   }
   for (const v1::Node& node : reply->nodes()) {
-    const bool bad = node.state() == v1::NodeState::SUSPECT || node.state() == v1::NodeState::UNREACHABLE ||
+    const bool bad = node.state() == v1::NodeState::SUSPECT ||
+                     node.state() == v1::NodeState::UNREACHABLE ||
                      node.state() == v1::NodeState::DEAD;
-    if (bad) reply->add_alarms(absl::StrCat("node ", node.name(), " is ", v1::NodeState::Value_Name(node.state())));
+    if (bad)
+      reply->add_alarms(
+          absl::StrCat("node ", node.name(), " is ", v1::NodeState::Value_Name(node.state())));
     if (std::abs(node.clock_skew_seconds()) > kClockSkewWarnSeconds) {
-      reply->add_alarms(absl::StrCat("node ", node.name(), ": its clock is off by ", static_cast<int64_t>(node.clock_skew_seconds()), " s"));
+      reply->add_alarms(absl::StrCat("node ", node.name(), ": its clock is off by ",
+                                     static_cast<int64_t>(node.clock_skew_seconds()), " s"));
     }
   }
   for (const v1::Workload& workload : reply->workloads()) {
     const auto state = workload.state();
-    if (state == v1::WorkloadState::DEAD || state == v1::WorkloadState::ESCALATED || state == v1::WorkloadState::QUARANTINED) {
-      reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ", v1::WorkloadState::Value_Name(state), ": ", workload.message()));
+    if (state == v1::WorkloadState::DEAD || state == v1::WorkloadState::ESCALATED ||
+        state == v1::WorkloadState::QUARANTINED) {
+      reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ",
+                                     v1::WorkloadState::Value_Name(state), ": ",
+                                     workload.message()));
     }
     if (!workload.rpo_met() && workload.rpo_seconds() > 0) {
       reply->add_alarms(absl::StrCat("workload ", workload.name(), ": ",
-                                     workload.last_backup().empty() ? "never backed up" : "its newest good backup is older than its RPO"));
+                                     workload.last_backup().empty()
+                                         ? "never backed up"
+                                         : "its newest good backup is older than its RPO"));
     }
   }
   for (const v1::Vault& vault : reply->vaults()) {
-    if (vault.state() != "OK") reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
+    if (vault.state() != "OK")
+      reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
   }
 }
 
@@ -77,7 +88,8 @@ v1::Node NodeWire(const EmState& em, const rec::NodeRecord& node) {
   }
   wire.set_maintenance(node.maintenance());
   if (node.has_maintenance_until()) *wire.mutable_maintenance_until() = node.maintenance_until();
-  if (node.has_certificate_expires()) *wire.mutable_certificate_expires() = node.certificate_expires();
+  if (node.has_certificate_expires())
+    *wire.mutable_certificate_expires() = node.certificate_expires();
   for (const auto& [name, workload] : em.catalog->workloads()) {
     if (workload.node() == node.name()) wire.add_workloads(name);
   }
@@ -102,15 +114,18 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
   wire.set_epoch(record.epoch());
   wire.set_message(record.message());
   wire.set_health(HealthText(spec, JudgeNow(em, spec, record)));
-  if (record.last_recovery_seconds() > 0) wire.set_last_recovery_seconds(record.last_recovery_seconds());
+  if (record.last_recovery_seconds() > 0)
+    wire.set_last_recovery_seconds(record.last_recovery_seconds());
   const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
   if (!good.empty()) {
     wire.set_last_backup(good[0]->backup().id());
-    const double age = absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(good[0]->backup().created()));
+    const double age =
+        absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(good[0]->backup().created()));
     wire.set_last_backup_age_seconds(std::max(0.0, age));
   }
   const bool needs_backup = !spec.sources().empty() && spec.rpo_seconds() > 0;
-  wire.set_rpo_met(!needs_backup || (!good.empty() && wire.last_backup_age_seconds() <= spec.rpo_seconds()));
+  wire.set_rpo_met(!needs_backup ||
+                   (!good.empty() && wire.last_backup_age_seconds() <= spec.rpo_seconds()));
   const absl::Time next = NextBackup(em, spec);
   if (next != absl::InfiniteFuture()) *wire.mutable_next_backup() = rpc::ToTimestamp(next);
   for (auto b = em.catalog->backups().lower_bound(absl::StrCat(spec.name(), "/"));
@@ -122,7 +137,8 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
 
 v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
   v1::Backup wire = backup.backup();
-  wire.set_age_seconds(std::max(0.0, absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(wire.created()))));
+  wire.set_age_seconds(
+      std::max(0.0, absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(wire.created()))));
   return wire;
 }
 
@@ -168,8 +184,10 @@ v1::StatusReply StatusWire(const EmState& em) {
   self.set_epoch(em.catalog->meta().em_epoch());
   self.set_tick_millis_max(em.board.tick_millis_max);
   for (const auto& [name, node] : em.catalog->nodes()) *reply.add_nodes() = NodeWire(em, node);
-  for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads()) *reply.add_workloads() = WorkloadWire(em, spec);
-  for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) *reply.add_vaults() = VaultWire(em, vault);
+  for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads())
+    *reply.add_workloads() = WorkloadWire(em, spec);
+  for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults())
+    *reply.add_vaults() = VaultWire(em, vault);
   for (const auto& [id, recovery] : em.catalog->recoveries()) {
     if (IsOpen(recovery.recovery().state())) *reply.add_recoveries() = recovery.recovery();
   }

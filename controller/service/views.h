@@ -9,11 +9,16 @@
 
 namespace ember::controller {
 
-v1::Node NodeWire(const EmState& em, const record::v1::NodeRecord& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
-v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
-v1::Backup BackupWire(const EmState& em, const record::v1::BackupRecord& backup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
-v1::Run RunWire(const EmState& em, const record::v1::RunRecord& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
-v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Node NodeWire(const EmState& em, const record::v1::NodeRecord& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Backup BackupWire(const EmState& em, const record::v1::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Run RunWire(const EmState& em, const record::v1::RunRecord& run)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::StatusReply StatusWire(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
