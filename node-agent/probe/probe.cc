@@ -21,8 +21,8 @@ absl::Status Probe(const v1::WorkloadSpec& spec, Service* service) {
   // Something else may answer on the port of a service that is down.
   if (!spec.service().has_none()) EMBER_RETURN_IF_ERROR(CheckRunning(service));
   const v1::HealthSpec& health = spec.health();
-  const absl::Duration timeout =
-      absl::Milliseconds(health.timeout_millis() > 0 ? health.timeout_millis() : kProbeTimeoutMillis);
+  const absl::Duration timeout = absl::Milliseconds(
+      health.timeout_millis() > 0 ? health.timeout_millis() : kProbeTimeoutMillis);
   switch (health.kind_case()) {
     case v1::HealthSpec::kTcp: return ProbeTcp(health.tcp(), timeout);
     case v1::HealthSpec::kHttp: return ProbeHttp(health.http(), timeout);

@@ -17,7 +17,6 @@
 #include "node-agent/service/process.h"
 #include "node-agent/service/spawn.h"
 
-
 namespace ember::agent {
 namespace {
 
@@ -30,11 +29,13 @@ bool ReadSome(int fd, std::string* output) {
   const ssize_t n = read(fd, buffer, sizeof buffer);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   output->append(buffer, n);
-  if (output->size() > kProbeOutputBytesMax) output->erase(0, output->size() - kProbeOutputBytesMax);
+  if (output->size() > kProbeOutputBytesMax)
+    output->erase(0, output->size() - kProbeOutputBytesMax);
   return n > 0;
 }
 
-// Until the command has ended; false at the time-out. Its output may stay open longer, in the hands of what it started.
+// Until the command has ended; false at the time-out. Its output may stay open longer, in the hands
+// of what it started.
 bool AwaitCommand(int pidfd, Fd output_pipe, absl::Duration timeout, std::string* output) {
   const absl::Duration until = SystemClock()->Monotonic() + timeout;
   bool more = true;
@@ -71,14 +72,17 @@ absl::Status ProbeCommand(const v1::CommandProbe& probe, absl::Duration timeout)
   output_pipe.write = Fd();
   std::string output;
   const Fd pidfd = OpenPid(*pid);
-  const bool ended = pidfd.valid() && AwaitCommand(pidfd.get(), std::move(output_pipe.read), timeout, &output);
-  // Before it is reaped, so that the number is still its own; what it left in the background goes with it.
+  const bool ended =
+      pidfd.valid() && AwaitCommand(pidfd.get(), std::move(output_pipe.read), timeout, &output);
+  // Before it is reaped, so that the number is still its own; what it left in the background goes
+  // with it.
   kill(-*pid, SIGKILL);
   int wait_status = 0;
   while (waitpid(*pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
   if (ended && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return absl::OkStatus();
-  std::string why = ended ? Describe(wait_status) : absl::StrCat("no end within ", absl::FormatDuration(timeout));
+  std::string why =
+      ended ? Describe(wait_status) : absl::StrCat("no end within ", absl::FormatDuration(timeout));
   const std::vector<std::string> lines = LastLines(output);
   if (!lines.empty()) absl::StrAppend(&why, ": ", lines.back());
   return absl::UnavailableError(absl::StrCat(name, ": ", why));

@@ -23,12 +23,14 @@ absl::Status ProbeHttp(const std::string& url, absl::Duration timeout) {
     return absl::InvalidArgumentError(absl::StrCat("http ", url, ": not an http or https URL"));
   }
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
-  const std::unique_ptr<CURL, CurlCloser> curl(initialized == CURLE_OK ? curl_easy_init() : nullptr);
+  const std::unique_ptr<CURL, CurlCloser> curl(initialized == CURLE_OK ? curl_easy_init()
+                                                                       : nullptr);
   if (curl == nullptr) return absl::InternalError("http: libcurl does not initialize");
   char text[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS,
+                   static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");

@@ -10,13 +10,14 @@
 
 namespace ember::agent {
 
-// Each is OK when healthy, else UNAVAILABLE with "tcp TARGET: why"; INVALID_ARGUMENT when the target has not the right
-// form. None takes longer than `timeout`.
+// Each is OK when healthy, else UNAVAILABLE with "tcp TARGET: why"; INVALID_ARGUMENT when the
+// target has not the right form. None takes longer than `timeout`.
 
 // `target` is HOST:PORT or [IPV6]:PORT; healthy when any address of the host accepts a connection.
 absl::Status ProbeTcp(const std::string& target, absl::Duration timeout);
-// Healthy when a GET is answered with 2xx or 3xx. Redirects are not followed, certificates not checked: what is asked
-// is whether the service answers, and most in a home have certificates that only their owner trusts.
+// Healthy when a GET is answered with 2xx or 3xx. Redirects are not followed, certificates not
+// checked: what is asked is whether the service answers, and most in a home have certificates that
+// only their owner trusts.
 absl::Status ProbeHttp(const std::string& url, absl::Duration timeout);
 // Healthy when it exits with 0. At the time-out its process group is killed.
 absl::Status ProbeCommand(const v1::CommandProbe& probe, absl::Duration timeout);

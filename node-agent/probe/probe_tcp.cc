@@ -36,7 +36,8 @@ absl::StatusOr<HostPort> ParseTarget(absl::string_view target) {
     absl::string_view host = target.substr(0, colon);
     const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (bracketed) host = host.substr(1, host.size() - 2);
-    if (bracketed || host.find_first_of(":[]") == absl::string_view::npos) parsed.host = std::string(host);
+    if (bracketed || host.find_first_of(":[]") == absl::string_view::npos)
+      parsed.host = std::string(host);
     parsed.port = std::string(target.substr(colon + 1));
   }
   if (parsed.host.empty() || !absl::SimpleAtoi(parsed.port, &port) || port < 1 || port > 65535) {
@@ -62,12 +63,13 @@ void Resolve(Lookup* lookup, int flags) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags | AI_NUMERICSERV;
   addrinfo* list = nullptr;
-  lookup->error = getaddrinfo(lookup->target.host.c_str(), lookup->target.port.c_str(), &hints, &list);
+  lookup->error =
+      getaddrinfo(lookup->target.host.c_str(), lookup->target.port.c_str(), &hints, &list);
   if (lookup->error == 0) lookup->addresses.reset(list);
 }
 
-// getaddrinfo(3) has no time-out, so names are looked up in a thread that may outlive the probe by the resolver's own
-// time-outs; it owns what it writes to.
+// getaddrinfo(3) has no time-out, so names are looked up in a thread that may outlive the probe by
+// the resolver's own time-outs; it owns what it writes to.
 absl::StatusOr<Addresses> FindAddresses(const HostPort& target, absl::Duration timeout) {
   auto lookup = std::make_shared<Lookup>();
   lookup->target = target;
@@ -84,7 +86,9 @@ absl::StatusOr<Addresses> FindAddresses(const HostPort& target, absl::Duration t
   return std::move(lookup->addresses);
 }
 
-absl::Status Errno(int error) { return absl::UnavailableError(absl::AsciiStrToLower(strerror(error))); }
+absl::Status Errno(int error) {
+  return absl::UnavailableError(absl::AsciiStrToLower(strerror(error)));
+}
 
 absl::Status Connect(const addrinfo& address, absl::Duration until) {
   Fd fd(socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

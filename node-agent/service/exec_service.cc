@@ -20,11 +20,13 @@ absl::Status Validate(const v1::ExecService& spec) {
     return absl::InvalidArgumentError("service.exec.command: empty");
   }
   for (const std::string& argument : spec.command()) {
-    if (HasNul(argument)) return absl::InvalidArgumentError("service.exec.command: holds a NUL byte");
+    if (HasNul(argument))
+      return absl::InvalidArgumentError("service.exec.command: holds a NUL byte");
   }
   for (const auto& [name, value] : spec.environment()) {
     if (name.empty() || absl::StrContains(name, "=") || HasNul(name) || HasNul(value)) {
-      return absl::InvalidArgumentError("service.exec.environment: a name is empty or holds '=' or NUL");
+      return absl::InvalidArgumentError(
+          "service.exec.environment: a name is empty or holds '=' or NUL");
     }
   }
   if (!spec.directory().empty() && (spec.directory()[0] != '/' || HasNul(spec.directory()))) {
@@ -32,19 +34,21 @@ absl::Status Validate(const v1::ExecService& spec) {
   }
   if (HasNul(spec.user())) return absl::InvalidArgumentError("service.exec.user: holds a NUL byte");
   if (spec.stop_timeout_seconds() < 0 || spec.stop_timeout_seconds() > kStopTimeoutSecondsMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("service.exec.stop_timeout: not between 0 and ", kStopTimeoutSecondsMax, " seconds"));
+    return absl::InvalidArgumentError(absl::StrCat("service.exec.stop_timeout: not between 0 and ",
+                                                   kStopTimeoutSecondsMax, " seconds"));
   }
   return absl::OkStatus();
 }
 
 class ExecService : public Service {
  public:
-  ExecService(const v1::ServiceSpec& spec, const ServiceOptions& options) : spec_(spec), options_(options) {}
+  ExecService(const v1::ServiceSpec& spec, const ServiceOptions& options)
+      : spec_(spec), options_(options) {}
 
   absl::Status Start() override {
     absl::MutexLock lock(&mu_);
-    return Annotate(EnsureGuard(spec_, options_, StopTimeout()), absl::StrCat("start ", options_.workload));
+    return Annotate(EnsureGuard(spec_, options_, StopTimeout()),
+                    absl::StrCat("start ", options_.workload));
   }
 
   absl::Status Stop() override {
@@ -80,8 +84,8 @@ class ExecService : public Service {
   }
 
  private:
-  // The record says it runs, its guard is gone. Most likely the guard ended between our two looks; else it was killed,
-  // and its command with it.
+  // The record says it runs, its guard is gone. Most likely the guard ended between our two looks;
+  // else it was killed, and its command with it.
   absl::StatusOr<ServiceStatus> AfterLostGuard(ServiceStatus status) {
     EMBER_ASSIGN_OR_RETURN(const GuardRecord record, ReadGuardRecord(options_.state_directory));
     status.has_exit = true;
@@ -102,8 +106,10 @@ class ExecService : public Service {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Service>> OpenExecService(const v1::ServiceSpec& spec, const ServiceOptions& options) {
-  EMBER_RETURN_IF_ERROR(Annotate(Validate(spec.exec()), absl::StrCat("workload ", options.workload)));
+absl::StatusOr<std::unique_ptr<Service>> OpenExecService(const v1::ServiceSpec& spec,
+                                                         const ServiceOptions& options) {
+  EMBER_RETURN_IF_ERROR(
+      Annotate(Validate(spec.exec()), absl::StrCat("workload ", options.workload)));
   return std::make_unique<ExecService>(spec, options);
 }
 

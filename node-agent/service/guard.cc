@@ -43,7 +43,8 @@ absl::StatusOr<GuardRecord> NewRecord() {
   EMBER_ASSIGN_OR_RETURN(const ProcessInfo self, ReadProcess(getpid()));
   record.guard = self.identity;
   char random[16];
-  if (getrandom(random, sizeof random, 0) != sizeof random) return ErrnoToStatus(errno, "getrandom");
+  if (getrandom(random, sizeof random, 0) != sizeof random)
+    return ErrnoToStatus(errno, "getrandom");
   record.run = absl::BytesToHexString(absl::string_view(random, sizeof random));
   record.started = SystemClock()->Now();
   return record;
@@ -83,8 +84,8 @@ absl::Status Guard(const std::string& state_directory) {
   task.ready = [] { Answer("running"); };
   EMBER_ASSIGN_OR_RETURN(const std::string spec, ReadFile(JoinPath(state_directory, kCommandFile)));
   if (!task.spec.ParseFromString(spec)) return Damaged(kCommandFile, "not a service");
-  EMBER_ASSIGN_OR_RETURN(const absl::Duration deadline, ReadDeadline(state_directory));
-  if (deadline <= SystemClock()->Monotonic()) {
+  EMBER_ASSIGN_OR_RETURN(task.deadline, ReadDeadline(state_directory));
+  if (task.deadline <= SystemClock()->Monotonic()) {
     return absl::FailedPreconditionError("the instant at which it had to stop has passed");
   }
   EMBER_ASSIGN_OR_RETURN(task.record, NewRecord());
@@ -112,8 +113,8 @@ int RunGuard(const std::string& state_directory) {
   umask(022);
   absl::Status status = chdir("/") == 0 ? Guard(directory) : ErrnoToStatus(errno, "chdir /");
   if (status.ok()) return 0;
-  Answer(absl::StrCat(absl::IsAlreadyExists(status) ? "busy " : "failed ", absl::CEscape(status.message()), "\n",
-                      absl::CEscape(HintOf(status))));
+  Answer(absl::StrCat(absl::IsAlreadyExists(status) ? "busy " : "failed ",
+                      absl::CEscape(status.message()), "\n", absl::CEscape(HintOf(status))));
   return 1;
 }
 

@@ -39,7 +39,8 @@ absl::StatusOr<std::string> ReadAnswer(int fd, absl::Duration limit) {
   std::string answer;
   while (true) {
     const absl::Duration left = until - Now();
-    if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("its guard does not answer");
+    if (left <= absl::ZeroDuration())
+      return absl::DeadlineExceededError("its guard does not answer");
     pollfd entry = {fd, POLLIN, 0};
     if (poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) <= 0) continue;
     char buffer[4096];
@@ -54,10 +55,12 @@ absl::StatusOr<std::string> ReadAnswer(int fd, absl::Duration limit) {
 // ALREADY_EXISTS when another guard was quicker.
 absl::Status LaunchGuard(const ServiceOptions& options) {
   EMBER_ASSIGN_OR_RETURN(PipeEnds answer, MakePipe());
-  EMBER_ASSIGN_OR_RETURN(const pid_t pid, Spawn({options.agent_binary, "guard", options.state_directory},
-                                                answer.write.get(), SpawnStderr::kDiscard));
+  EMBER_ASSIGN_OR_RETURN(const pid_t pid,
+                         Spawn({options.agent_binary, "guard", options.state_directory},
+                               answer.write.get(), SpawnStderr::kDiscard));
   answer.write = Fd();
-  const absl::StatusOr<std::string> text = ReadAnswer(answer.read.get(), absl::Seconds(kGuardReadySeconds));
+  const absl::StatusOr<std::string> text =
+      ReadAnswer(answer.read.get(), absl::Seconds(kGuardReadySeconds));
   // What we started ends at once, or is none of our guards; the guard itself is its child.
   if (!text.ok()) kill(pid, SIGKILL);
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
@@ -94,13 +97,16 @@ absl::Status EndGuard(const ProcessIdentity& guard, absl::Duration patience) {
   if (absl::IsNotFound(process.status())) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(process.status());
   EMBER_RETURN_IF_ERROR(SignalProcess(guard, SIGTERM));
-  if (AwaitExit(process->get(), patience + absl::Seconds(kGuardStopMarginSeconds))) return absl::OkStatus();
+  if (AwaitExit(process->get(), patience + absl::Seconds(kGuardStopMarginSeconds)))
+    return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(SignalProcess(guard, SIGKILL));
   if (AwaitExit(process->get(), absl::Seconds(kGuardStopMarginSeconds))) return absl::OkStatus();
-  return absl::DeadlineExceededError(absl::StrCat("guard process ", guard.pid, " does not die after KILL"));
+  return absl::DeadlineExceededError(
+      absl::StrCat("guard process ", guard.pid, " does not die after KILL"));
 }
 
-// With the guard lock held: nothing runs afterwards, and a guard on its way to the lock finds nothing to run.
+// With the guard lock held: nothing runs afterwards, and a guard on its way to the lock finds
+// nothing to run.
 absl::Status ClearUp(const std::string& state_directory) {
   EMBER_RETURN_IF_ERROR(RemoveFile(JoinPath(state_directory, kCommandFile)));
   absl::StatusOr<GuardRecord> record = ReadGuardRecord(state_directory);
@@ -116,7 +122,8 @@ absl::Status ClearUp(const std::string& state_directory) {
 
 }  // namespace
 
-absl::Status EnsureGuard(const v1::ServiceSpec& spec, const ServiceOptions& options, absl::Duration patience) {
+absl::Status EnsureGuard(const v1::ServiceSpec& spec, const ServiceOptions& options,
+                         absl::Duration patience) {
   EMBER_RETURN_IF_ERROR(MakeDirectories(options.state_directory));
   const absl::Duration until = Now() + patience + absl::Seconds(kGuardReadySeconds);
   while (true) {
@@ -136,7 +143,8 @@ absl::Status StopGuard(const ServiceOptions& options, absl::Duration patience) {
   while (true) {
     const absl::StatusOr<GuardRecord> record = ReadGuardRecord(options.state_directory);
     if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
-    if (record.ok() && GuardLives(*record)) EMBER_RETURN_IF_ERROR(EndGuard(record->guard, patience));
+    if (record.ok() && GuardLives(*record))
+      EMBER_RETURN_IF_ERROR(EndGuard(record->guard, patience));
     // With the lock no guard lives; without it one is just starting.
     const absl::StatusOr<Fd> lock = LockFile(JoinPath(options.state_directory, kGuardLockFile));
     if (lock.ok()) return ClearUp(options.state_directory);

@@ -9,12 +9,14 @@
 
 namespace ember::agent {
 
-// A guard of `spec` runs when OK, and with it the command. One that is about to end is awaited for `patience` and
-// replaced. FAILED_PRECONDITION with the reason when the command does not start, or when the deadline has passed.
-absl::Status EnsureGuard(const v1::ServiceSpec& spec, const ServiceOptions& options, absl::Duration patience);
+// A guard of `spec` runs when OK, and with it the command. One that is about to end is awaited for
+// `patience` and replaced. FAILED_PRECONDITION with the reason when the command does not start, or
+// when the deadline has passed.
+absl::Status EnsureGuard(const v1::ServiceSpec& spec, const ServiceOptions& options,
+                         absl::Duration patience);
 
-// Neither the guard nor anything of its command lives when OK. The guard gets TERM, and `patience` and a margin later
-// KILL.
+// Neither the guard nor anything of its command lives when OK. The guard gets TERM, and `patience`
+// and a margin later KILL.
 absl::Status StopGuard(const ServiceOptions& options, absl::Duration patience);
 
 }  // namespace ember::agent

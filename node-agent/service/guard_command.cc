@@ -33,25 +33,31 @@ struct Account {
 absl::StatusOr<Account> FindAccount(const std::string& user) {
   errno = 0;
   const passwd* entry = user.empty() ? getpwuid(geteuid()) : getpwnam(user.c_str());
-  if (entry == nullptr && user.empty()) return Account{absl::StrCat(geteuid()), "/", geteuid(), getegid()};
+  if (entry == nullptr && user.empty())
+    return Account{absl::StrCat(geteuid()), "/", geteuid(), getegid()};
   if (entry == nullptr) {
-    return WithHint(absl::FailedPreconditionError(absl::StrCat("user ", user, ": no such account on this node")),
+    return WithHint(absl::FailedPreconditionError(
+                        absl::StrCat("user ", user, ": no such account on this node")),
                     "create the account, or correct service.exec.user");
   }
   Account account{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
   account.switch_to = account.uid != geteuid();
   if (account.switch_to && geteuid() != 0) {
-    return WithHint(
-        absl::PermissionDeniedError(absl::StrCat("user ", user, ": only an agent that runs as root can switch to it")),
-        "run ember-agent as root, or remove service.exec.user");
+    return WithHint(absl::PermissionDeniedError(absl::StrCat(
+                        "user ", user, ": only an agent that runs as root can switch to it")),
+                    "run ember-agent as root, or remove service.exec.user");
   }
   return account;
 }
 
-std::vector<std::string> Environment(const v1::ExecService& spec, const Account& account, const std::string& run) {
+std::vector<std::string> Environment(const v1::ExecService& spec, const Account& account,
+                                     const std::string& run) {
   std::map<std::string, std::string> variables = {
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-      {"HOME", account.home}, {"LANG", "C.UTF-8"}, {"USER", account.name}, {"LOGNAME", account.name}};
+      {"HOME", account.home},
+      {"LANG", "C.UTF-8"},
+      {"USER", account.name},
+      {"LOGNAME", account.name}};
   for (const auto& [name, value] : spec.environment()) variables[name] = value;
   variables[kRunVariable] = run;
   std::vector<std::string> lines;
@@ -77,10 +83,13 @@ absl::Status Describe(const Failure& failure, const v1::ExecService& spec, const
   switch (failure.stage) {
     case Stage::kSession: return ErrnoToStatus(failure.error, "start a session");
     case Stage::kStreams: return ErrnoToStatus(failure.error, "set up standard input and output");
-    case Stage::kAccount: return ErrnoToStatus(failure.error, absl::StrCat("become user ", account.name));
+    case Stage::kAccount:
+      return ErrnoToStatus(failure.error, absl::StrCat("become user ", account.name));
     case Stage::kBind: return ErrnoToStatus(failure.error, "bind to the guard");
-    case Stage::kDirectory: return ErrnoToStatus(failure.error, absl::StrCat("enter directory ", spec.directory()));
-    case Stage::kExecute: return ErrnoToStatus(failure.error, absl::StrCat("execute ", spec.command(0)));
+    case Stage::kDirectory:
+      return ErrnoToStatus(failure.error, absl::StrCat("enter directory ", spec.directory()));
+    case Stage::kExecute:
+      return ErrnoToStatus(failure.error, absl::StrCat("execute ", spec.command(0)));
   }
   return absl::InternalError("the command ended before it was executed");
 }
@@ -89,17 +98,19 @@ absl::Status Describe(const Failure& failure, const v1::ExecService& spec, const
 Failure Become(const v1::ExecService& spec, const Account& account, pid_t guard, int output,
                const std::vector<char*>& arguments, std::vector<char*>& environment) {
   if (setsid() < 0) return {Stage::kSession, errno};
-  if (!RedirectToNull(STDIN_FILENO).ok() || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) {
+  if (!RedirectToNull(STDIN_FILENO).ok() || dup2(output, STDOUT_FILENO) < 0 ||
+      dup2(output, STDERR_FILENO) < 0) {
     return {Stage::kStreams, errno};
   }
-  if (account.switch_to && (initgroups(account.name.c_str(), account.gid) != 0 || setgid(account.gid) != 0 ||
-                            setuid(account.uid) != 0)) {
+  if (account.switch_to && (initgroups(account.name.c_str(), account.gid) != 0 ||
+                            setgid(account.gid) != 0 || setuid(account.uid) != 0)) {
     return {Stage::kAccount, errno};
   }
   // After the change of account, which clears it (prctl(2)). The guard may have died before.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return {Stage::kBind, errno};
   if (getppid() != guard) return {Stage::kBind, ESRCH};
-  if (chdir(spec.directory().empty() ? "/" : spec.directory().c_str()) != 0) return {Stage::kDirectory, errno};
+  if (chdir(spec.directory().empty() ? "/" : spec.directory().c_str()) != 0)
+    return {Stage::kDirectory, errno};
   umask(022);
   for (const int ignored : {SIGPIPE, SIGHUP, SIGINT}) signal(ignored, SIG_DFL);
   sigset_t none;
@@ -139,14 +150,16 @@ StartedCommand StartCommand(const v1::ExecService& spec, const std::string& run)
     return fail(ErrnoToStatus(errno, "fork"));
   }
   if (started.pid == 0) {
-    const Failure failure = Become(spec, *account, guard, output->write.get(), arguments, environment);
+    const Failure failure =
+        Become(spec, *account, guard, output->write.get(), arguments, environment);
     (void)!write(report->write.get(), &failure, sizeof failure);
     _exit(127);
   }
   output->write = Fd();
   report->write = Fd();
   started.output = std::move(output->read);
-  if (fcntl(started.output.get(), F_SETFL, O_NONBLOCK) != 0) return fail(ErrnoToStatus(errno, "fcntl"));
+  if (fcntl(started.output.get(), F_SETFL, O_NONBLOCK) != 0)
+    return fail(ErrnoToStatus(errno, "fcntl"));
   Failure failure;
   ssize_t n;
   do {

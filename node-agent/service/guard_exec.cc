@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "node-agent/service/guard_command.h"
+#include "node-agent/service/guard_fence.h"
 #include "node-agent/service/guard_kinds.h"
 #include "node-agent/service/output_log.h"
 
@@ -24,8 +25,8 @@ int ExitStatus(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-// One thread, one command. The guard is the reaper of everything below it (PR_SET_CHILD_SUBREAPER), so "no child left"
-// means that nothing of the workload lives, daemons it started included.
+// One thread, one command. The guard is the reaper of everything below it (PR_SET_CHILD_SUBREAPER),
+// so "no child left" means that nothing of the workload lives, daemons it started included.
 class ExecGuard {
  public:
   ExecGuard(GuardTask& task, OutputLog log) : task_(task), log_(std::move(log)) {}
@@ -59,7 +60,13 @@ class ExecGuard {
     command_ = started.pid;
     output_ = std::move(started.output);
     absl::Status status = started.status;
-    if (status.ok()) status = RecordRunning();
+    if (status.ok()) {
+      // Before the first wait for a disk. A fork is no business of a process with threads, so not
+      // earlier.
+      fence_.emplace(std::min(StopTimeout(), absl::Seconds(kSelfFenceKillSeconds)));
+      fence_->SetDeadline(deadline_);
+      status = RecordRunning();
+    }
     if (status.ok()) return status;
     // Nothing may run that is not on record.
     while (command_ > 0 && !Reap()) {
@@ -108,14 +115,17 @@ class ExecGuard {
   bool TermAsked() {
     bool asked = false;
     signalfd_siginfo info;
-    while (read(task_.signals, &info, sizeof info) == sizeof info) asked |= info.ssi_signo == SIGTERM;
+    while (read(task_.signals, &info, sizeof info) == sizeof info)
+      asked |= info.ssi_signo == SIGTERM;
     return asked;
   }
 
   void LookAtDeadline() {
     if (Now() >= next_look_) {
       // A file that cannot be read leaves the deadline as it was: never a reason to run longer.
-      if (const auto deadline = ReadDeadline(task_.state_directory); deadline.ok()) deadline_ = *deadline;
+      if (const auto deadline = ReadDeadline(task_.state_directory); deadline.ok())
+        deadline_ = *deadline;
+      fence_->SetDeadline(deadline_);
       next_look_ = Now() + absl::Milliseconds(kGuardPollMillis);
     }
     if (Now() < deadline_) return;
@@ -128,8 +138,10 @@ class ExecGuard {
     if (outcome_ != GuardState::kRunning) return;
     outcome_ = why;
     Signal(SIGTERM);
+    fence_->Stopping();
     task_.record.state = GuardState::kStopping;
-    (void)WriteGuardRecord(task_.state_directory, task_.record);  // a full disk must not keep it running
+    (void)WriteGuardRecord(task_.state_directory,
+                           task_.record);  // a full disk must not keep it running
   }
 
   void Signal(int signal) {
@@ -147,8 +159,8 @@ class ExecGuard {
     char buffer[64 << 10];
     for (size_t copied = 0; output_.valid() && copied < kGuardReadBytes;) {
       const ssize_t n = read(output_.get(), buffer, sizeof buffer);
-      if (n < 0) return;                 // nothing now
-      if (n == 0) output_ = Fd();        // all writers are gone
+      if (n < 0) return;           // nothing now
+      if (n == 0) output_ = Fd();  // all writers are gone
       if (n > 0) log_.Append(absl::string_view(buffer, n));
       copied += n;
     }
@@ -161,12 +173,13 @@ class ExecGuard {
   }
 
   GuardTask& task_;
+  std::optional<GuardFence> fence_;  // once the command runs
   OutputLog log_;
   Fd output_;
   pid_t command_ = 0;
   bool command_ended_ = false;
   GuardState outcome_ = GuardState::kRunning;
-  absl::Duration deadline_ = absl::InfiniteDuration();
+  absl::Duration deadline_ = task_.deadline;
   absl::Duration next_look_ = absl::ZeroDuration();
   absl::Duration kill_at_ = absl::InfiniteDuration();
 };

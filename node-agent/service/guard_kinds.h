@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "common/base/file.h"
 #include "ember/v1/estate.pb.h"
 #include "node-agent/service/guard_record.h"
@@ -16,9 +17,10 @@ namespace ember::agent {
 struct GuardTask {
   std::string state_directory;
   v1::ServiceSpec spec;
-  GuardRecord record;  // identity filled in, state kStarting
-  int signals = -1;    // signalfd of SIGTERM and SIGCHLD
-  std::function<void()> ready;  // tells who started us that we run
+  GuardRecord record;                                  // identity filled in, state kStarting
+  absl::Duration deadline = absl::InfiniteDuration();  // as it was at the start
+  int signals = -1;                                    // signalfd of SIGTERM and SIGCHLD
+  std::function<void()> ready;                         // tells who started us that we run
 };
 
 // Runs the command to its end. An error: it could not be started, and nothing of it runs.

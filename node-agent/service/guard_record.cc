@@ -14,7 +14,6 @@
 #include "common/base/errors.h"
 #include "common/base/status.h"
 
-
 namespace ember::agent {
 namespace {
 
@@ -57,7 +56,8 @@ std::string Format(const ProcessIdentity& identity) {
 }  // namespace
 
 bool IsActive(GuardState state) {
-  return state == GuardState::kStarting || state == GuardState::kRunning || state == GuardState::kStopping;
+  return state == GuardState::kStarting || state == GuardState::kRunning ||
+         state == GuardState::kStopping;
 }
 
 bool GuardLives(const GuardRecord& record) {
@@ -77,7 +77,8 @@ absl::StatusOr<GuardRecord> ReadGuardRecord(const std::string& state_directory) 
   record.boot_id = fields["boot"];
   record.run = fields["run"];
   if (!ParseState(fields["state"], &record.state) || record.boot_id.empty() ||
-      !ParseIdentity(fields["guard"], &record.guard) || !ParseIdentity(fields["command"], &record.command) ||
+      !ParseIdentity(fields["guard"], &record.guard) ||
+      !ParseIdentity(fields["command"], &record.command) ||
       !absl::SimpleAtoi(fields["exit_status"], &record.exit_status) ||
       !ParseTime(fields["started_millis"], &record.started) ||
       !ParseTime(fields["ended_millis"], &record.ended) ||
@@ -89,10 +90,11 @@ absl::StatusOr<GuardRecord> ReadGuardRecord(const std::string& state_directory) 
 
 absl::Status WriteGuardRecord(const std::string& state_directory, const GuardRecord& record) {
   const std::string text = absl::StrCat(
-      "state ", StateNames().at(record.state), "\nboot ", record.boot_id, "\nrun ", record.run, "\nguard ",
-      Format(record.guard), "\ncommand ", Format(record.command), "\nexit_status ", record.exit_status,
-      "\nstarted_millis ", absl::ToUnixMillis(record.started), "\nended_millis ",
-      absl::ToUnixMillis(record.ended), "\nreason ", absl::CEscape(record.reason), "\n");
+      "state ", StateNames().at(record.state), "\nboot ", record.boot_id, "\nrun ", record.run,
+      "\nguard ", Format(record.guard), "\ncommand ", Format(record.command), "\nexit_status ",
+      record.exit_status, "\nstarted_millis ", absl::ToUnixMillis(record.started),
+      "\nended_millis ", absl::ToUnixMillis(record.ended), "\nreason ",
+      absl::CEscape(record.reason), "\n");
   return WriteFileAtomic(JoinPath(state_directory, kStatusFile), text);
 }
 
@@ -101,9 +103,11 @@ absl::StatusOr<absl::Duration> ReadDeadline(const std::string& state_directory) 
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (absl::IsNotFound(text.status())) return absl::InfiniteDuration();
   EMBER_RETURN_IF_ERROR(text.status());
-  const std::vector<std::string> parts = absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  const std::vector<std::string> parts =
+      absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
   int64_t nanoseconds;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &nanoseconds)) return Damaged(path, "not a deadline");
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &nanoseconds))
+    return Damaged(path, "not a deadline");
   EMBER_ASSIGN_OR_RETURN(const std::string boot_id, BootId());
   if (parts[0] != boot_id) return absl::InfiniteDuration();
   return absl::Nanoseconds(nanoseconds);
@@ -118,7 +122,8 @@ absl::Status WriteDeadline(const std::string& state_directory, absl::Duration de
   if (!fd.valid()) return ErrnoToStatus(errno, absl::StrCat("create ", temp));
   const std::string text = absl::StrCat(boot_id, " ", absl::ToInt64Nanoseconds(deadline), "\n");
   EMBER_RETURN_IF_ERROR(WriteAll(fd.get(), text, temp));
-  if (rename(temp.c_str(), path.c_str()) != 0) return ErrnoToStatus(errno, absl::StrCat("rename to ", path));
+  if (rename(temp.c_str(), path.c_str()) != 0)
+    return ErrnoToStatus(errno, absl::StrCat("rename to ", path));
   return absl::OkStatus();
 }
 

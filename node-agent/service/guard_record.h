@@ -59,8 +59,8 @@ absl::Status WriteGuardRecord(const std::string& state_directory, const GuardRec
 
 // On CLOCK_BOOTTIME. InfiniteFuture when there is none, or only one of another boot.
 absl::StatusOr<absl::Duration> ReadDeadline(const std::string& state_directory);
-// InfiniteFuture removes it. Not synced to disk: a deadline means nothing after a power loss, and it is replaced every
-// few seconds.
+// InfiniteFuture removes it. Not synced to disk: a deadline means nothing after a power loss, and
+// it is replaced every few seconds.
 absl::Status WriteDeadline(const std::string& state_directory, absl::Duration deadline);
 
 }  // namespace ember::agent

@@ -44,10 +44,11 @@ absl::Status RunSystemdGuard(GuardTask& task) {
   task.record.state = GuardState::kRunning;
   EMBER_RETURN_IF_ERROR(WriteGuardRecord(task.state_directory, task.record));
   task.ready();
-  absl::Duration deadline = absl::InfiniteDuration();
+  absl::Duration deadline = task.deadline;
   bool asked = false;
   while (!asked) {
-    // A file that cannot be read leaves the deadline as it was: never a reason to let the unit run longer.
+    // A file that cannot be read leaves the deadline as it was: never a reason to let the unit run
+    // longer.
     if (const auto read = ReadDeadline(task.state_directory); read.ok()) deadline = *read;
     const absl::Duration left = deadline - SystemClock()->Monotonic();
     if (left <= absl::ZeroDuration()) break;

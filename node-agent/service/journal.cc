@@ -24,7 +24,8 @@ std::vector<std::string> JournalTail(const std::string& unit) {
   sd_journal* raw = nullptr;
   if (sd_journal_open(&raw, SD_JOURNAL_LOCAL_ONLY) < 0) return {};
   const std::unique_ptr<sd_journal, JournalCloser> journal(raw);
-  const std::string match = absl::StrCat(geteuid() == 0 ? "_SYSTEMD_UNIT=" : "_SYSTEMD_USER_UNIT=", unit);
+  const std::string match =
+      absl::StrCat(geteuid() == 0 ? "_SYSTEMD_UNIT=" : "_SYSTEMD_USER_UNIT=", unit);
   if (sd_journal_add_match(journal.get(), match.data(), match.size()) < 0) return {};
   if (sd_journal_seek_tail(journal.get()) < 0) return {};
   std::vector<std::string> lines;

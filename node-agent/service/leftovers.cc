@@ -26,9 +26,9 @@ bool CarriesMark(pid_t pid, const std::string& run) {
   return absl::StrContains(bounded, wanted);
 }
 
-// Some programs overwrite their environment (to show a title in ps), so the session counts as well. Its number is the
-// command's pid and stays taken while a member lives; a leader with another start time means that it was free and was
-// taken again by a stranger.
+// Some programs overwrite their environment (to show a title in ps), so the session counts as well.
+// Its number is the command's pid and stays taken while a member lives; a leader with another start
+// time means that it was free and was taken again by a stranger.
 bool InSession(const ProcessInfo& info, const GuardRecord& record) {
   if (record.command.pid <= 0 || info.session != record.command.pid) return false;
   if (info.identity.start_ticks < record.command.start_ticks) return false;
@@ -62,7 +62,8 @@ absl::Status KillLeftovers(const GuardRecord& record) {
       EMBER_RETURN_IF_ERROR(SignalProcess(process, SIGKILL));
     }
     if (SystemClock()->Monotonic() > until) {
-      return absl::DeadlineExceededError(absl::StrCat("process ", left[0].pid, " does not die after KILL"));
+      return absl::DeadlineExceededError(
+          absl::StrCat("process ", left[0].pid, " does not die after KILL"));
     }
     SystemClock()->Sleep(absl::Milliseconds(kProcessPollMillis), never);
   }

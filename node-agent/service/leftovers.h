@@ -7,9 +7,10 @@
 
 namespace ember::agent {
 
-// Kills everything that is known to belong to the run in `record`: its command, what is in the command's session, and
-// what carries the run's mark in its environment. OK when nothing of it is left (or it was another boot's);
-// DEADLINE_EXCEEDED when something does not die. The caller holds the guard lock, so no guard starts meanwhile.
+// Kills everything that is known to belong to the run in `record`: its command, what is in the
+// command's session, and what carries the run's mark in its environment. OK when nothing of it is
+// left (or it was another boot's); DEADLINE_EXCEEDED when something does not die. The caller holds
+// the guard lock, so no guard starts meanwhile.
 absl::Status KillLeftovers(const GuardRecord& record);
 
 }  // namespace ember::agent

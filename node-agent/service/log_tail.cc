@@ -16,7 +16,8 @@
 namespace ember::agent {
 namespace {
 
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 when there is none (RFC 3629, table in section 4).
+// Length of the well-formed UTF-8 sequence at the start of `text`, 0 when there is none (RFC 3629,
+// table in section 4).
 size_t SequenceLength(absl::string_view text) {
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
   const auto tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };

@@ -9,7 +9,8 @@
 
 namespace ember::agent {
 
-// `line` without control characters (shown as \xNN) and invalid UTF-8, at most kLogLineBytesMax long.
+// `line` without control characters (shown as \xNN) and invalid UTF-8, at most kLogLineBytesMax
+// long.
 std::string PrintableLine(absl::string_view line);
 // The last kLogTailLines lines of `text`, printable, empty ones left out.
 std::vector<std::string> LastLines(absl::string_view text);

@@ -15,8 +15,8 @@ class OutputLog {
  public:
   // Appends to what an earlier run left.
   static absl::StatusOr<OutputLog> Open(const std::string& state_directory);
-  // At kServiceLogBytesMax the file becomes the older one and a new one starts. What cannot be written (a full disk) is
-  // dropped: a workload must not stop because nobody can keep its log.
+  // At kServiceLogBytesMax the file becomes the older one and a new one starts. What cannot be
+  // written (a full disk) is dropped: a workload must not stop because nobody can keep its log.
   void Append(absl::string_view data);
 
  private:

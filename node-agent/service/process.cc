@@ -19,7 +19,8 @@ namespace ember::agent {
 
 absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid) {
   EMBER_ASSIGN_OR_RETURN(const std::string stat, ReadFile(absl::StrCat("/proc/", pid, "/stat")));
-  // The second field is the name in parentheses and may hold anything; the rest starts after the last one.
+  // The second field is the name in parentheses and may hold anything; the rest starts after the
+  // last one.
   const size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos) return absl::NotFoundError(absl::StrCat("process ", pid));
   const std::vector<std::string> fields =
@@ -77,7 +78,8 @@ Fd OpenPid(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 
 absl::StatusOr<Fd> OpenProcess(const ProcessIdentity& process) {
   if (process.pid <= 0) return absl::NotFoundError("no process recorded");
   Fd fd = OpenPid(process.pid);
-  if (!fd.valid() && errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", process.pid));
+  if (!fd.valid() && errno == ESRCH)
+    return absl::NotFoundError(absl::StrCat("process ", process.pid));
   if (!fd.valid()) return ErrnoToStatus(errno, absl::StrCat("pidfd_open ", process.pid));
   // Checked after the open: from here on the descriptor means this process and no later one.
   if (!IsAlive(process)) return absl::NotFoundError(absl::StrCat("process ", process.pid));

@@ -37,7 +37,8 @@ std::vector<ProcessInfo> ListProcesses();
 std::vector<ProcessIdentity> DescendantsOf(pid_t ancestor);
 
 bool IsAlive(const ProcessIdentity& process);
-// A pidfd of whoever has this number now; for a child that nobody else reaps. Invalid, with errno, when that fails.
+// A pidfd of whoever has this number now; for a child that nobody else reaps. Invalid, with errno,
+// when that fails.
 Fd OpenPid(pid_t pid);
 // A pidfd of exactly this process; NOT_FOUND when it is gone.
 absl::StatusOr<Fd> OpenProcess(const ProcessIdentity& process);

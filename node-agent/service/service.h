@@ -26,7 +26,8 @@ struct ServiceStatus {
 class Service {
  public:
   virtual ~Service() = default;
-  // Started when OK (not necessarily healthy). Already running: OK. Idempotent.
+  // Started when OK (not necessarily healthy). Already running: OK. Idempotent. FAILED_PRECONDITION when it does not start
+  // (with the reason), and while its deadline lies in the past.
   virtual absl::Status Start() = 0;
   // Not running any more when OK: TERM, then KILL after its stop time-out. Idempotent.
   virtual absl::Status Stop() = 0;

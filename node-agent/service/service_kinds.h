@@ -10,7 +10,8 @@
 namespace ember::agent {
 
 // A command, kept by a guard process.
-absl::StatusOr<std::unique_ptr<Service>> OpenExecService(const v1::ServiceSpec& spec, const ServiceOptions& options);
+absl::StatusOr<std::unique_ptr<Service>> OpenExecService(const v1::ServiceSpec& spec,
+                                                         const ServiceOptions& options);
 // A unit of systemd; a guard process watches its deadline when it has one.
 absl::StatusOr<std::unique_ptr<Service>> OpenSystemdService(const v1::ServiceSpec& spec,
                                                             const ServiceOptions& options);

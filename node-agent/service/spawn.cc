@@ -40,7 +40,8 @@ int Prepare(int output_fd, SpawnStderr mode, SpawnSetup* setup) {
   if (mode == SpawnStderr::kToOutput) {
     then(posix_spawn_file_actions_adddup2(&setup->actions, STDOUT_FILENO, STDERR_FILENO));
   } else {
-    then(posix_spawn_file_actions_addopen(&setup->actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0));
+    then(
+        posix_spawn_file_actions_addopen(&setup->actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0));
   }
   then(posix_spawn_file_actions_addclosefrom_np(&setup->actions, STDERR_FILENO + 1));
   return error;
@@ -58,8 +59,8 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& argv, int output_fd,
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   pid_t pid;
-  const int error =
-      posix_spawnp(&pid, arguments[0], &setup.actions, &setup.attributes, arguments.data(), environ);
+  const int error = posix_spawnp(&pid, arguments[0], &setup.actions, &setup.attributes,
+                                 arguments.data(), environ);
   if (error != 0) return ErrnoToStatus(error, "execute " + argv[0]);
   return pid;
 }

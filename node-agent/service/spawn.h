@@ -15,9 +15,10 @@ namespace ember::agent {
 
 enum class SpawnStderr { kDiscard, kToOutput };
 
-// Starts `argv` (argv[0] looked up in PATH) with our environment in a session and process group of its own, standard
-// input from /dev/null, standard output to `output_fd`, no other descriptor of ours, no signal blocked or ignored. The
-// caller reaps it. NOT_FOUND or PERMISSION_DENIED when it cannot be executed.
+// Starts `argv` (argv[0] looked up in PATH) with our environment in a session and process group of
+// its own, standard input from /dev/null, standard output to `output_fd`, no other descriptor of
+// ours, no signal blocked or ignored. The caller reaps it. NOT_FOUND or PERMISSION_DENIED when it
+// cannot be executed.
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& argv, int output_fd, SpawnStderr mode);
 
 struct PipeEnds {

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
@@ -48,8 +50,11 @@ class SystemdService : public Service {
     EMBER_RETURN_IF_ERROR(WriteDeadline(options_.state_directory, monotonic_deadline));
     if (monotonic_deadline == absl::InfiniteDuration()) return StopGuard(options_, kFencePatience);
     // One that has passed: a living guard sees to it; without one, do it here.
-    if (monotonic_deadline > SystemClock()->Monotonic()) return EnsureGuard(spec_, options_, kFencePatience);
-    const absl::Status stopped = unit_.Stop(absl::Seconds(kSelfFenceKillSeconds));
+    if (monotonic_deadline > SystemClock()->Monotonic())
+      return EnsureGuard(spec_, options_, kFencePatience);
+    absl::Status stopped = unit_.Stop(absl::Seconds(kSelfFenceKillSeconds));
+    if (!stopped.ok() && unit_.Kill(SIGKILL).ok())
+      stopped = unit_.Stop(absl::Seconds(kGuardStopMarginSeconds));
     return absl::IsNotFound(stopped) ? absl::OkStatus() : stopped;
   }
 
@@ -70,14 +75,16 @@ class SystemdService : public Service {
   const v1::ServiceSpec spec_;
   const ServiceOptions options_;
   const SystemdUnit unit_;
-  absl::Mutex guard_mu_;  // the deadline and its guard; jobs of the unit are put in order by systemd
+  absl::Mutex
+      guard_mu_;  // the deadline and its guard; jobs of the unit are put in order by systemd
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Service>> OpenSystemdService(const v1::ServiceSpec& spec,
                                                             const ServiceOptions& options) {
-  if (spec.systemd().empty() || spec.systemd()[0] == '-' || spec.systemd().find('/') != std::string::npos) {
+  if (spec.systemd().empty() || spec.systemd()[0] == '-' ||
+      spec.systemd().find('/') != std::string::npos) {
     return absl::InvalidArgumentError(
         absl::StrCat("workload ", options.workload, ": service.systemd: not the name of a unit"));
   }

@@ -45,9 +45,10 @@ absl::StatusOr<Bus> OpenBus() {
   sd_bus* raw = nullptr;
   const int result = geteuid() == 0 ? sd_bus_open_system(&raw) : sd_bus_open_user(&raw);
   if (result < 0) {
-    return WithHint(absl::UnavailableError(absl::StrCat("systemd: no bus on this node: ",
-                                                        ErrnoToStatus(-result, "connect").message())),
-                    "use service.exec on a node without systemd");
+    return WithHint(
+        absl::UnavailableError(absl::StrCat("systemd: no bus on this node: ",
+                                            ErrnoToStatus(-result, "connect").message())),
+        "use service.exec on a node without systemd");
   }
   Bus bus(raw);
   sd_bus_set_method_call_timeout(bus.get(), kSystemdCallSeconds * 1000000);
@@ -56,22 +57,28 @@ absl::StatusOr<Bus> OpenBus() {
 
 absl::Status ToStatus(int result, const BusError& error, absl::string_view what) {
   const absl::string_view name = error.error.name == nullptr ? "" : error.error.name;
-  const std::string message = absl::StrCat(
-      what, ": ", error.error.message != nullptr ? error.error.message : ErrnoToStatus(-result, "systemd").message());
+  const std::string message =
+      absl::StrCat(what, ": ",
+                   error.error.message != nullptr ? error.error.message
+                                                  : ErrnoToStatus(-result, "systemd").message());
   if (absl::EndsWith(name, ".NoSuchUnit") || absl::EndsWith(name, ".LoadFailed")) {
     return absl::NotFoundError(message);
   }
-  if (absl::EndsWith(name, ".AccessDenied") || absl::EndsWith(name, "InteractiveAuthorizationRequired")) {
+  if (absl::EndsWith(name, ".AccessDenied") ||
+      absl::EndsWith(name, "InteractiveAuthorizationRequired")) {
     return WithHint(absl::PermissionDeniedError(message), "run ember-agent as root");
   }
-  if (absl::StartsWith(name, "org.freedesktop.systemd1.")) return absl::FailedPreconditionError(message);
+  if (absl::StartsWith(name, "org.freedesktop.systemd1."))
+    return absl::FailedPreconditionError(message);
   return absl::UnavailableError(message);
 }
 
-absl::StatusOr<std::string> StringProperty(sd_bus* bus, const char* path, const char* interface, const char* name) {
+absl::StatusOr<std::string> StringProperty(sd_bus* bus, const char* path, const char* interface,
+                                           const char* name) {
   BusError error;
   char* value = nullptr;
-  const int result = sd_bus_get_property_string(bus, kSystemd, path, interface, name, &error.error, &value);
+  const int result =
+      sd_bus_get_property_string(bus, kSystemd, path, interface, name, &error.error, &value);
   if (result < 0) return ToStatus(result, error, name);
   std::string text(value);
   free(value);
@@ -83,8 +90,8 @@ template <typename T>
 T NumberProperty(sd_bus* bus, const char* path, const char* name, char type) {
   BusError error;
   T value = 0;
-  const int result =
-      sd_bus_get_property_trivial(bus, kSystemd, path, kServiceInterface, name, &error.error, type, &value);
+  const int result = sd_bus_get_property_trivial(bus, kSystemd, path, kServiceInterface, name,
+                                                 &error.error, type, &value);
   return result < 0 ? T{0} : value;
 }
 
@@ -92,11 +99,12 @@ T NumberProperty(sd_bus* bus, const char* path, const char* name, char type) {
 class Jobs {
  public:
   static absl::Status Watch(sd_bus* bus, Jobs* jobs) {
-    int result = sd_bus_match_signal(bus, nullptr, kSystemd, kManagerPath, kManagerInterface, "JobRemoved",
-                                     &Jobs::OnRemoved, jobs);
+    int result = sd_bus_match_signal(bus, nullptr, kSystemd, kManagerPath, kManagerInterface,
+                                     "JobRemoved", &Jobs::OnRemoved, jobs);
     if (result < 0) return ToStatus(result, BusError(), "watch jobs");
     BusError error;
-    result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, "Subscribe", &error.error, nullptr, "");
+    result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, "Subscribe",
+                                &error.error, nullptr, "");
     return result < 0 ? ToStatus(result, error, "watch jobs") : absl::OkStatus();
   }
 
@@ -107,7 +115,8 @@ class Jobs {
       int result = sd_bus_process(bus, nullptr);
       if (result > 0) continue;
       const absl::Duration left = until - SystemClock()->Monotonic();
-      if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("systemd has not finished yet");
+      if (left <= absl::ZeroDuration())
+        return absl::DeadlineExceededError("systemd has not finished yet");
       if (result == 0) result = sd_bus_wait(bus, absl::ToInt64Microseconds(left) + 1);
       if (result < 0 && result != -EINTR) return ToStatus(result, BusError(), "wait for systemd");
     }
@@ -126,13 +135,14 @@ class Jobs {
   std::map<std::string, std::string> results_;
 };
 
-absl::StatusOr<std::string> RunJob(sd_bus* bus, const char* method, const std::string& unit, absl::Duration limit) {
+absl::StatusOr<std::string> RunJob(sd_bus* bus, const char* method, const std::string& unit,
+                                   absl::Duration limit) {
   Jobs jobs;
   EMBER_RETURN_IF_ERROR(Jobs::Watch(bus, &jobs));
   BusError error;
   sd_bus_message* raw = nullptr;
-  const int result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, method, &error.error, &raw,
-                                        "ss", unit.c_str(), "replace");
+  const int result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, method,
+                                        &error.error, &raw, "ss", unit.c_str(), "replace");
   const Message reply(raw);
   if (result < 0) return ToStatus(result, error, unit);
   const char* job;
@@ -145,24 +155,28 @@ absl::StatusOr<std::string> RunJob(sd_bus* bus, const char* method, const std::s
 absl::StatusOr<UnitState> ReadState(sd_bus* bus, const std::string& unit) {
   BusError error;
   sd_bus_message* raw = nullptr;
-  const int result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, "LoadUnit", &error.error, &raw,
-                                        "s", unit.c_str());
+  const int result = sd_bus_call_method(bus, kSystemd, kManagerPath, kManagerInterface, "LoadUnit",
+                                        &error.error, &raw, "s", unit.c_str());
   const Message reply(raw);
   if (result < 0) return ToStatus(result, error, unit);
   const char* path;
   if (const int read = sd_bus_message_read(reply.get(), "o", &path); read < 0) {
     return ToStatus(read, BusError(), unit);
   }
-  EMBER_ASSIGN_OR_RETURN(const std::string active, StringProperty(bus, path, kUnitInterface, "ActiveState"));
-  EMBER_ASSIGN_OR_RETURN(const std::string sub, StringProperty(bus, path, kUnitInterface, "SubState"));
-  EMBER_ASSIGN_OR_RETURN(const std::string load, StringProperty(bus, path, kUnitInterface, "LoadState"));
+  EMBER_ASSIGN_OR_RETURN(const std::string active,
+                         StringProperty(bus, path, kUnitInterface, "ActiveState"));
+  EMBER_ASSIGN_OR_RETURN(const std::string sub,
+                         StringProperty(bus, path, kUnitInterface, "SubState"));
+  EMBER_ASSIGN_OR_RETURN(const std::string load,
+                         StringProperty(bus, path, kUnitInterface, "LoadState"));
   UnitState state;
   state.description = absl::StrCat(active, " (", sub, ")");
   state.stopped = active == "inactive" || active == "failed";
   state.running = !state.stopped && sub != "auto-restart";
   if (load == "not-found" && state.stopped) {
-    return WithHint(absl::NotFoundError(absl::StrCat("unit ", unit, ": systemd on this node does not know it")),
-                    "install the unit, or correct service.systemd");
+    return WithHint(
+        absl::NotFoundError(absl::StrCat("unit ", unit, ": systemd on this node does not know it")),
+        "install the unit, or correct service.systemd");
   }
   state.main_pid = NumberProperty<uint32_t>(bus, path, "MainPID", 'u');
   const int how = NumberProperty<int32_t>(bus, path, "ExecMainCode", 'i');
@@ -201,8 +215,9 @@ absl::Status SystemdUnit::Stop(absl::Duration limit) const {
 absl::Status SystemdUnit::Kill(int signal) const {
   EMBER_ASSIGN_OR_RETURN(const Bus bus, OpenBus());
   BusError error;
-  const int result = sd_bus_call_method(bus.get(), kSystemd, kManagerPath, kManagerInterface, "KillUnit", &error.error,
-                                        nullptr, "ssi", name_.c_str(), "all", signal);
+  const int result =
+      sd_bus_call_method(bus.get(), kSystemd, kManagerPath, kManagerInterface, "KillUnit",
+                         &error.error, nullptr, "ssi", name_.c_str(), "all", signal);
   return result < 0 ? ToStatus(result, error, name_) : absl::OkStatus();
 }
 
@@ -213,7 +228,8 @@ absl::StatusOr<UnitState> SystemdUnit::State() const {
 
 absl::Status CheckSystemd() {
   EMBER_ASSIGN_OR_RETURN(const Bus bus, OpenBus());
-  const absl::StatusOr<std::string> version = StringProperty(bus.get(), kManagerPath, kManagerInterface, "Version");
+  const absl::StatusOr<std::string> version =
+      StringProperty(bus.get(), kManagerPath, kManagerInterface, "Version");
   if (version.ok()) return absl::OkStatus();
   return WithHint(absl::UnavailableError(absl::StrCat("systemd does not answer on this node: ",
                                                       version.status().message())),

@@ -35,7 +35,8 @@ class ServiceContract : public ::testing::TestWithParam<ServiceCase> {
  protected:
   void SetUp() override {
     under_test_ = GetParam().make();
-    if (const std::string reason = under_test_->Unavailable(); !reason.empty()) GTEST_SKIP() << reason;
+    if (const std::string reason = under_test_->Unavailable(); !reason.empty())
+      GTEST_SKIP() << reason;
     service_ = under_test_->Open();
     ASSERT_NE(service_, nullptr);
   }
@@ -150,7 +151,9 @@ TEST_P(ServiceContract, APassedDeadlineRefusesAStartUntilItIsMoved) {
   EXPECT_TRUE(Runs());
 }
 
-inline std::string ServiceCaseName(const ::testing::TestParamInfo<ServiceCase>& info) { return info.param.name; }
+inline std::string ServiceCaseName(const ::testing::TestParamInfo<ServiceCase>& info) {
+  return info.param.name;
+}
 
 }  // namespace ember::testing
 

@@ -10,8 +10,10 @@
 
 namespace ember::testing {
 
-// True as soon as `condition` holds; false when it has not within `limit`, which only a failing test reaches.
-inline bool Eventually(const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(20)) {
+// True as soon as `condition` holds; false when it has not within `limit`, which only a failing
+// test reaches.
+inline bool Eventually(const std::function<bool()>& condition,
+                       absl::Duration limit = absl::Seconds(20)) {
   const absl::Notification never;
   const absl::Duration until = SystemClock()->Monotonic() + limit;
   while (!condition()) {

@@ -20,7 +20,8 @@ class FakeProcess {
   absl::Status Start() {
     absl::MutexLock lock(&mu_);
     PassTime();
-    if (clock_->Monotonic() >= deadline_) return absl::FailedPreconditionError("its deadline has passed");
+    if (clock_->Monotonic() >= deadline_)
+      return absl::FailedPreconditionError("its deadline has passed");
     if (!start_error_.ok()) return start_error_;
     if (!status_.running) {
       status_ = {};

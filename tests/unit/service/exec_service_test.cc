@@ -89,7 +89,8 @@ class ExecServiceTest : public ::testing::Test {
     EXPECT_TRUE(Eventually([&] {
       const absl::StatusOr<std::string> text = ReadFile(file);
       int pid;
-      if (!text.ok() || text->empty() || text->back() != '\n' || !absl::SimpleAtoi(*text, &pid)) return false;
+      if (!text.ok() || text->empty() || text->back() != '\n' || !absl::SimpleAtoi(*text, &pid))
+        return false;
       const absl::StatusOr<ProcessInfo> info = ReadProcess(pid);
       if (info.ok()) identity = info->identity;
       return info.ok();
@@ -120,7 +121,8 @@ TEST_F(ExecServiceTest, KillingTheGuardKillsTheCommand) {
 }
 
 TEST_F(ExecServiceTest, WhatAKilledGuardLeavesIsKilledBeforeTheNextStart) {
-  Shell(absl::StrCat("setsid sh -c 'echo $$ >", Public("pid"), "; exec sleep 1000' & exec sleep 1000"));
+  Shell(absl::StrCat("setsid sh -c 'echo $$ >", Public("pid"),
+                     "; exec sleep 1000' & exec sleep 1000"));
   ASSERT_OK(Open()->Start());
   const ProcessIdentity daemon = WrittenPid(Public("pid"));
   ASSERT_EQ(kill(Record().guard.pid, SIGKILL), 0);
@@ -133,7 +135,8 @@ TEST_F(ExecServiceTest, WhatAKilledGuardLeavesIsKilledBeforeTheNextStart) {
 
 TEST_F(ExecServiceTest, StopAfterAKilledGuardLeavesNothing) {
   // Also without the mark in its environment, as programs that show a title have it.
-  Shell(absl::StrCat("env -i sh -c 'echo $$ >", Public("pid"), "; exec sleep 1000' & exec sleep 1000"));
+  Shell(absl::StrCat("env -i sh -c 'echo $$ >", Public("pid"),
+                     "; exec sleep 1000' & exec sleep 1000"));
   ASSERT_OK(Open()->Start());
   const ProcessIdentity child = WrittenPid(Public("pid"));
   ASSERT_EQ(kill(Record().guard.pid, SIGKILL), 0);
@@ -144,7 +147,8 @@ TEST_F(ExecServiceTest, StopAfterAKilledGuardLeavesNothing) {
 }
 
 TEST_F(ExecServiceTest, StopReachesDaemonsOfTheCommand) {
-  Shell(absl::StrCat("(setsid sh -c 'echo $$ >", Public("pid"), "; exec sleep 1000' &) ; exec sleep 1000"));
+  Shell(absl::StrCat("(setsid sh -c 'echo $$ >", Public("pid"),
+                     "; exec sleep 1000' &) ; exec sleep 1000"));
   ASSERT_OK(Open()->Start());
   const ProcessIdentity daemon = WrittenPid(Public("pid"));
   const ProcessIdentity command = Record().command;
@@ -155,8 +159,9 @@ TEST_F(ExecServiceTest, StopReachesDaemonsOfTheCommand) {
 }
 
 TEST_F(ExecServiceTest, DaemonsEndWithTheCommand) {
-  Shell(absl::StrCat("(setsid sh -c 'echo $$ >", Public("pid"), "; exec sleep 1000' &) ; while ! test -s ",
-                     Public("pid"), "; do sleep 0.02; done; exit 3"));
+  Shell(absl::StrCat("(setsid sh -c 'echo $$ >", Public("pid"),
+                     "; exec sleep 1000' &) ; while ! test -s ", Public("pid"),
+                     "; do sleep 0.02; done; exit 3"));
   ASSERT_OK(Open()->Start());
   const ProcessIdentity daemon = WrittenPid(Public("pid"));
   const ServiceStatus status = AwaitEnd();
@@ -211,7 +216,8 @@ TEST_F(ExecServiceTest, ADamagedDeadlineDoesNotExtendTheOneBefore) {
   ASSERT_OK(Open()->Start());
   ASSERT_TRUE(Eventually([&] { return Record().state == GuardState::kRunning; }));
   const absl::Duration written = SystemClock()->Monotonic();
-  ASSERT_TRUE(Eventually([&] { return SystemClock()->Monotonic() - written > absl::Milliseconds(600); }));
+  ASSERT_TRUE(
+      Eventually([&] { return SystemClock()->Monotonic() - written > absl::Milliseconds(600); }));
   ASSERT_OK(WriteFileAtomic(JoinPath(State(), kDeadlineFile), "never"));
   EXPECT_TRUE(Eventually([&] { return !StatusOf().running; }, absl::Seconds(5)));
 }
@@ -254,13 +260,15 @@ TEST_F(ExecServiceTest, NothingRunsAfterAReboot) {
 
 TEST_F(ExecServiceTest, ADeadlineOfAnotherBootIsNone) {
   ASSERT_OK(MakeDirectories(State()));
-  ASSERT_OK(WriteFileAtomic(JoinPath(State(), kDeadlineFile), "00000000-0000-0000-0000-000000000000 1\n"));
+  ASSERT_OK(WriteFileAtomic(JoinPath(State(), kDeadlineFile),
+                            "00000000-0000-0000-0000-000000000000 1\n"));
   EXPECT_OK(Open()->Start());
 }
 
 TEST_F(ExecServiceTest, AMissingProgramIsSaidWithItsName) {
   Command({"/nonexistent/program"});
-  EXPECT_THAT(Open()->Start(), HasCodeAndText(absl::StatusCode::kFailedPrecondition, "/nonexistent/program"));
+  EXPECT_THAT(Open()->Start(),
+              HasCodeAndText(absl::StatusCode::kFailedPrecondition, "/nonexistent/program"));
   const ServiceStatus status = StatusOf();
   EXPECT_FALSE(status.running);
   EXPECT_TRUE(status.has_exit);
@@ -276,7 +284,8 @@ TEST_F(ExecServiceTest, AProgramThatCannotBeExecutedIs126) {
 
 TEST_F(ExecServiceTest, AMissingDirectoryOrAccountIsSaid) {
   Shell("exec sleep 1000")->set_directory("/nonexistent/place");
-  EXPECT_THAT(Open()->Start(), HasCodeAndText(absl::StatusCode::kFailedPrecondition, "/nonexistent/place"));
+  EXPECT_THAT(Open()->Start(),
+              HasCodeAndText(absl::StatusCode::kFailedPrecondition, "/nonexistent/place"));
   Shell("exec sleep 1000")->clear_directory();
   spec_.mutable_exec()->set_user("no-such-user");
   const absl::Status status = Open()->Start();
@@ -287,7 +296,8 @@ TEST_F(ExecServiceTest, AMissingDirectoryOrAccountIsSaid) {
 
 TEST_F(ExecServiceTest, AnAgentBinaryThatIsNoneIsAnErrorNotAHang) {
   for (const char* binary : {"/bin/true", "/nonexistent/agent"}) {
-    ASSERT_OK_AND_ASSIGN(const auto service, OpenService(spec_, {"web", State(), binary, SystemClock()}));
+    ASSERT_OK_AND_ASSIGN(const auto service,
+                         OpenService(spec_, {"web", State(), binary, SystemClock()}));
     EXPECT_FALSE(service->Start().ok()) << binary;
   }
 }
@@ -302,11 +312,14 @@ TEST_F(ExecServiceTest, BadSpecificationsAreRefused) {
   const auto invalid = HasCode(absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(refused([](v1::ExecService* exec) { exec->clear_command(); }), invalid);
   EXPECT_THAT(refused([](v1::ExecService* exec) { exec->set_command(0, ""); }), invalid);
-  EXPECT_THAT(refused([](v1::ExecService* exec) { exec->add_command(std::string("a\0b", 3)); }), invalid);
-  EXPECT_THAT(refused([](v1::ExecService* exec) { (*exec->mutable_environment())["A=B"] = "c"; }), invalid);
+  EXPECT_THAT(refused([](v1::ExecService* exec) { exec->add_command(std::string("a\0b", 3)); }),
+              invalid);
+  EXPECT_THAT(refused([](v1::ExecService* exec) { (*exec->mutable_environment())["A=B"] = "c"; }),
+              invalid);
   EXPECT_THAT(refused([](v1::ExecService* exec) { exec->set_directory("relative"); }), invalid);
   EXPECT_THAT(refused([](v1::ExecService* exec) { exec->set_stop_timeout_seconds(-1); }), invalid);
-  EXPECT_THAT(refused([](v1::ExecService* exec) { exec->set_stop_timeout_seconds(1 << 30); }), invalid);
+  EXPECT_THAT(refused([](v1::ExecService* exec) { exec->set_stop_timeout_seconds(1 << 30); }),
+              invalid);
   EXPECT_THAT(OpenService(v1::ServiceSpec(), {"web", "/nonexistent", "", SystemClock()}), invalid);
 }
 
@@ -331,18 +344,19 @@ TEST_F(ExecServiceTest, TheCommandGetsACleanEnvironment) {
 TEST_F(ExecServiceTest, TheCommandHasNoFileOfTheAgentOrTheGuard) {
   Fd secret(open("/etc/passwd", O_RDONLY));  // without close-on-exec
   ASSERT_TRUE(secret.valid());
-  Shell(absl::StrCat("ls /proc/self/fd >", Public("new"), "; mv ", Public("new"), " ", Public("fds"),
-                     "; exec sleep 1000"));
+  Shell(absl::StrCat("ls /proc/self/fd >", Public("new"), "; mv ", Public("new"), " ",
+                     Public("fds"), "; exec sleep 1000"));
   ASSERT_OK(Open()->Start());
   ASSERT_TRUE(Eventually([&] { return FileExists(Public("fds")); }));
-  const std::vector<std::string> fds = absl::StrSplit(*ReadFile(Public("fds")), '\n', absl::SkipEmpty());
+  const std::vector<std::string> fds =
+      absl::StrSplit(*ReadFile(Public("fds")), '\n', absl::SkipEmpty());
   EXPECT_THAT(fds, ElementsAre("0", "1", "2", "3"));  // 3 is the directory that ls reads
 }
 
 TEST_F(ExecServiceTest, TheCommandRunsAsItsUser) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can switch users";
-  Shell(absl::StrCat("echo said >/dev/stdout; id -un >", Public("new"), "; id -G >>", Public("new"), "; mv ",
-                     Public("new"), " ", Public("id"), "; exec sleep 1000"))
+  Shell(absl::StrCat("echo said >/dev/stdout; id -un >", Public("new"), "; id -G >>", Public("new"),
+                     "; mv ", Public("new"), " ", Public("id"), "; exec sleep 1000"))
       ->set_user("nobody");
   ASSERT_OK(Open()->Start());
   ASSERT_TRUE(Eventually([&] { return FileExists(Public("id")); }));
@@ -362,7 +376,8 @@ TEST_F(ExecServiceTest, OutputIsKeptAndShownPrintable) {
 }
 
 TEST_F(ExecServiceTest, OutputIsBounded) {
-  Shell(absl::StrCat("yes 'a line of output' | head -c ", kServiceLogBytesMax * 5 / 2, "; echo; echo last"));
+  Shell(absl::StrCat("yes 'a line of output' | head -c ", kServiceLogBytesMax * 5 / 2,
+                     "; echo; echo last"));
   ASSERT_OK(Open()->Start());
   AwaitEnd();
   EXPECT_LE(std::filesystem::file_size(JoinPath(State(), kOutputFile)), kServiceLogBytesMax);
@@ -391,7 +406,8 @@ TEST_F(ExecServiceTest, AGuardThatComesLateToAStopStartsNothing) {
 TEST(NoneService, AlwaysRuns) {
   v1::ServiceSpec spec;
   spec.mutable_none();
-  ASSERT_OK_AND_ASSIGN(const auto service, OpenService(spec, {"data", "/nonexistent", "", SystemClock()}));
+  ASSERT_OK_AND_ASSIGN(const auto service,
+                       OpenService(spec, {"data", "/nonexistent", "", SystemClock()}));
   EXPECT_OK(service->Stop());
   ASSERT_OK_AND_ASSIGN(const ServiceStatus status, service->Status());
   EXPECT_TRUE(status.running);

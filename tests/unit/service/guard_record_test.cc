@@ -37,7 +37,8 @@ TEST(GuardRecord, ComesBackAsWritten) {
 
 TEST(GuardRecord, WhatIsNoRecordIsDamage) {
   testing::TempDir directory;
-  for (const char* text : {"", "state running\n", "state dancing\nboot b\nrun r\nguard 1/1\ncommand 1/1\n"}) {
+  for (const char* text :
+       {"", "state running\n", "state dancing\nboot b\nrun r\nguard 1/1\ncommand 1/1\n"}) {
     ASSERT_OK(WriteFileAtomic(directory.Join(kStatusFile), text));
     EXPECT_THAT(ReadGuardRecord(directory.path()), HasCode(absl::StatusCode::kDataLoss)) << text;
   }

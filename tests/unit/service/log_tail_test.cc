@@ -36,15 +36,17 @@ TEST(LogTail, ShowsWhatATerminalWouldObey) {
   EXPECT_EQ(PrintableLine("a\tb"), "a b");
   EXPECT_EQ(PrintableLine("\x1b]0;title\x07"), "\\x1b]0;title\\x07");
   EXPECT_EQ(PrintableLine("\x7f"), "\\x7f");
-  EXPECT_EQ(PrintableLine("\xC2\x9B" "31m"), "\\xc2\\x9b31m");  // CSI as one C1 character
+  EXPECT_EQ(PrintableLine("\xC2\x9B"
+                          "31m"),
+            "\\xc2\\x9b31m");  // CSI as one C1 character
   EXPECT_EQ(PrintableLine(absl::string_view("\0", 1)), "\\x00");
 }
 
 TEST(LogTail, ShowsWhatIsNotUtf8) {
   EXPECT_EQ(PrintableLine("état €  \xF0\x9F\x94\xA5"), "état €  \xF0\x9F\x94\xA5");
   EXPECT_EQ(PrintableLine("\xff"), "\\xff");
-  EXPECT_EQ(PrintableLine("\xC3"), "\\xc3");              // cut off
-  EXPECT_EQ(PrintableLine("\xC0\xAF"), "\\xc0\\xaf");      // overlong
+  EXPECT_EQ(PrintableLine("\xC3"), "\\xc3");                    // cut off
+  EXPECT_EQ(PrintableLine("\xC0\xAF"), "\\xc0\\xaf");           // overlong
   EXPECT_EQ(PrintableLine("\xED\xA0\x80"), "\\xed\\xa0\\x80");  // a surrogate
 }
 

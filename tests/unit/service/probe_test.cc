@@ -62,12 +62,13 @@ class Listener {
 // Answers one request with `response`, and keeps the connection open until its end when told to.
 class OneAnswer {
  public:
-  explicit OneAnswer(std::string response) : thread_([this, response] {
-    Fd connection(accept(listener_.fd(), nullptr, nullptr));
-    char buffer[4096];
-    if (read(connection.get(), buffer, sizeof buffer) < 0) return;
-    (void)WriteAll(connection.get(), response, "response");
-  }) {}
+  explicit OneAnswer(std::string response)
+      : thread_([this, response] {
+          Fd connection(accept(listener_.fd(), nullptr, nullptr));
+          char buffer[4096];
+          if (read(connection.get(), buffer, sizeof buffer) < 0) return;
+          (void)WriteAll(connection.get(), response, "response");
+        }) {}
   ~OneAnswer() {
     shutdown(listener_.fd(), SHUT_RDWR);
     thread_.join();
@@ -159,9 +160,11 @@ TEST_F(ProbeTest, TcpSaysWhyNot) {
     Listener listener;
     port = listener.port();
   }
-  EXPECT_THAT(Tcp(absl::StrCat("127.0.0.1:", port)),
-              HasCodeAndText(kUnhealthy, absl::StrCat("tcp 127.0.0.1:", port, ": connection refused")));
-  EXPECT_THAT(Tcp("no-such-host.invalid:80"), HasCodeAndText(kUnhealthy, "tcp no-such-host.invalid:80: "));
+  EXPECT_THAT(
+      Tcp(absl::StrCat("127.0.0.1:", port)),
+      HasCodeAndText(kUnhealthy, absl::StrCat("tcp 127.0.0.1:", port, ": connection refused")));
+  EXPECT_THAT(Tcp("no-such-host.invalid:80"),
+              HasCodeAndText(kUnhealthy, "tcp no-such-host.invalid:80: "));
 }
 
 TEST_F(ProbeTest, TcpGivesUpInTime) {
@@ -185,7 +188,8 @@ TEST_F(ProbeTest, TcpGivesUpInTime) {
 }
 
 TEST_F(ProbeTest, TcpTargetsWithoutTheRightFormAreRefused) {
-  for (const char* target : {"", "host", "host:", ":80", "host:0", "host:65536", "host:http", "::1:80", "[]:80"}) {
+  for (const char* target :
+       {"", "host", "host:", ":80", "host:0", "host:65536", "host:http", "::1:80", "[]:80"}) {
     EXPECT_THAT(Tcp(target), HasCode(absl::StatusCode::kInvalidArgument)) << target;
   }
 }
@@ -194,7 +198,8 @@ TEST_F(ProbeTest, HttpJudgesTheStatus) {
   EXPECT_OK(Answered("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
   EXPECT_OK(Answered("HTTP/1.1 204 No Content\r\n\r\n"));
   // A redirect is an answer; where it leads is not asked.
-  EXPECT_OK(Answered("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"));
+  EXPECT_OK(
+      Answered("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"));
   EXPECT_THAT(Answered("HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nbusy\n"),
               HasCodeAndText(kUnhealthy, "answered 503"));
   EXPECT_THAT(Answered("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
@@ -238,8 +243,9 @@ TEST_F(ProbeTest, CommandThatIsMissingIsSaid) {
 TEST_F(ProbeTest, CommandIsKilledWithItsChildrenAtTheTimeout) {
   testing::TempDir directory;
   spec_.mutable_health()->set_timeout_millis(500);
-  EXPECT_THAT(Shell(absl::StrCat("echo waiting; sleep 1000 & echo $! >", directory.Join("pid"), "; wait")),
-              HasCodeAndText(kUnhealthy, "no end within 500ms: waiting"));
+  EXPECT_THAT(
+      Shell(absl::StrCat("echo waiting; sleep 1000 & echo $! >", directory.Join("pid"), "; wait")),
+      HasCodeAndText(kUnhealthy, "no end within 500ms: waiting"));
   ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(directory.Join("pid")));
   int pid;
   ASSERT_TRUE(absl::SimpleAtoi(text, &pid));

@@ -82,7 +82,8 @@ TEST(Spawn, SaysWhatCannotBeExecuted) {
               HasCode(absl::StatusCode::kNotFound));
   EXPECT_THAT(Spawn({"/etc/passwd"}, output.write.get(), SpawnStderr::kDiscard),
               HasCode(absl::StatusCode::kPermissionDenied));
-  EXPECT_THAT(Spawn({}, output.write.get(), SpawnStderr::kDiscard), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Spawn({}, output.write.get(), SpawnStderr::kDiscard),
+              HasCode(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ namespace {
 
 // Runs until the file appears, and then ends with the number in it.
 std::string EndsWhenTold(const std::string& file) {
-  return absl::StrCat("while ! test -e ", file, "; do sleep 0.02; done; read -r n < ", file, "; rm ", file,
-                      "; exit $n");
+  return absl::StrCat("while ! test -e ", file, "; do sleep 0.02; done; read -r n < ", file,
+                      "; rm ", file, "; exit $n");
 }
 
 class ExecUnderTest : public ServiceUnderTest {
@@ -23,10 +23,12 @@ class ExecUnderTest : public ServiceUnderTest {
   ~ExecUnderTest() override { EXPECT_OK(Open()->Stop()); }
   std::unique_ptr<agent::Service> Open() override {
     v1::ServiceSpec spec;
-    for (const std::string& word : {std::string("/bin/sh"), std::string("-c"), EndsWhenTold(directory_.Join("end"))}) {
+    for (const std::string& word :
+         {std::string("/bin/sh"), std::string("-c"), EndsWhenTold(directory_.Join("end"))}) {
       spec.mutable_exec()->add_command(word);
     }
-    agent::ServiceOptions options{"web", directory_.Join("state"), EMBER_GUARD_PROGRAM, SystemClock()};
+    agent::ServiceOptions options{"web", directory_.Join("state"), EMBER_GUARD_PROGRAM,
+                                  SystemClock()};
     absl::StatusOr<std::unique_ptr<agent::Service>> service = agent::OpenService(spec, options);
     EXPECT_OK(service);
     return *std::move(service);
@@ -41,7 +43,9 @@ class ExecUnderTest : public ServiceUnderTest {
 
 class FakeUnderTest : public ServiceUnderTest {
  public:
-  std::unique_ptr<agent::Service> Open() override { return std::make_unique<FakeService>(process_); }
+  std::unique_ptr<agent::Service> Open() override {
+    return std::make_unique<FakeService>(process_);
+  }
   void End(agent::Service*, int exit_status) override { process_->End(exit_status); }
 
  private:
@@ -57,8 +61,8 @@ class SystemdUnderTest : public ServiceUnderTest {
     static int count = 0;
     unit_ = absl::StrCat("ember-test-", ++count);
     EXPECT_OK(WriteFileAtomic(JoinPath(units, unit_ + ".service"),
-                              absl::StrCat("[Service]\nExecStart=/bin/sh -c '", EndsWhenTold(directory_.Join("end")),
-                                           "'\n")));
+                              absl::StrCat("[Service]\nExecStart=/bin/sh -c '",
+                                           EndsWhenTold(directory_.Join("end")), "'\n")));
     EXPECT_EQ(system("systemctl --user daemon-reload"), 0);
   }
   ~SystemdUnderTest() override {
@@ -72,7 +76,8 @@ class SystemdUnderTest : public ServiceUnderTest {
   std::unique_ptr<agent::Service> Open() override {
     v1::ServiceSpec spec;
     spec.set_systemd(unit_);
-    agent::ServiceOptions options{"web", directory_.Join("state"), EMBER_GUARD_PROGRAM, SystemClock()};
+    agent::ServiceOptions options{"web", directory_.Join("state"), EMBER_GUARD_PROGRAM,
+                                  SystemClock()};
     absl::StatusOr<std::unique_ptr<agent::Service>> service = agent::OpenService(spec, options);
     EXPECT_OK(service);
     return *std::move(service);
@@ -87,13 +92,16 @@ class SystemdUnderTest : public ServiceUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Exec, ServiceContract,
-                         ::testing::Values(ServiceCase{"exec", [] { return std::make_unique<ExecUnderTest>(); }}),
+                         ::testing::Values(ServiceCase{
+                             "exec", [] { return std::make_unique<ExecUnderTest>(); }}),
                          ServiceCaseName);
 INSTANTIATE_TEST_SUITE_P(Fake, ServiceContract,
-                         ::testing::Values(ServiceCase{"fake", [] { return std::make_unique<FakeUnderTest>(); }}),
+                         ::testing::Values(ServiceCase{
+                             "fake", [] { return std::make_unique<FakeUnderTest>(); }}),
                          ServiceCaseName);
 INSTANTIATE_TEST_SUITE_P(Systemd, ServiceContract,
-                         ::testing::Values(ServiceCase{"systemd", [] { return std::make_unique<SystemdUnderTest>(); }}),
+                         ::testing::Values(ServiceCase{
+                             "systemd", [] { return std::make_unique<SystemdUnderTest>(); }}),
                          ServiceCaseName);
 
 absl::StatusOr<std::unique_ptr<agent::Service>> OpenUnit(const std::string& unit) {
@@ -103,8 +111,10 @@ absl::StatusOr<std::unique_ptr<agent::Service>> OpenUnit(const std::string& unit
 }
 
 TEST(SystemdUnit, UnknownOneIsNotFoundAndCountsAsStopped) {
-  if (getenv("EMBER_UNIT_DIRECTORY") == nullptr) GTEST_SKIP() << "no systemd for tests; see with_systemd.sh";
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<agent::Service> service, OpenUnit("ember-no-such-unit"));
+  if (getenv("EMBER_UNIT_DIRECTORY") == nullptr)
+    GTEST_SKIP() << "no systemd for tests; see with_systemd.sh";
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<agent::Service> service,
+                       OpenUnit("ember-no-such-unit"));
   EXPECT_THAT(service->Status(), HasCode(absl::StatusCode::kNotFound));
   EXPECT_FALSE(service->Start().ok());
   EXPECT_OK(service->Stop());
@@ -113,9 +123,11 @@ TEST(SystemdUnit, UnknownOneIsNotFoundAndCountsAsStopped) {
 TEST(SystemdUnit, OneThatFailsToStartSaysSo) {
   const char* units = getenv("EMBER_UNIT_DIRECTORY");
   if (units == nullptr) GTEST_SKIP() << "no systemd for tests; see with_systemd.sh";
-  ASSERT_OK(WriteFileAtomic(JoinPath(units, "ember-broken.service"), "[Service]\nType=oneshot\nExecStart=/bin/false\n"));
+  ASSERT_OK(WriteFileAtomic(JoinPath(units, "ember-broken.service"),
+                            "[Service]\nType=oneshot\nExecStart=/bin/false\n"));
   ASSERT_EQ(system("systemctl --user daemon-reload"), 0);
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<agent::Service> service, OpenUnit("ember-broken.service"));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<agent::Service> service,
+                       OpenUnit("ember-broken.service"));
   EXPECT_THAT(service->Start(), HasCodeAndText(absl::StatusCode::kFailedPrecondition, "failed"));
   ASSERT_OK_AND_ASSIGN(const agent::ServiceStatus status, service->Status());
   EXPECT_FALSE(status.running);
