@@ -8,8 +8,6 @@
 namespace ember::rpc {
 namespace {
 
-using testing::HasCode;
-
 TEST(Convert, EveryCodeAndItsTextSurvive) {
   for (int code = 1; code <= 16; ++code) {
     const absl::Status before(static_cast<absl::StatusCode>(code), "what: why");
@@ -24,11 +22,6 @@ TEST(Convert, TheHintSurvives) {
   const absl::Status after = FromGrpc(ToGrpc(NodeNotFound("nas1")));
   EXPECT_EQ(after, NodeNotFound("nas1"));
   EXPECT_EQ(HintOf(after), "ember node list");
-}
-
-TEST(Convert, UnknownCodesAreUnknown) {
-  EXPECT_THAT(FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(99), "x")),
-              HasCode(absl::StatusCode::kUnknown));
 }
 
 TEST(Convert, TimesSurviveToTheNanosecond) {
