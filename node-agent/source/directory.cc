@@ -61,7 +61,8 @@ absl::StatusOr<Fd> OpenBelow(int directory, absl::string_view path) {
 }
 
 absl::StatusOr<Fd> OpenDirectory(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME));
+  if (!fd.valid() && errno == EPERM) fd = Fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoToStatus(errno, "open " + Shown(path).substr(1));
   return fd;
 }

@@ -57,6 +57,8 @@ void FillTimesAndOwner(const struct statx& info, Entry* entry) {
   entry->set_uid(info.stx_uid);
   entry->set_gid(info.stx_gid);
   entry->set_size(S_ISREG(info.stx_mode) ? static_cast<int64_t>(info.stx_size) : 0);
+  const int64_t allocated = static_cast<int64_t>(info.stx_blocks) * 512;
+  entry->set_hole_bytes(std::max<int64_t>(0, entry->size() - allocated));
   entry->set_mtime_seconds(info.stx_mtime.tv_sec);
   entry->set_mtime_nanos(info.stx_mtime.tv_nsec);
   entry->set_ctime_seconds(info.stx_ctime.tv_sec);

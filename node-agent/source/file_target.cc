@@ -34,7 +34,7 @@ absl::Status Refused(const Entry& entry, absl::string_view why) {
   return Damaged("the list of files", absl::StrCat(Shown(entry.path()), " ", why));
 }
 
-std::string StagedPath(absl::string_view below) { return Child(kStagedName, below); }
+std::string StagedPath(absl::string_view below) { return below.empty() ? kStagedName : Child(kStagedName, below); }
 
 }  // namespace
 
@@ -51,11 +51,9 @@ void RestoreWarnings::Add(absl::string_view path, absl::string_view key, absl::s
   added.set_problem(std::string(problem));
 }
 
-FileTarget::FileTarget(std::vector<Place>* places, std::set<std::string> links_elsewhere,
-                       const std::atomic<bool>* cancelled, RestoreWarnings* warnings)
+FileTarget::FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled, RestoreWarnings* warnings)
     : places_(places),
       finder_(PathsOf(*places)),
-      links_elsewhere_(std::move(links_elsewhere)),
       cancelled_(cancelled),
       warnings_(warnings),
       is_root_(geteuid() == 0),
@@ -84,24 +82,12 @@ absl::StatusOr<bool> FileTarget::Begin(const Entry& entry) {
 // Leaves the directories that are complete, and demands that the object's own directory is the current one.
 absl::StatusOr<FileTarget::Spot> FileTarget::SpotFor(const Entry& entry) {
   const int index = finder_.Find(entry.path());
-  if (index < 0) {
-    if (!links_elsewhere_.contains(entry.path()) || entry.type() == EntryType::DIRECTORY) {
-      return Refused(entry, "is outside of what was backed up");
-    }
-    const std::string name = absl::StrCat("link-", elsewhere_names_.size());
-    elsewhere_names_[entry.path()] = name;
-    return Spot{(*places_)[0].staging.get(), name};
-  }
+  if (index < 0) return Refused(entry, "is outside of what was backed up");
   Place& place = (*places_)[index];
   Staging& staging = stagings_[index];
   if (staging.stack == nullptr) {
     EMBER_ASSIGN_OR_RETURN(Fd top, OpenBelow(place.staging.get(), ""));
     staging.stack = std::make_unique<DirectoryStack>(std::move(top));
-    if (place.path.empty()) {  // "/" is no entry
-      Entry root;
-      root.set_type(EntryType::DIRECTORY);
-      EMBER_RETURN_IF_ERROR(MakeDirectory(root, {staging.stack->fd(), kStagedName}));
-    }
   }
   if (entry.path() == place.path) return Spot{staging.stack->fd(), kStagedName};
   while (!staging.open.empty() && !IsAtOrBelow(entry.path(), staging.open.back().path())) {
@@ -117,9 +103,7 @@ absl::StatusOr<FileTarget::Spot> FileTarget::SpotFor(const Entry& entry) {
 absl::Status FileTarget::CloseDirectory(Staging* staging, Place* place) {
   Entry entry = std::move(staging->open.back());
   staging->open.pop_back();
-  if (entry.path().empty()) {  // "/" is no entry
-    fchmod(staging->stack->fd(), 0755);
-  } else if (place->inside && entry.path() == place->path) {  // the destination gets the attributes, after the swap
+  if (place->inside && entry.path() == place->path) {  // the destination gets the attributes, after the swap
     place->attributes = std::move(entry);
   } else {
     EMBER_RETURN_IF_ERROR(FinishObject(entry, {.fd = staging->stack->fd()}));
@@ -193,21 +177,14 @@ absl::Status FileTarget::MakeSpecial(const Entry& entry, const Spot& spot) {
 // becomes a copy: the content counts more than the topology.
 absl::Status FileTarget::MakeLink(const Entry& entry, const Spot& spot) {
   EMBER_RETURN_IF_ERROR(CheckEntryPath(entry.hardlink_to()));
-  Fd parent;
-  Spot first;
-  if (const auto elsewhere = elsewhere_names_.find(entry.hardlink_to()); elsewhere != elsewhere_names_.end()) {
-    first = {(*places_)[0].staging.get(), elsewhere->second};
-  } else {
-    const int index = finder_.Find(entry.hardlink_to());
-    if (index < 0) return Refused(entry, "is another name of a file outside of what was backed up");
-    const Place& place = (*places_)[index];
-    const std::string staged = StagedPath(Below(entry.hardlink_to(), place.path));
-    const auto [directory, name] = SplitLast(staged);
-    absl::StatusOr<Fd> opened = OpenBelow(place.staging.get(), directory);
-    if (!opened.ok()) return Refused(entry, "is another name of a file that is not in the list");
-    parent = std::move(*opened);
-    first = {parent.get(), std::string(name)};
-  }
+  const int index = finder_.Find(entry.hardlink_to());
+  if (index < 0) return Refused(entry, "is another name of a file outside of what was backed up");
+  const Place& place = (*places_)[index];
+  const std::string staged = StagedPath(Below(entry.hardlink_to(), place.path));
+  const auto [directory, name] = SplitLast(staged);
+  const absl::StatusOr<Fd> parent = OpenBelow(place.staging.get(), directory);
+  if (!parent.ok()) return Refused(entry, "is another name of a file that is not in the list");
+  const Spot first{parent->get(), std::string(name)};
   struct stat info;
   if (fstatat(first.directory, first.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (entry.type() == EntryType::CHARACTER || entry.type() == EntryType::BLOCK) {
@@ -216,11 +193,7 @@ absl::Status FileTarget::MakeLink(const Entry& entry, const Spot& spot) {
     return Refused(entry, "is another name of a file that is not in the list");
   }
   linked_ = linkat(first.directory, first.name.c_str(), spot.directory, spot.name.c_str(), 0) == 0;
-  if (linked_) {
-    const uint32_t flags = entry.inode_flags() & kFlagsLast;
-    if (flags != 0 && !parent.valid()) late_.push_back({entry.path(), 0, flags, false});
-    return absl::OkStatus();
-  }
+  if (linked_) return absl::OkStatus();
   if (errno != EXDEV && errno != EMLINK) return WriteError(errno, "link", entry.path());
   if (entry.type() == EntryType::FILE) return CopyFrom(first, entry, spot);
   Entry alone = entry;
@@ -255,14 +228,13 @@ absl::Status FileTarget::Write(int64_t offset, absl::string_view bytes) {
 }
 
 absl::Status FileTarget::End(const Entry& entry, const absl::Status& content) {
-  const bool counts = entry.type() == EntryType::FILE && finder_.Find(entry.path()) >= 0;
-  if (counts) ++files_;
+  if (entry.type() == EntryType::FILE) ++files_;
   if (skipped_ || linked_ || entry.type() == EntryType::DIRECTORY) return absl::OkStatus();
   if (!file_.valid()) return FinishObject(entry, {.directory = spot_.directory, .name = spot_.name});
   if (written_end_ < entry.size() && ftruncate(file_.get(), entry.size()) != 0) {
     return WriteError(errno, "write", entry.path());
   }
-  if (content.ok() && counts) ++verified_files_;
+  if (content.ok()) ++verified_files_;
   const Fd file = std::move(file_);
   return FinishObject(entry, {.fd = file.get()});
 }
@@ -305,9 +277,7 @@ absl::Status FileTarget::FinishInPlace() {
 }
 
 absl::Status FileTarget::FinishLate(const Late& late) {
-  const int index = finder_.Find(late.path);
-  if (index < 0) return absl::OkStatus();  // only its content was wanted, under another name
-  const Place& place = (*places_)[index];
+  const Place& place = (*places_)[finder_.Find(late.path)];
   const absl::string_view below = Below(late.path, place.path);
   std::string path(below);
   if (!place.inside) path = below.empty() ? place.name : Child(place.name, below);

@@ -4,7 +4,6 @@
 #define EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -34,10 +33,8 @@ class RestoreWarnings {
 // Entries in strict path order; DATA_LOSS for any that do not fit together. Use from one thread.
 class FileTarget : public backup::RestoreTarget {
  public:
-  // The staging directories of `places` are open. `links_elsewhere`: files wanted only for their content, because a
-  // wanted path is another name of them. All pointers must outlive the target.
-  FileTarget(std::vector<Place>* places, std::set<std::string> links_elsewhere, const std::atomic<bool>* cancelled,
-             RestoreWarnings* warnings);
+  // The staging directories of `places` are open. All pointers must outlive the target.
+  FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled, RestoreWarnings* warnings);
 
   absl::StatusOr<bool> Begin(const format::v1::Entry& entry) override;
   absl::Status Write(int64_t offset, absl::string_view bytes) override;
@@ -84,14 +81,12 @@ class FileTarget : public backup::RestoreTarget {
 
   std::vector<Place>* const places_;
   const PlaceFinder finder_;
-  const std::set<std::string> links_elsewhere_;
   const std::atomic<bool>* const cancelled_;
   RestoreWarnings* const warnings_;
   const bool is_root_;
 
   std::vector<Staging> stagings_;  // as places_
   std::vector<Late> late_;
-  std::map<std::string, std::string> elsewhere_names_;  // entry path → name in the first staging directory
   std::optional<std::string> last_path_;
   Spot spot_;     // of the object begun
   bool skipped_ = false;  // the object begun could not be made

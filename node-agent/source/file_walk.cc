@@ -190,15 +190,13 @@ absl::Status Walk::Add(Found found, int directory, const Name& name, const std::
   if (!found.problem.empty()) writer_->AddProblem(path, found.problem);
   const bool is_directory = S_ISDIR(found.info.stx_mode);
   if (!found.known || (!is_directory && !found.problem.empty())) return absl::OkStatus();
-  if (!path.empty()) {
-    Entry entry;
-    entry.set_path(path);
-    Object object{.directory = directory, .name = name.name};
-    if (found.fd != nullptr) object.fd = found.fd->get();
-    const std::string problem = metadata_.Read(object, found.info, &entry);
-    if (!problem.empty()) writer_->AddProblem(path, problem);
-    EMBER_RETURN_IF_ERROR(AddEntry(std::move(entry), found));
-  }
+  Entry entry;
+  entry.set_path(path);
+  Object object{.directory = directory, .name = name.name};
+  if (found.fd != nullptr) object.fd = found.fd->get();
+  const std::string problem = metadata_.Read(object, found.info, &entry);
+  if (!problem.empty()) writer_->AddProblem(path, problem);
+  EMBER_RETURN_IF_ERROR(AddEntry(std::move(entry), found));
   return is_directory && found.fd != nullptr ? Descend(std::move(found), path, from) : absl::OkStatus();
 }
 
@@ -227,24 +225,23 @@ absl::Status Walk::AddEntry(Entry entry, const Found& found) {
   const bool linked = found.info.stx_nlink > 1 && !S_ISDIR(found.info.stx_mode);
   const std::pair<uint64_t, uint64_t> inode(DeviceOf(found.info), found.info.stx_ino);
   const auto first = linked ? links_.find(inode) : links_.end();
-  if (first != links_.end()) {
+  const bool again = first != links_.end();
+  if (again) {
     entry.set_hardlink_to(first->second.first);
     if (--first->second.left == 0) links_.erase(first);
-    return writer_->Add(std::move(entry), {}, nullptr);
   }
   const std::string path = entry.path();
-  if (!S_ISREG(found.info.stx_mode)) {
-    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), {}, nullptr));
-    if (linked) links_[inode] = {path, found.info.stx_nlink - 1};
-    return absl::OkStatus();
-  }
-  const backup::SourceStamp stamp = metadata_.Stamp(found.fd->get(), found.info);
   const auto failed = std::make_shared<std::atomic<bool>>(false);
-  EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), stamp, [fd = found.fd, info = found.info, failed] {
-    return absl::StatusOr<std::unique_ptr<backup::FileContent>>(OpenContent(fd, info, failed));
-  }));
+  if (S_ISREG(found.info.stx_mode)) {
+    const backup::SourceStamp stamp = metadata_.Stamp(found.fd->get(), found.info);
+    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), stamp, [fd = found.fd, info = found.info, failed] {
+      return absl::StatusOr<std::unique_ptr<backup::FileContent>>(OpenContent(fd, info, failed));
+    }));
+  } else {
+    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), {}, nullptr));
+  }
   // A name whose content could not be read is not in the backup: the next one is the first.
-  if (linked && !failed->load()) links_[inode] = {path, found.info.stx_nlink - 1};
+  if (linked && !again && !failed->load()) links_[inode] = {path, found.info.stx_nlink - 1};
   return absl::OkStatus();
 }
 

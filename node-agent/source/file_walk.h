@@ -21,8 +21,7 @@ struct FileRoot {
 bool IsExcluded(const FileRoot& root, absl::string_view path);
 
 // Adds everything at and below `roots` (sorted, unique) in path order, each object once; a root below another has its
-// own excludes and its own file system. Symbolic links are followed on the way to a root, never below one. The
-// directory "/" itself is not an entry. What cannot be read becomes a problem; errors are those of the writer.
+// own excludes and its own file system. Symbolic links are followed on the way to a root, never below one. What cannot be read becomes a problem; errors are those of the writer.
 absl::Status WalkFiles(const std::vector<FileRoot>& roots, backup::BackupWriter* writer);
 
 }  // namespace ember::agent

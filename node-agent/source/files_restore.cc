@@ -76,7 +76,7 @@ absl::StatusOr<v1::RestoreResult> FilesRestore::Run() {
   EMBER_RETURN_IF_ERROR(Survey());
   if (plan_.dry_run) return Result();
   EMBER_RETURN_IF_ERROR(Prepare());
-  target_ = std::make_unique<FileTarget>(&places_, survey_->links_elsewhere, plan_.cancelled, &warnings_);
+  target_ = std::make_unique<FileTarget>(&places_, plan_.cancelled, &warnings_);
   EMBER_RETURN_IF_ERROR(Write(target_.get()));
   EMBER_RETURN_IF_ERROR(Swap());
   done_ = true;
@@ -129,7 +129,7 @@ absl::Status FilesRestore::Survey() {
         reader_->ForEachEntry(Options(paths), [this](const Entry& entry) { return survey_->Add(entry); }));
   }
   for (const std::string& path : paths) {
-    if (!path.empty() && !survey_->found.contains(path)) {
+    if (!survey_->found.contains(path)) {
       return WithHint(absl::NotFoundError(absl::StrCat(Shown(path), " is not in this backup")),
                       "ember backup files ID lists what is");
     }
@@ -180,7 +180,7 @@ absl::Status FilesRestore::MakeStaging() {
 }
 
 absl::Status FilesRestore::Write(FileTarget* target) {
-  std::vector<std::string> paths(survey_->links_elsewhere.begin(), survey_->links_elsewhere.end());
+  std::vector<std::string> paths;
   for (const Destination& destination : destinations_) paths.push_back(destination.path);
   if (destinations_.empty()) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(reader_->Restore(Options(std::move(paths)), target, &holes_));

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/str_cat.h"
 #include "common/backup/backup_writer.h"
+#include "common/base/errors.h"
 #include "common/base/status.h"
 #include "node-agent/source/entry_path.h"
 
@@ -31,12 +33,6 @@ Fd OpenIfPlain(int directory, const std::string& name, uint32_t mode) {
 
 }  // namespace
 
-int64_t ContentBytes(const Entry& entry) {
-  int64_t bytes = entry.inline_content().size();
-  for (const auto& extent : entry.extents()) bytes += extent.length();
-  return bytes;
-}
-
 RestoreSurvey::RestoreSurvey(const std::vector<Place>& places, std::vector<NestedMount> mounts)
     : places_(places),
       finder_(PathsOf(places, {})),
@@ -48,7 +44,7 @@ RestoreSurvey::RestoreSurvey(const std::vector<Place>& places, std::vector<Neste
 absl::Status RestoreSurvey::Add(const Entry& entry) {
   EMBER_RETURN_IF_ERROR(CheckEntryPath(entry.path()));
   const int place = finder_.Find(entry.path());
-  if (place < 0) return absl::OkStatus();  // a first name of a hardlink, wanted only for its content
+  if (place < 0) return Damaged("the list of files", absl::StrCat(Shown(entry.path()), " was not asked for"));
   // The first entry after a mount point tells whether the backup has anything below it.
   while (next_mount_ < mounts_.size() && backup::PathLess(mounts_[next_mount_].path, entry.path())) {
     NestedMount& mount = mounts_[next_mount_++];
@@ -56,15 +52,13 @@ absl::Status RestoreSurvey::Add(const Entry& entry) {
   }
   if (next_mount_ < mounts_.size() && mounts_[next_mount_].path == entry.path()) mounts_[next_mount_].seen = true;
   ++entries;
-  if (entry.path() == places_[place].path || places_[place].path.empty()) found.insert(places_[place].path);
-  if (!entry.hardlink_to().empty() && finder_.Find(entry.hardlink_to()) < 0) {
-    links_elsewhere.insert(entry.hardlink_to());
-  }
+  if (entry.path() == places_[place].path) found.insert(places_[place].path);
   if (entry.type() == EntryType::FILE) {
     ++files;
     if (entry.hardlink_to().empty()) {
-      bytes += ContentBytes(entry);
-      place_bytes[region_paths_[regions_.Find(entry.path())]] += ContentBytes(entry);
+      const int64_t data = std::max<int64_t>(0, entry.size() - entry.hole_bytes());
+      bytes += data;
+      place_bytes[region_paths_[regions_.Find(entry.path())]] += data;
     }
   }
   Compare(entry, places_[place], &disks_[place]);
@@ -148,9 +142,7 @@ absl::Status RestoreSurvey::Finish() {
     for (const NestedMount& mount : mounts_) {
       if (!mount.used && mount.seen && IsAtOrBelow(mount.path, places_[i].path)) --matched;
     }
-    // The root directory "/" has no entry.
-    const int64_t implied = places_[i].path.empty() && there > 0 ? 1 : 0;
-    removed += std::max<int64_t>(0, there - matched - implied);
+    removed += std::max<int64_t>(0, there - matched);
   }
   return absl::OkStatus();
 }

@@ -32,8 +32,7 @@ class RestoreSurvey {
   int64_t added = 0;
   int64_t removed = 0;
   int64_t changed = 0;
-  std::set<std::string> found;           // of the places' paths: those the backup has
-  std::set<std::string> links_elsewhere;  // first names of hardlinked files that are not wanted themselves
+  std::set<std::string> found;  // of the places' paths: those the backup has
   std::map<std::string, int64_t> place_bytes;  // by path of place or mount
   const std::vector<NestedMount>& mounts() const { return mounts_; }
 
@@ -56,9 +55,6 @@ class RestoreSurvey {
   std::vector<Disk> disks_;
   MetadataReader metadata_;
 };
-
-// The size of an entry's content, holes left out.
-int64_t ContentBytes(const format::v1::Entry& entry);
 
 }  // namespace ember::agent
 

@@ -82,7 +82,7 @@ std::string DataMap(int fd, off_t size) {
 }
 
 bool SameContent(int a, int b, off_t size) {
-  std::string left(1 << 20, '\0'), right(1 << 20, '\0');
+  std::string left(64 << 10, '\0'), right(64 << 10, '\0');
   for (off_t at = 0; at < size;) {
     const off_t data_a = lseek(a, at, SEEK_DATA), data_b = lseek(b, at, SEEK_DATA);
     if (data_a < 0 && data_b < 0) return true;  // holes to the end
