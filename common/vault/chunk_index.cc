@@ -75,6 +75,7 @@ rocksdb::Options DatabaseOptions() {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
+  options.atomic_flush = true;  // a pack must not be in the table without its entries
   options.max_open_files = 256;
   options.keep_log_file_num = 2;
   options.info_log_level = rocksdb::WARN_LEVEL;

@@ -93,7 +93,11 @@ class FileWriter : public ObjectWriter {
     if (fdatasync(fd_.get()) != 0) return Fail(ErrnoToStatus(errno, absl::StrCat("fdatasync ", temp_)));
     auto path = store_->PathToPublish(name);
     if (!path.ok()) return Fail(path.status());
-    if (absl::Status moved = MoveTo(*path); !moved.ok()) return Fail(std::move(moved));
+    if (absl::Status moved = MoveTo(*path); !moved.ok()) {
+      // Whoever made it may have failed right after its rename.
+      if (absl::IsAlreadyExists(moved)) EMBER_RETURN_IF_ERROR(SyncDirectory(ParentOf(*path)));
+      return Fail(std::move(moved));
+    }
     published_ = true;
     if (absl::Status synced = SyncDirectory(ParentOf(*path)); !synced.ok()) {
       unlink(path->c_str());  // nobody was told; a later attempt must not take it for durable

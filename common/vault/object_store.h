@@ -22,7 +22,8 @@ class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;  // not published: removed
   virtual absl::Status Append(absl::string_view data) = 0;
-  // Durable under `name` when OK; ALREADY_EXISTS when the name is taken (the object stays as it was).
+  // Durable under `name` when OK; ALREADY_EXISTS when the name is taken (the object stays as it
+  // was, and is durable).
   virtual absl::Status Publish(absl::string_view name) = 0;
 };
 

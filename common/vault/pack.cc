@@ -85,6 +85,13 @@ absl::Status CheckTable(const PackFooter& table, uint64_t footer_at) {
   return absl::OkStatus();
 }
 
+// A session that was cut off and sends the same again may write the same pack twice; the first one will do, unless it
+// is damaged by now.
+absl::Status CheckSame(ObjectStore& store, const std::string& name, uint64_t size) {
+  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(PackObject(name), 0, size));
+  return Sha256Hex(bytes) == name ? absl::OkStatus() : Damaged(PackObject(name), "its name is not its checksum");
+}
+
 // Finds the intact records of a pack in memory, whatever lies between them.
 class Scanner {
  public:
@@ -174,7 +181,7 @@ std::string PackNameOf(absl::string_view object) {
 
 absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store, const PackSession& session) {
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());
-  std::unique_ptr<PackWriter> pack(new PackWriter(std::move(object)));
+  std::unique_ptr<PackWriter> pack(new PackWriter(store, std::move(object)));
   pack->footer_.set_version(kVersion);
   *pack->footer_.add_sessions() = session;
   EMBER_RETURN_IF_ERROR(pack->Write(EncodeStart(session)));
@@ -207,7 +214,12 @@ absl::StatusOr<PackWriter::Published> PackWriter::Publish() {
   absl::StrAppend(&end, kEndMagic);
   EMBER_RETURN_IF_ERROR(Write(end));
   std::string name = absl::BytesToHexString(digest_.Finish());
-  EMBER_RETURN_IF_ERROR(object_->Publish(PackObject(name)));
+  const absl::Status status = object_->Publish(PackObject(name));
+  if (absl::IsAlreadyExists(status)) {
+    EMBER_RETURN_IF_ERROR(CheckSame(store_, name, size_));
+  } else {
+    EMBER_RETURN_IF_ERROR(status);
+  }
   return Published{.name = std::move(name), .size = size_, .footer = std::move(footer_)};
 }
 

@@ -63,13 +63,14 @@ class PackWriter {
     uint64_t size = 0;
     format::v1::PackFooter footer;
   };
-  // Durable when OK. Once.
+  // Durable when OK, also when the same pack is there already. Once.
   absl::StatusOr<Published> Publish();
 
  private:
-  explicit PackWriter(std::unique_ptr<ObjectWriter> object) : object_(std::move(object)) {}
+  PackWriter(ObjectStore& store, std::unique_ptr<ObjectWriter> object) : store_(store), object_(std::move(object)) {}
   absl::Status Write(absl::string_view bytes);
 
+  ObjectStore& store_;
   std::unique_ptr<ObjectWriter> object_;
   Sha256Stream digest_;
   uint64_t size_ = 0;

@@ -3,6 +3,7 @@
 #ifndef EMBER_TESTS_CONTRACT_OBJECT_STORE_CONTRACT_H_
 #define EMBER_TESTS_CONTRACT_OBJECT_STORE_CONTRACT_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/errors.h"
+#include "common/base/status.h"
 #include "common/vault/object_store.h"
 
 namespace ember::testing {

@@ -4,15 +4,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <map>
 
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "tests/contract/object_store_contract.h"
+#include "tests/support/memory_store.h"
 #include "tests/unit/vault/failing_store.h"
 
 namespace ember::testing {
 namespace {
+
+// Two stores opened at one place share their objects.
+absl::StatusOr<std::unique_ptr<vault::ObjectStore>> OpenMemoryStore(const std::string& place) {
+  static auto* places = new std::map<std::string, std::shared_ptr<MemoryObjects>>();
+  std::shared_ptr<MemoryObjects>& objects = (*places)[place];
+  if (objects == nullptr) objects = std::make_shared<MemoryObjects>();
+  return std::make_unique<MemoryStore>(objects);
+}
 
 FailurePlan* NeverFails() {
   static FailurePlan plan;
@@ -20,6 +29,7 @@ FailurePlan* NeverFails() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Directory, ObjectStoreContract, ::testing::Values(OpenStore(vault::OpenDirectoryStore)));
+INSTANTIATE_TEST_SUITE_P(Memory, ObjectStoreContract, ::testing::Values(OpenStore(OpenMemoryStore)));
 INSTANTIATE_TEST_SUITE_P(
     Decorated, ObjectStoreContract,
     ::testing::Values(OpenStore([](const std::string& place) -> absl::StatusOr<std::unique_ptr<vault::ObjectStore>> {

@@ -4,8 +4,8 @@
 #include "common/base/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/memory_store.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
 
 namespace ember::vault {
 namespace {
@@ -17,7 +17,6 @@ std::string Id(int n) { return Sha256(absl::StrCat("record ", n)); }
 class Pack : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(store_, OpenDirectoryStore(directory_.path()));
     session_.set_session_id("0123456789abcdef");
     session_.set_keybox("keybox");
     session_.set_domain_id("host1");
@@ -64,14 +63,16 @@ class Pack : public ::testing::Test {
     }
     for (const auto& row : footer->records()) {
       const auto record = ParseRecord(absl::string_view(bytes).substr(row.offset()));
-      if (!record.ok()) EXPECT_THAT(record, HasCode(absl::StatusCode::kDataLoss));
-      if (!record.ok() || record->id != row.id()) return true;
+      if (!record.ok()) {
+        EXPECT_THAT(record, HasCode(absl::StatusCode::kDataLoss));
+        return true;
+      }
+      if (record->id != row.id()) return true;
     }
     return false;
   }
 
-  ember::testing::TempDir directory_;
-  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<ObjectStore> store_ = std::make_unique<ember::testing::MemoryStore>();
   format::v1::PackSession session_;
   std::vector<std::string> ids_;
   std::vector<std::string> payloads_;
@@ -121,6 +122,25 @@ TEST_F(Pack, FooterFindsEveryRecord) {
     EXPECT_EQ(record.nonce, static_cast<uint64_t>(i));
     EXPECT_EQ(footer.records(i).length(), payloads_[i].size());
   }
+}
+
+TEST_F(Pack, TheSamePackMayBeWrittenTwiceUnlessTheFirstIsDamaged) {
+  const auto first = Write(3);
+  EXPECT_EQ(Write(3).name, first.name);
+  std::string bytes = Bytes(first.name);
+  bytes[30] ^= 1;
+  ASSERT_OK(store_->Delete(PackObject(first.name)));
+  ASSERT_OK(PutObject(*store_, PackObject(first.name), bytes));
+  auto writer = PackWriter::Create(*store_, session_);
+  ASSERT_OK(writer);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK((*writer)->Append({.type = 1,
+                                 .id = ids_[i],
+                                 .session_id = session_.session_id(),
+                                 .nonce = static_cast<uint64_t>(i),
+                                 .payload = payloads_[i]}));
+  }
+  EXPECT_THAT((*writer)->Publish(), HasCode(absl::StatusCode::kDataLoss));
 }
 
 TEST_F(Pack, EveryFlippedBitIsFound) {
