@@ -1,7 +1,8 @@
-// Layout: column family `default`: id prefix → pack, offset, length, session (u32 each), and "vault" → vault id;
-// `packs`: pack number (big-endian, so that rows are in order) → name:32 size:u64 session numbers:u32...;
-// `sessions`: session number → PackSession. Both tables are small and held in memory as well.
-// Writes are not synced: a lost tail is a pack that is not in the table, and is added again when the vault is opened.
+// Layout: column family `default`: id prefix → pack, offset, length, session (u32 each), and
+// "vault" → vault id; `packs`: pack number (big-endian, so that rows are in order) → name:32
+// size:u64 session numbers:u32...; `sessions`: session number → PackSession. Both tables are small
+// and held in memory as well. Writes are not synced: a lost tail is a pack that is not in the
+// table, and is added again when the vault is opened.
 #include "common/vault/chunk_index.h"
 
 #include <algorithm>
@@ -36,10 +37,15 @@ constexpr size_t kLocationBytes = 16;
 constexpr char kVaultIdKey[] = "vault";
 constexpr char kPacksFamily[] = "packs";
 constexpr char kSessionsFamily[] = "sessions";
-constexpr char kDamagedMark[] = "DAMAGED";  // a file in the directory: damage was found while it was in use
+constexpr char kDamagedMark[] =
+    "DAMAGED";  // a file in the directory: damage was found while it was in use
 
-rocksdb::Slice ToSlice(absl::string_view bytes) { return rocksdb::Slice(bytes.data(), bytes.size()); }
-absl::string_view ToView(const rocksdb::Slice& slice) { return absl::string_view(slice.data(), slice.size()); }
+rocksdb::Slice ToSlice(absl::string_view bytes) {
+  return rocksdb::Slice(bytes.data(), bytes.size());
+}
+absl::string_view ToView(const rocksdb::Slice& slice) {
+  return absl::string_view(slice.data(), slice.size());
+}
 
 absl::Status FromRocks(const rocksdb::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -89,7 +95,8 @@ rocksdb::ColumnFamilyOptions ChunkOptions() {
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewRibbonFilterPolicy(10));
   table.block_cache = rocksdb::NewLRUCache(kIndexCacheBytes);
-  table.cache_index_and_filter_blocks = true;  // memory stays bounded whatever the size of the vault
+  table.cache_index_and_filter_blocks =
+      true;  // memory stays bounded whatever the size of the vault
   table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   table.partition_filters = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -111,7 +118,8 @@ class RocksIndex : public ChunkIndex {
   absl::Status Load(const std::string& directory, const std::string& vault_id);
   absl::Status AddPack(absl::string_view name, uint64_t size, const PackFooter& table,
                        const IsIntact& is_intact) override;
-  absl::StatusOr<std::vector<std::optional<Location>>> Find(const std::vector<absl::string_view>& ids) override;
+  absl::StatusOr<std::vector<std::optional<Location>>> Find(
+      const std::vector<absl::string_view>& ids) override;
   std::vector<std::string> PackNames() override;
   std::string PackName(uint32_t number) override;
   PackSession SessionOf(uint32_t number) override;
@@ -125,12 +133,14 @@ class RocksIndex : public ChunkIndex {
   absl::Status Note(absl::Status status);
   absl::Status CheckVaultId(const std::string& vault_id);
   absl::Status LoadTables();
-  absl::Status LoadPack(absl::string_view key, absl::string_view value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status LoadPack(absl::string_view key, absl::string_view value)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The numbers of the table's sessions; new and completed ones go into `batch` and `changed`.
   std::vector<uint32_t> NumberSessions(const PackFooter& table, rocksdb::WriteBatch& batch,
                                        std::map<uint32_t, PackSession>& changed);
-  absl::Status PutEntries(uint32_t pack, const PackFooter& table, const std::vector<uint32_t>& sessions,
-                          const IsIntact& is_intact, rocksdb::WriteBatch& batch);
+  absl::Status PutEntries(uint32_t pack, const PackFooter& table,
+                          const std::vector<uint32_t>& sessions, const IsIntact& is_intact,
+                          rocksdb::WriteBatch& batch);
   absl::Status Write(rocksdb::WriteBatch& batch);
   void Remember(uint32_t number, PackRow row, std::map<uint32_t, PackSession> changed);
   void RememberSession(uint32_t number, PackSession session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -153,14 +163,16 @@ class RocksIndex : public ChunkIndex {
 
 absl::Status RocksIndex::Load(const std::string& directory, const std::string& vault_id) {
   EMBER_RETURN_IF_ERROR(MakeDirectories(directory));
-  if (FileExists(JoinPath(directory, kDamagedMark))) return absl::DataLossError("index: damage was found in it");
+  if (FileExists(JoinPath(directory, kDamagedMark)))
+    return absl::DataLossError("index: damage was found in it");
   directory_ = directory;
   const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
       {rocksdb::kDefaultColumnFamilyName, ChunkOptions()},
       {kPacksFamily, rocksdb::ColumnFamilyOptions(DatabaseOptions())},
       {kSessionsFamily, rocksdb::ColumnFamilyOptions(DatabaseOptions())}};
   rocksdb::DB* db = nullptr;
-  EMBER_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(DatabaseOptions(), directory, descriptors, &families_, &db)));
+  EMBER_RETURN_IF_ERROR(
+      FromRocks(rocksdb::DB::Open(DatabaseOptions(), directory, descriptors, &families_, &db)));
   db_.reset(db);
   EMBER_RETURN_IF_ERROR(CheckVaultId(vault_id));
   return LoadTables();
@@ -168,8 +180,10 @@ absl::Status RocksIndex::Load(const std::string& directory, const std::string& v
 
 absl::Status RocksIndex::Note(absl::Status status) {
   if (absl::IsDataLoss(status) && !damaged_.exchange(true)) {
-    const absl::Status marked = WriteFileAtomic(JoinPath(directory_, kDamagedMark), status.message());
-    if (!marked.ok()) LogError("vault", "could not mark the index as damaged", {{"why", marked.message()}});
+    const absl::Status marked =
+        WriteFileAtomic(JoinPath(directory_, kDamagedMark), status.message());
+    if (!marked.ok())
+      LogError("vault", "could not mark the index as damaged", {{"why", marked.message()}});
   }
   return status;
 }
@@ -179,7 +193,8 @@ absl::Status RocksIndex::CheckVaultId(const std::string& vault_id) {
   const rocksdb::Status status = db_->Get({}, families_[0], kVaultIdKey, &found);
   if (status.IsNotFound()) return FromRocks(db_->Put({}, families_[0], kVaultIdKey, vault_id));
   EMBER_RETURN_IF_ERROR(FromRocks(status));
-  return found == vault_id ? absl::OkStatus() : absl::DataLossError("index: made for another vault");
+  return found == vault_id ? absl::OkStatus()
+                           : absl::DataLossError("index: made for another vault");
 }
 
 absl::Status RocksIndex::LoadTables() {
@@ -207,10 +222,12 @@ absl::Status RocksIndex::LoadPack(absl::string_view key, absl::string_view value
   if (value.size() < kFixed || (value.size() - kFixed) % sizeof(uint32_t) != 0) {
     return absl::DataLossError("index: a pack row has the wrong size");
   }
-  PackRow pack{.name = absl::BytesToHexString(value.substr(0, 32)), .size = GetFixed<uint64_t>(value, 32)};
+  PackRow pack{.name = absl::BytesToHexString(value.substr(0, 32)),
+               .size = GetFixed<uint64_t>(value, 32)};
   for (size_t at = kFixed; at < value.size(); at += sizeof(uint32_t)) {
     pack.sessions.push_back(GetFixed<uint32_t>(value, at));
-    if (!sessions_.contains(pack.sessions.back())) return absl::DataLossError("index: a session is missing");
+    if (!sessions_.contains(pack.sessions.back()))
+      return absl::DataLossError("index: a session is missing");
   }
   RememberPack(number, std::move(pack));
   return absl::OkStatus();
@@ -230,11 +247,13 @@ void RocksIndex::RememberPack(uint32_t number, PackRow row) {
 
 void RocksIndex::Remember(uint32_t number, PackRow row, std::map<uint32_t, PackSession> changed) {
   absl::MutexLock lock(&mu_);
-  for (auto& [session_number, session] : changed) RememberSession(session_number, std::move(session));
+  for (auto& [session_number, session] : changed)
+    RememberSession(session_number, std::move(session));
   RememberPack(number, std::move(row));
 }
 
-std::vector<uint32_t> RocksIndex::NumberSessions(const PackFooter& table, rocksdb::WriteBatch& batch,
+std::vector<uint32_t> RocksIndex::NumberSessions(const PackFooter& table,
+                                                 rocksdb::WriteBatch& batch,
                                                  std::map<uint32_t, PackSession>& changed) {
   absl::MutexLock lock(&mu_);
   uint32_t next = sessions_.empty() ? 0 : sessions_.rbegin()->first + 1;
@@ -245,7 +264,8 @@ std::vector<uint32_t> RocksIndex::NumberSessions(const PackFooter& table, rocksd
     const uint32_t number = is_new ? next++ : known->second;
     numbers.push_back(number);
     // A damaged pack may have named the session without its keybox; an intact one completes it.
-    const bool completes = !is_new && sessions_[number].keybox().empty() && !session.keybox().empty();
+    const bool completes =
+        !is_new && sessions_[number].keybox().empty() && !session.keybox().empty();
     if (!is_new && !completes) continue;
     batch.Put(families_[2], NumberKey(number), session.SerializeAsString());
     changed[number] = session;
@@ -253,7 +273,8 @@ std::vector<uint32_t> RocksIndex::NumberSessions(const PackFooter& table, rocksd
   return numbers;
 }
 
-absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table, const std::vector<uint32_t>& sessions,
+absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table,
+                                    const std::vector<uint32_t>& sessions,
                                     const IsIntact& is_intact, rocksdb::WriteBatch& batch) {
   for (int begin = 0; begin < table.records_size(); begin += static_cast<int>(kIndexLookupBatch)) {
     const int end = std::min(table.records_size(), begin + static_cast<int>(kIndexLookupBatch));
@@ -267,7 +288,8 @@ absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table, cons
                               .offset = static_cast<uint32_t>(record.offset()),
                               .length = record.length(),
                               .session = sessions[record.session()]};
-      batch.Put(families_[0], ToSlice(ids[i - begin].substr(0, kPrefixBytes)), EncodeLocation(location));
+      batch.Put(families_[0], ToSlice(ids[i - begin].substr(0, kPrefixBytes)),
+                EncodeLocation(location));
     }
   }
   return absl::OkStatus();
@@ -292,7 +314,8 @@ absl::Status RocksIndex::AddPack(absl::string_view name, uint64_t size, const Pa
   }
   rocksdb::WriteBatch batch;
   std::map<uint32_t, PackSession> changed;
-  PackRow row{.name = std::string(name), .size = size, .sessions = NumberSessions(table, batch, changed)};
+  PackRow row{
+      .name = std::string(name), .size = size, .sessions = NumberSessions(table, batch, changed)};
   EMBER_RETURN_IF_ERROR(PutEntries(number, table, row.sessions, is_intact, batch));
   std::string value = absl::HexStringToBytes(name);
   PutFixed<uint64_t>(value, size);
@@ -303,7 +326,8 @@ absl::Status RocksIndex::AddPack(absl::string_view name, uint64_t size, const Pa
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::optional<Location>>> RocksIndex::Find(const std::vector<absl::string_view>& ids) {
+absl::StatusOr<std::vector<std::optional<Location>>> RocksIndex::Find(
+    const std::vector<absl::string_view>& ids) {
   std::vector<rocksdb::Slice> keys;
   keys.reserve(ids.size());
   for (const absl::string_view id : ids) keys.push_back(ToSlice(id.substr(0, kPrefixBytes)));
@@ -315,7 +339,8 @@ absl::StatusOr<std::vector<std::optional<Location>>> RocksIndex::Find(const std:
     if (statuses[i].IsNotFound()) continue;
     EMBER_RETURN_IF_ERROR(Note(FromRocks(statuses[i])));
     const absl::string_view value = ToView(values[i]);
-    if (value.size() != kLocationBytes) return Note(absl::DataLossError("index: an entry has the wrong size"));
+    if (value.size() != kLocationBytes)
+      return Note(absl::DataLossError("index: an entry has the wrong size"));
     found[i] = Location{.pack = GetFixed<uint32_t>(value, 0),
                         .offset = GetFixed<uint32_t>(value, 4),
                         .length = GetFixed<uint32_t>(value, 8),

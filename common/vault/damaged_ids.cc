@@ -16,7 +16,8 @@ absl::StatusOr<std::unique_ptr<DamagedIds>> DamagedIds::Open(const std::string& 
   EMBER_RETURN_IF_ERROR(bytes.status());
   const auto body = Unframe(kStateMagic, *bytes, path);
   if (!body.ok()) {
-    LogError("vault", "the list of damaged records is damaged itself", {{"why", body.status().message()}});
+    LogError("vault", "the list of damaged records is damaged itself",
+             {{"why", body.status().message()}});
     return damaged;
   }
   absl::MutexLock lock(&damaged->mu_);
@@ -58,7 +59,8 @@ void DamagedIds::Save() {
   for (const std::string& id : ids_) body += id;
   const absl::Status status = WriteFileAtomic(path_, Frame(kStateMagic, body));
   // Not fatal: the list lives on in memory, and the next read finds the damage again.
-  if (!status.ok()) LogWarning("vault", "could not save the list of damaged records", {{"why", status.message()}});
+  if (!status.ok())
+    LogWarning("vault", "could not save the list of damaged records", {{"why", status.message()}});
 }
 
 }  // namespace ember::vault

@@ -1,5 +1,6 @@
-// Records that were found damaged. The vault answers "absent" for them, so that the next backup sends them again; the
-// index still knows the damaged copy and prefers an intact one as soon as it comes.
+// Records that were found damaged. The vault answers "absent" for them, so that the next backup
+// sends them again; the index still knows the damaged copy and prefers an intact one as soon as it
+// comes.
 #ifndef EMBER_COMMON_VAULT_DAMAGED_IDS_H_
 #define EMBER_COMMON_VAULT_DAMAGED_IDS_H_
 
@@ -18,7 +19,8 @@ namespace ember::vault {
 // Safe for concurrent use.
 class DamagedIds {
  public:
-  // Remembered in the file `path`. A damaged file is taken for empty: what it listed is found again when read.
+  // Remembered in the file `path`. A damaged file is taken for empty: what it listed is found again
+  // when read.
   static absl::StatusOr<std::unique_ptr<DamagedIds>> Open(const std::string& path);
 
   void Add(absl::string_view id);

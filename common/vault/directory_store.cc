@@ -1,6 +1,7 @@
-// Objects as files. Write order: temp file in the same file system, append, fdatasync, rename, fsync of the directory
-// (and of the parents of new directories). After a failed write or sync the temp file is dropped: the kernel may have
-// thrown the failed pages away, and a second fdatasync would lie (Rebello et al., USENIX ATC 2020).
+// Objects as files. Write order: temp file in the same file system, append, fdatasync, rename,
+// fsync of the directory (and of the parents of new directories). After a failed write or sync the
+// temp file is dropped: the kernel may have thrown the failed pages away, and a second fdatasync
+// would lie (Rebello et al., USENIX ATC 2020).
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -62,7 +63,8 @@ class DirectoryStore : public ObjectStore {
   std::atomic<uint64_t> temp_counter_{0};
   std::atomic<int64_t> used_bytes_{0};
   absl::Mutex mu_;
-  // Directories whose own entry is durable: a second publisher must not rely on a mkdir that is not yet synced.
+  // Directories whose own entry is durable: a second publisher must not rely on a mkdir that is not
+  // yet synced.
   std::set<std::string> durable_directories_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -90,7 +92,8 @@ class FileWriter : public ObjectWriter {
     EMBER_RETURN_IF_ERROR(failure_);
     if (published_) return absl::FailedPreconditionError("the object is published already");
     EMBER_RETURN_IF_ERROR(Flush());
-    if (fdatasync(fd_.get()) != 0) return Fail(ErrnoToStatus(errno, absl::StrCat("fdatasync ", temp_)));
+    if (fdatasync(fd_.get()) != 0)
+      return Fail(ErrnoToStatus(errno, absl::StrCat("fdatasync ", temp_)));
     auto path = store_->PathToPublish(name);
     if (!path.ok()) return Fail(path.status());
     if (absl::Status moved = MoveTo(*path); !moved.ok()) {
@@ -123,12 +126,14 @@ class FileWriter : public ObjectWriter {
   }
 
   absl::Status Write(absl::string_view data) {
-    if (absl::Status status = WriteAll(fd_.get(), data, temp_); !status.ok()) return Fail(std::move(status));
+    if (absl::Status status = WriteAll(fd_.get(), data, temp_); !status.ok())
+      return Fail(std::move(status));
     size_ += data.size();
     if (size_ - write_back_ >= kWriteBackBytes) {
-      // Only starts the transfer, so that the fdatasync at the end waits for little; errors surface there.
-      sync_file_range(fd_.get(), static_cast<off_t>(write_back_), static_cast<off_t>(size_ - write_back_),
-                      SYNC_FILE_RANGE_WRITE);
+      // Only starts the transfer, so that the fdatasync at the end waits for little; errors surface
+      // there.
+      sync_file_range(fd_.get(), static_cast<off_t>(write_back_),
+                      static_cast<off_t>(size_ - write_back_), SYNC_FILE_RANGE_WRITE);
       write_back_ = size_;
     }
     return absl::OkStatus();
@@ -136,9 +141,12 @@ class FileWriter : public ObjectWriter {
 
   // rename(2) that never replaces; file systems without that flag get link(2).
   absl::Status MoveTo(const std::string& path) {
-    if (renameat2(AT_FDCWD, temp_.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
-    if (errno != EINVAL && errno != ENOSYS) return ErrnoToStatus(errno, absl::StrCat("rename to ", path));
-    if (link(temp_.c_str(), path.c_str()) != 0) return ErrnoToStatus(errno, absl::StrCat("link to ", path));
+    if (renameat2(AT_FDCWD, temp_.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+      return absl::OkStatus();
+    if (errno != EINVAL && errno != ENOSYS)
+      return ErrnoToStatus(errno, absl::StrCat("rename to ", path));
+    if (link(temp_.c_str(), path.c_str()) != 0)
+      return ErrnoToStatus(errno, absl::StrCat("link to ", path));
     unlink(temp_.c_str());
     return absl::OkStatus();
   }
@@ -208,7 +216,8 @@ absl::StatusOr<std::string> DirectoryStore::PathOf(absl::string_view name) const
 
 absl::StatusOr<std::string> DirectoryStore::PathToPublish(absl::string_view name) {
   EMBER_ASSIGN_OR_RETURN(std::string path, PathOf(name));
-  for (size_t slash = name.find('/'); slash != absl::string_view::npos; slash = name.find('/', slash + 1)) {
+  for (size_t slash = name.find('/'); slash != absl::string_view::npos;
+       slash = name.find('/', slash + 1)) {
     EMBER_RETURN_IF_ERROR(EnsureDirectory(JoinPath(root_, name.substr(0, slash))));
   }
   return path;
@@ -217,20 +226,23 @@ absl::StatusOr<std::string> DirectoryStore::PathToPublish(absl::string_view name
 absl::Status DirectoryStore::EnsureDirectory(const std::string& path) {
   absl::MutexLock lock(&mu_);
   if (durable_directories_.contains(path)) return absl::OkStatus();
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoToStatus(errno, absl::StrCat("mkdir ", path));
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return ErrnoToStatus(errno, absl::StrCat("mkdir ", path));
   EMBER_RETURN_IF_ERROR(SyncDirectory(ParentOf(path)));
   durable_directories_.insert(path);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<ObjectWriter>> DirectoryStore::Create() {
-  const std::string temp = absl::StrCat(root_, "/", kTempDirectory, "/", getpid(), "-", ++temp_counter_);
+  const std::string temp =
+      absl::StrCat(root_, "/", kTempDirectory, "/", getpid(), "-", ++temp_counter_);
   Fd fd(open(temp.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return Explain(ErrnoToStatus(errno, absl::StrCat("create ", temp)));
   return std::make_unique<FileWriter>(this, temp, std::move(fd));
 }
 
-absl::StatusOr<std::string> DirectoryStore::Read(absl::string_view name, uint64_t offset, size_t size) {
+absl::StatusOr<std::string> DirectoryStore::Read(absl::string_view name, uint64_t offset,
+                                                 size_t size) {
   EMBER_ASSIGN_OR_RETURN(const std::string path, PathOf(name));
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoToStatus(errno, absl::StrCat("open ", path));
@@ -238,11 +250,13 @@ absl::StatusOr<std::string> DirectoryStore::Read(absl::string_view name, uint64_
   if (fstat(fd.get(), &info) != 0) return ErrnoToStatus(errno, absl::StrCat("stat ", path));
   const uint64_t total = static_cast<uint64_t>(info.st_size);
   if (offset > total || size > total - offset) {
-    return absl::OutOfRangeError(absl::StrCat(name, " has ", total, " bytes, ", size, " wanted at ", offset));
+    return absl::OutOfRangeError(
+        absl::StrCat(name, " has ", total, " bytes, ", size, " wanted at ", offset));
   }
   std::string data(size, '\0');
   for (size_t done = 0; done < size;) {
-    const ssize_t n = pread(fd.get(), data.data() + done, size - done, static_cast<off_t>(offset + done));
+    const ssize_t n =
+        pread(fd.get(), data.data() + done, size - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoToStatus(errno, absl::StrCat("read ", path));
     if (n == 0) return absl::OutOfRangeError(absl::StrCat(name, " became shorter"));
@@ -263,11 +277,13 @@ absl::StatusOr<std::vector<std::string>> DirectoryStore::List(absl::string_view 
   if (!prefix.empty()) EMBER_RETURN_IF_ERROR(PathOf(prefix).status());
   std::vector<std::string> names;
   EMBER_RETURN_IF_ERROR(
-      Walk(std::string(prefix), [&names](const std::string& name, const std::string&, const struct stat& info) {
-        if (S_ISREG(info.st_mode)) names.push_back(name);
-        return absl::OkStatus();
-      }));
-  std::sort(names.begin(), names.end());  // "a-b" sorts before "a/b", a walk finds them the other way round
+      Walk(std::string(prefix),
+           [&names](const std::string& name, const std::string&, const struct stat& info) {
+             if (S_ISREG(info.st_mode)) names.push_back(name);
+             return absl::OkStatus();
+           }));
+  std::sort(names.begin(),
+            names.end());  // "a-b" sorts before "a/b", a walk finds them the other way round
   return names;
 }
 
@@ -283,9 +299,11 @@ absl::Status DirectoryStore::Delete(absl::string_view name) {
 
 absl::StatusOr<ObjectStore::Space> DirectoryStore::GetSpace() {
   struct statvfs info;
-  if (statvfs(root_.c_str(), &info) != 0) return ErrnoToStatus(errno, absl::StrCat("statvfs ", root_));
-  return Space{.free_bytes = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize),
-               .used_bytes = used_bytes_};
+  if (statvfs(root_.c_str(), &info) != 0)
+    return ErrnoToStatus(errno, absl::StrCat("statvfs ", root_));
+  return Space{
+      .free_bytes = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize),
+      .used_bytes = used_bytes_};
 }
 
 }  // namespace
@@ -293,7 +311,8 @@ absl::StatusOr<ObjectStore::Space> DirectoryStore::GetSpace() {
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root) {
   std::error_code error;
   std::string path = std::filesystem::absolute(root, error).lexically_normal().string();
-  if (root.empty() || error) return absl::InvalidArgumentError(absl::StrCat("'", root, "' is not a directory name"));
+  if (root.empty() || error)
+    return absl::InvalidArgumentError(absl::StrCat("'", root, "' is not a directory name"));
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   auto store = std::make_unique<DirectoryStore>(std::move(path));
   EMBER_RETURN_IF_ERROR(store->Prepare());

@@ -31,12 +31,14 @@ std::string Frame(absl::string_view magic, absl::string_view body) {
   return framed;
 }
 
-absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes, absl::string_view what) {
+absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes,
+                                          absl::string_view what) {
   if (bytes.size() < kHeaderBytes) return Damaged(what, "it is too short");
   if (!absl::StartsWith(bytes, magic)) return Damaged(what, "its magic is wrong");
   const absl::string_view body = bytes.substr(kHeaderBytes);
   const absl::string_view digest = bytes.substr(kDigestAt, kHeaderBytes - kDigestAt);
-  if (digest != FrameDigest(bytes.substr(0, kDigestAt), body)) return Damaged(what, "its checksum does not match");
+  if (digest != FrameDigest(bytes.substr(0, kDigestAt), body))
+    return Damaged(what, "its checksum does not match");
   const uint32_t version = GetFixed<uint32_t>(bytes, 4);
   if (version > kVersion) {
     return WithHint(absl::FailedPreconditionError(absl::StrCat(what, " was made by a newer Ember")),

@@ -1,5 +1,5 @@
-// The frame of the vault's small files: magic:4 version:u32 sha256:32 (of magic, version, body), then the body. A flipped bit
-// anywhere is found without any key.
+// The frame of the vault's small files: magic:4 version:u32 sha256:32 (of magic, version, body),
+// then the body. A flipped bit anywhere is found without any key.
 #ifndef EMBER_COMMON_VAULT_FRAMED_H_
 #define EMBER_COMMON_VAULT_FRAMED_H_
 
@@ -18,7 +18,8 @@ inline constexpr char kStateMagic[] = "EMBS";
 std::string Frame(absl::string_view magic, absl::string_view body);
 
 // The body within `bytes`. DATA_LOSS naming `what`; FAILED_PRECONDITION when made by a newer Ember.
-absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes, absl::string_view what);
+absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes,
+                                          absl::string_view what);
 
 }  // namespace ember::vault
 

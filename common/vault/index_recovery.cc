@@ -21,7 +21,8 @@ absl::StatusOr<std::vector<std::string>> ListPacks(ObjectStore& store) {
   return names;
 }
 
-std::vector<std::string> Difference(const std::vector<std::string>& from, const std::vector<std::string>& less) {
+std::vector<std::string> Difference(const std::vector<std::string>& from,
+                                    const std::vector<std::string>& less) {
   std::vector<std::string> rest;
   std::set_difference(from.begin(), from.end(), less.begin(), less.end(), std::back_inserter(rest));
   return rest;
@@ -34,7 +35,8 @@ absl::Status AddPack(ObjectStore& store, ChunkIndex& index, const std::string& n
   const auto size = store.Size(PackObject(name));
   if (!table.ok() || !size.ok() || table->records_size() == 0) {
     LogError("vault", "a pack cannot be read",
-             {{"pack", name}, {"why", table.ok() ? "no record in it is intact" : table.status().message()}});
+             {{"pack", name},
+              {"why", table.ok() ? "no record in it is intact" : table.status().message()}});
     return absl::OkStatus();
   }
   const auto is_intact = [&](const Location& location, absl::string_view id) {
@@ -45,9 +47,11 @@ absl::Status AddPack(ObjectStore& store, ChunkIndex& index, const std::string& n
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<ChunkIndex>> OpenEmpty(const std::string& directory, const std::string& vault_id,
+absl::StatusOr<std::unique_ptr<ChunkIndex>> OpenEmpty(const std::string& directory,
+                                                      const std::string& vault_id,
                                                       absl::string_view why) {
-  LogWarning("vault", "the index is made anew from the packs", {{"directory", directory}, {"why", why}});
+  LogWarning("vault", "the index is made anew from the packs",
+             {{"directory", directory}, {"why", why}});
   EMBER_RETURN_IF_ERROR(ChunkIndex::Destroy(directory));
   return ChunkIndex::Open(directory, vault_id);
 }

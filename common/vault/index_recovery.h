@@ -16,8 +16,8 @@ struct RecoveredIndex {
   int unreadable_packs = 0;  // neither footer nor records could be read; logged
 };
 
-// Opens the index in `directory`. Made anew when it is missing, damaged, another vault's, or names packs that are
-// gone; completed with packs that it does not know.
+// Opens the index in `directory`. Made anew when it is missing, damaged, another vault's, or names
+// packs that are gone; completed with packs that it does not know.
 absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& directory,
                                          const std::string& vault_id);
 

@@ -64,7 +64,8 @@ std::string EncodeStart(const PackSession& session) {
 
 absl::Status CheckSessions(const PackFooter& table) {
   for (const PackSession& session : table.sessions()) {
-    if (session.session_id().size() != kSessionIdBytes) return Bad("a session id has the wrong size");
+    if (session.session_id().size() != kSessionIdBytes)
+      return Bad("a session id has the wrong size");
   }
   return absl::OkStatus();
 }
@@ -75,8 +76,9 @@ absl::Status CheckTable(const PackFooter& table, uint64_t footer_at) {
   uint64_t end = kStartBytes;
   for (const PackRecord& record : table.records()) {
     const uint64_t size = kRecordHeaderBytes + uint64_t{record.length()};
-    if (record.id().size() != kRecordIdBytes || record.length() > kRecordBytesMax || record.offset() < end ||
-        record.offset() > footer_at || size > footer_at - record.offset() ||
+    if (record.id().size() != kRecordIdBytes || record.length() > kRecordBytesMax ||
+        record.offset() < end || record.offset() > footer_at ||
+        size > footer_at - record.offset() ||
         record.session() >= static_cast<uint32_t>(table.sessions_size())) {
       return Bad("a record of the footer is out of bounds");
     }
@@ -85,11 +87,12 @@ absl::Status CheckTable(const PackFooter& table, uint64_t footer_at) {
   return absl::OkStatus();
 }
 
-// A session that was cut off and sends the same again may write the same pack twice; the first one will do, unless it
-// is damaged by now.
+// A session that was cut off and sends the same again may write the same pack twice; the first one
+// will do, unless it is damaged by now.
 absl::Status CheckSame(ObjectStore& store, const std::string& name, uint64_t size) {
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(PackObject(name), 0, size));
-  return Sha256Hex(bytes) == name ? absl::OkStatus() : Damaged(PackObject(name), "its name is not its checksum");
+  return Sha256Hex(bytes) == name ? absl::OkStatus()
+                                  : Damaged(PackObject(name), "its name is not its checksum");
 }
 
 // Finds the intact records of a pack in memory, whatever lies between them.
@@ -101,7 +104,8 @@ class Scanner {
     size_t at = 0;
     if (auto start = ParsePackStart(pack_); start.ok()) {
       table_ = *std::move(start);
-      for (int i = 0; i < table_.sessions_size(); ++i) numbers_[table_.sessions(i).session_id()] = i;
+      for (int i = 0; i < table_.sessions_size(); ++i)
+        numbers_[table_.sessions(i).session_id()] = i;
       at = kStartBytes;
     }
     table_.set_version(kVersion);
@@ -119,7 +123,8 @@ class Scanner {
 
  private:
   void Add(const RecordView& record, size_t at) {
-    const auto [number, is_new] = numbers_.try_emplace(std::string(record.session_id), table_.sessions_size());
+    const auto [number, is_new] =
+        numbers_.try_emplace(std::string(record.session_id), table_.sessions_size());
     if (is_new) table_.add_sessions()->set_session_id(number->first);
     PackRecord* row = table_.add_records();
     row->set_id(std::string(record.id));
@@ -140,7 +145,8 @@ absl::StatusOr<RecordView> ParseRecord(absl::string_view bytes) {
   if (bytes.size() < kRecordHeaderBytes) return Bad("a record header is cut off");
   if (!absl::StartsWith(bytes, kRecordMagic)) return Bad("a record has the wrong magic");
   const uint32_t length = GetFixed<uint32_t>(bytes, 64);
-  if (length > kRecordBytesMax || length > bytes.size() - kRecordHeaderBytes) return Bad("a record is cut off");
+  if (length > kRecordBytesMax || length > bytes.size() - kRecordHeaderBytes)
+    return Bad("a record is cut off");
   const absl::string_view payload = bytes.substr(kRecordHeaderBytes, length);
   if (Crc32c(payload, Crc32c(bytes.substr(0, kCrcAt))) != GetFixed<uint32_t>(bytes, kCrcAt)) {
     return Bad("a record's checksum does not match");
@@ -155,7 +161,8 @@ absl::StatusOr<RecordView> ParseRecord(absl::string_view bytes) {
 }
 
 absl::StatusOr<PackFooter> ParsePackStart(absl::string_view pack) {
-  if (pack.size() < kStartBytes || !absl::StartsWith(pack, kStartMagic)) return Bad("the start is not a pack's");
+  if (pack.size() < kStartBytes || !absl::StartsWith(pack, kStartMagic))
+    return Bad("the start is not a pack's");
   const uint32_t length = GetFixed<uint32_t>(pack, 8);
   if (length > pack.size() - kStartBytes) return Bad("the start is cut off");
   const absl::string_view body = pack.substr(kStartBytes, length);
@@ -164,12 +171,15 @@ absl::StatusOr<PackFooter> ParsePackStart(absl::string_view pack) {
   }
   if (GetFixed<uint32_t>(pack, 4) != kVersion) return Bad("the pack has another version");
   PackFooter sessions;
-  if (!sessions.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Bad("the start does not parse");
+  if (!sessions.ParseFromArray(body.data(), static_cast<int>(body.size())))
+    return Bad("the start does not parse");
   EMBER_RETURN_IF_ERROR(CheckSessions(sessions));
   return sessions;
 }
 
-std::string PackObject(absl::string_view name) { return absl::StrCat("packs/", name.substr(0, 2), "/", name); }
+std::string PackObject(absl::string_view name) {
+  return absl::StrCat("packs/", name.substr(0, 2), "/", name);
+}
 
 std::string PackNameOf(absl::string_view object) {
   const std::string name(object.substr(object.rfind('/') + 1));
@@ -179,7 +189,8 @@ std::string PackNameOf(absl::string_view object) {
   return name.size() == kNameBytes && is_hex && PackObject(name) == object ? name : "";
 }
 
-absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store, const PackSession& session) {
+absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
+                                                               const PackSession& session) {
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());
   std::unique_ptr<PackWriter> pack(new PackWriter(store, std::move(object)));
   pack->footer_.set_version(kVersion);
@@ -229,18 +240,22 @@ absl::StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, absl::string_view 
   EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(object));
   if (size > kPackBytesMax) return damaged("it is larger than a pack can be");
   if (size < kStartBytes + kTrailerBytes) return damaged("it is too short");
-  EMBER_ASSIGN_OR_RETURN(const std::string trailer, store.Read(object, size - kTrailerBytes, kTrailerBytes));
-  if (trailer.size() != kTrailerBytes) return absl::InternalError("the store read less than was asked");
+  EMBER_ASSIGN_OR_RETURN(const std::string trailer,
+                         store.Read(object, size - kTrailerBytes, kTrailerBytes));
+  if (trailer.size() != kTrailerBytes)
+    return absl::InternalError("the store read less than was asked");
   const uint32_t length = GetFixed<uint32_t>(trailer, 0);
   if (!absl::EndsWith(trailer, kEndMagic) || length > size - kStartBytes - kTrailerBytes) {
     return damaged("the trailer is not a pack's");
   }
   const uint64_t footer_at = size - kTrailerBytes - length;
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(object, footer_at, length));
-  if (EndCrc(bytes) != GetFixed<uint32_t>(trailer, 4)) return damaged("the footer's checksum does not match");
+  if (EndCrc(bytes) != GetFixed<uint32_t>(trailer, 4))
+    return damaged("the footer's checksum does not match");
   PackFooter footer;
   if (!footer.ParseFromString(bytes)) return damaged("the footer does not parse");
-  if (absl::Status status = CheckTable(footer, footer_at); !status.ok()) return damaged(status.message());
+  if (absl::Status status = CheckTable(footer, footer_at); !status.ok())
+    return damaged(status.message());
   return footer;
 }
 

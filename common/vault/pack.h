@@ -1,13 +1,15 @@
 // The pack: an immutable file of sealed records, readable without any key.
 //
-//   start    "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes PackFooter with the sessions only
-//   records  "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, then `length` payload bytes
-//   footer   PackFooter: sessions, and every record in file order
-//   trailer  length:u32 of the footer, crc32c:u32 of the footer and that length, "EMPE"
+// start   | "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes: PackFooter, sessions
+// only records | "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, then
+//         | `length` bytes of payload
+// footer  | PackFooter: sessions, and every record in file order
+// trailer | length:u32 of the footer, crc32c:u32 of the footer and that length, "EMPE"
 //
-// Integers are little-endian. A record's checksum covers its header up to the checksum and its payload; the start's
-// covers its first 12 bytes and its body. Records follow each other without gaps, so a pack with a torn end is
-// recovered by scanning. A pack's name is the SHA-256 of all its bytes.
+// Integers are little-endian. A record's checksum covers its header up to the checksum and its
+// payload; the start's covers its first 12 bytes and its body. Records follow each other without
+// gaps, so a pack with a torn end is recovered by scanning. A pack's name is the SHA-256 of all its
+// bytes.
 #ifndef EMBER_COMMON_VAULT_PACK_H_
 #define EMBER_COMMON_VAULT_PACK_H_
 
@@ -51,9 +53,11 @@ std::string PackNameOf(absl::string_view object);
 // Writes one pack. Not thread-safe. After an error the pack is lost as a whole; drop the writer.
 class PackWriter {
  public:
-  static absl::StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, const format::v1::PackSession& session);
+  static absl::StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store,
+                                                            const format::v1::PackSession& session);
 
-  // `record.session_id` must be the session's. Sizes checked by the caller: payload at most kRecordBytesMax.
+  // `record.session_id` must be the session's. Sizes checked by the caller: payload at most
+  // kRecordBytesMax.
   absl::Status Append(const RecordView& record);
   // Bytes so far, without the footer.
   uint64_t size() const { return size_; }
@@ -67,7 +71,8 @@ class PackWriter {
   absl::StatusOr<Published> Publish();
 
  private:
-  PackWriter(ObjectStore& store, std::unique_ptr<ObjectWriter> object) : store_(store), object_(std::move(object)) {}
+  PackWriter(ObjectStore& store, std::unique_ptr<ObjectWriter> object)
+      : store_(store), object_(std::move(object)) {}
   absl::Status Write(absl::string_view bytes);
 
   ObjectStore& store_;
@@ -77,11 +82,12 @@ class PackWriter {
   format::v1::PackFooter footer_;
 };
 
-// The table of a stored pack, bounds-checked: every record lies between start and footer. DATA_LOSS when damaged.
+// The table of a stored pack, bounds-checked: every record lies between start and footer. DATA_LOSS
+// when damaged.
 absl::StatusOr<format::v1::PackFooter> ReadPackFooter(ObjectStore& store, absl::string_view name);
 
-// The same from the records themselves, for a pack whose footer is damaged: intact records only. Sessions that the
-// pack's start does not name come without keybox and domain.
+// The same from the records themselves, for a pack whose footer is damaged: intact records only.
+// Sessions that the pack's start does not name come without keybox and domain.
 absl::StatusOr<format::v1::PackFooter> ScanPack(ObjectStore& store, absl::string_view name);
 
 // ReadPackFooter, or ScanPack when that finds damage.

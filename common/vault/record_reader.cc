@@ -13,7 +13,9 @@
 namespace ember::vault {
 namespace {
 
-uint64_t EndOf(const WantedRecord& wanted) { return wanted.offset + kRecordHeaderBytes + wanted.length; }
+uint64_t EndOf(const WantedRecord& wanted) {
+  return wanted.offset + kRecordHeaderBytes + wanted.length;
+}
 
 absl::StatusOr<RecordView> ParseWanted(const WantedRecord& wanted, absl::string_view bytes) {
   EMBER_ASSIGN_OR_RETURN(const RecordView record, ParseRecord(bytes));
@@ -29,8 +31,8 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
   std::map<uint32_t, std::vector<WantedRecord>> by_pack;
   for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
     const size_t end = std::min(ids.size(), begin + kIndexLookupBatch);
-    EMBER_ASSIGN_OR_RETURN(const auto found,
-                           index_.Find(std::vector<absl::string_view>(ids.begin() + begin, ids.begin() + end)));
+    EMBER_ASSIGN_OR_RETURN(const auto found, index_.Find(std::vector<absl::string_view>(
+                                                 ids.begin() + begin, ids.begin() + end)));
     for (size_t i = begin; i < end; ++i) {
       const auto& location = found[i - begin];
       if (location) {
@@ -48,7 +50,8 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
 
 absl::Status RecordReader::ReadSession(absl::string_view session_id) {
   for (const std::string& name : index_.PacksOf(session_id).names) {
-    // A pack that is gone or torn beyond its footer cannot say which records are lost, so the whole read fails.
+    // A pack that is gone or torn beyond its footer cannot say which records are lost, so the whole
+    // read fails.
     EMBER_ASSIGN_OR_RETURN(const format::v1::PackFooter table, ReadPackTable(store_, name));
     std::vector<WantedRecord> wanted;
     for (const format::v1::PackRecord& record : table.records()) {
@@ -61,7 +64,8 @@ absl::Status RecordReader::ReadSession(absl::string_view session_id) {
 }
 
 absl::Status RecordReader::ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted) {
-  std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  std::sort(wanted.begin(), wanted.end(),
+            [](const auto& a, const auto& b) { return a.offset < b.offset; });
   const std::string object = PackObject(name);
   for (size_t begin = 0; begin < wanted.size();) {
     size_t end = begin + 1;
@@ -75,13 +79,15 @@ absl::Status RecordReader::ReadFromPack(const std::string& name, std::vector<Wan
   return absl::OkStatus();
 }
 
-absl::Status RecordReader::ReadRange(const std::string& object, const WantedRecord* begin, const WantedRecord* end) {
+absl::Status RecordReader::ReadRange(const std::string& object, const WantedRecord* begin,
+                                     const WantedRecord* end) {
   const uint64_t from = begin->offset;
   const auto bytes = store_.Read(object, from, EndOf(*(end - 1)) - from);
   for (const WantedRecord* wanted = begin; wanted != end; ++wanted) {
     // One unreadable sector or a cut-off end must not take its neighbours along.
-    EMBER_RETURN_IF_ERROR(bytes.ok() ? Deliver(*wanted, absl::string_view(*bytes).substr(wanted->offset - from))
-                                     : ReadOne(object, *wanted));
+    EMBER_RETURN_IF_ERROR(
+        bytes.ok() ? Deliver(*wanted, absl::string_view(*bytes).substr(wanted->offset - from))
+                   : ReadOne(object, *wanted));
   }
   return absl::OkStatus();
 }
@@ -111,7 +117,8 @@ absl::Status RecordReader::Deliver(const WantedRecord& wanted, absl::string_view
 
 absl::Status RecordReader::Report(const std::string& id, bool absent, absl::string_view problem) {
   if (!absent) {
-    LogError("vault", "a record is damaged", {{"id", absl::BytesToHexString(id)}, {"why", problem}});
+    LogError("vault", "a record is damaged",
+             {{"id", absl::BytesToHexString(id)}, {"why", problem}});
   }
   v1::ReadProblem* row = reply_.add_problems();
   row->set_id(id);
@@ -132,10 +139,11 @@ absl::Status RecordReader::Send() {
   return sink_(std::exchange(reply_, v1::ReadReply()));
 }
 
-bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location, absl::string_view id) {
+bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location,
+                    absl::string_view id) {
   const WantedRecord wanted{std::string(id), location.offset, location.length};
-  const auto bytes =
-      store.Read(PackObject(index.PackName(location.pack)), wanted.offset, EndOf(wanted) - wanted.offset);
+  const auto bytes = store.Read(PackObject(index.PackName(location.pack)), wanted.offset,
+                                EndOf(wanted) - wanted.offset);
   return bytes.ok() && ParseWanted(wanted, *bytes).ok();
 }
 

@@ -24,8 +24,8 @@ struct WantedRecord {
   uint32_t length = 0;
 };
 
-// Not thread-safe; one per request. Records that proved damaged (read, but not what was written) go to `damaged`; those
-// that could not be read are only reported, since the cause may pass.
+// Not thread-safe; one per request. Records that proved damaged (read, but not what was written) go
+// to `damaged`; those that could not be read are only reported, since the cause may pass.
 class RecordReader {
  public:
   RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, ReadSink sink)
@@ -38,7 +38,8 @@ class RecordReader {
 
  private:
   absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
-  absl::Status ReadRange(const std::string& object, const WantedRecord* begin, const WantedRecord* end);
+  absl::Status ReadRange(const std::string& object, const WantedRecord* begin,
+                         const WantedRecord* end);
   absl::Status ReadOne(const std::string& object, const WantedRecord& wanted);
   absl::Status Deliver(const WantedRecord& wanted, absl::string_view bytes);
   absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
@@ -54,7 +55,8 @@ class RecordReader {
 };
 
 // The copy of `id` at `location` can be read and is what was written.
-bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location, absl::string_view id);
+bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location,
+                    absl::string_view id);
 
 }  // namespace ember::vault
 

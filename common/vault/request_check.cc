@@ -28,7 +28,8 @@ absl::Status CheckOpenSession(const v1::OpenSessionRequest& request) {
   EMBER_ASSIGN_OR_RETURN(const BackupIdParts backup, ParseBackupId(request.backup_id()));
   if (backup.workload != request.workload()) return Invalid("the backup id names another workload");
   if (backup.stamp.size() > kNameBytesMax) return Invalid("the backup id is too long");
-  if (request.session_id().size() != kSessionIdBytes) return Invalid("the session id is not 16 bytes");
+  if (request.session_id().size() != kSessionIdBytes)
+    return Invalid("the session id is not 16 bytes");
   if (request.keybox().empty() || request.keybox().size() > kKeyboxBytesMax) {
     return Invalid(absl::StrCat("the keybox is empty or larger than ", kKeyboxBytesMax, " bytes"));
   }
@@ -56,9 +57,11 @@ absl::Status CheckRecord(const v1::Record& record) {
 }
 
 absl::Status CheckCommit(const v1::CommitHeader& header, const std::vector<std::string>& ids) {
-  if (ids.size() > kCommitIdsMax) return Invalid(absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
+  if (ids.size() > kCommitIdsMax)
+    return Invalid(absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
   if (header.ids_total() != ids.size()) {
-    return Invalid(absl::StrCat("the header announces ", header.ids_total(), " ids, ", ids.size(), " came"));
+    return Invalid(
+        absl::StrCat("the header announces ", header.ids_total(), " ids, ", ids.size(), " came"));
   }
   if (header.sealed_summary().size() > kSummaryBytesMax) {
     return Invalid(absl::StrCat("the summary is larger than ", kSummaryBytesMax, " bytes"));
@@ -75,7 +78,8 @@ absl::Status CheckCommit(const v1::CommitHeader& header, const std::vector<std::
 
 absl::Status CheckRead(const v1::ReadRequest& request) {
   if (request.only_session().empty()) return CheckIds(request.ids());
-  if (request.only_session().size() != kSessionIdBytes) return Invalid("the session id is not 16 bytes");
+  if (request.only_session().size() != kSessionIdBytes)
+    return Invalid("the session id is not 16 bytes");
   return request.ids().empty() ? absl::OkStatus() : Invalid("ids and a session in one request");
 }
 

@@ -66,9 +66,11 @@ absl::Status Session::Publish(std::unique_ptr<PackWriter> pack) {
   const auto is_intact = [this](const Location& location, absl::string_view id) {
     return IsRecordIntact(store_, index_, location, id);
   };
-  EMBER_RETURN_IF_ERROR(index_.AddPack(published.name, published.size, published.footer, is_intact));
+  EMBER_RETURN_IF_ERROR(
+      index_.AddPack(published.name, published.size, published.footer, is_intact));
   // Either the copy just written or an older one that proved intact is in the index now.
-  for (const format::v1::PackRecord& record : published.footer.records()) damaged_.Remove(record.id());
+  for (const format::v1::PackRecord& record : published.footer.records())
+    damaged_.Remove(record.id());
   stored_bytes_ += static_cast<int64_t>(published.size);
   return absl::OkStatus();
 }
@@ -78,7 +80,8 @@ absl::Status Session::Sync() {
   EMBER_RETURN_IF_ERROR(failure_);
   for (std::unique_ptr<PackWriter>& pack : packs_) {
     if (pack == nullptr) continue;
-    if (absl::Status status = Publish(std::move(pack)); !status.ok()) return Fail(std::move(status));
+    if (absl::Status status = Publish(std::move(pack)); !status.ok())
+      return Fail(std::move(status));
   }
   return absl::OkStatus();
 }

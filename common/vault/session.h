@@ -42,15 +42,16 @@ class Session {
 
   absl::Mutex mu;
 
-  // Each record goes to one of the open packs at random, so that what lies next to what says little about the order
-  // in which files were read. A full pack is published. After an error what was not synced is lost, and every later
-  // call says so until the session is opened again.
+  // Each record goes to one of the open packs at random, so that what lies next to what says little
+  // about the order in which files were read. A full pack is published. After an error what was not
+  // synced is lost, and every later call says so until the session is opened again.
   absl::Status Append(const v1::UploadRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Publishes the open packs.
   absl::Status Sync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   int64_t stored_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { return stored_bytes_; }
 
-  // Nothing of this session may be published any more. A call in progress may still complete; take `mu` to wait.
+  // Nothing of this session may be published any more. A call in progress may still complete; take
+  // `mu` to wait.
   void Supersede() { superseded_ = true; }
   // ABORTED once superseded.
   absl::Status CheckCurrent() const;

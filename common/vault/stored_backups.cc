@@ -25,7 +25,9 @@ constexpr char kRefs[] = "refs";
 constexpr size_t kSequenceDigits = 20;
 
 // "domain/sequence-stamp", the part that a record and its ids have in common.
-std::string TailOf(absl::string_view object) { return std::string(object.substr(object.find('/') + 1)); }
+std::string TailOf(absl::string_view object) {
+  return std::string(object.substr(object.find('/') + 1));
+}
 
 // The stamp in an object's name: all that a damaged record still tells.
 absl::string_view StampOf(absl::string_view object) {
@@ -41,7 +43,8 @@ absl::StatusOr<std::string> ReadObject(ObjectStore& store, const std::string& ob
 absl::Status CheckRecord(const std::string& object, const StoredBackupRecord& record) {
   const std::vector<std::string> parts = absl::StrSplit(object, '/');
   const auto id = ParseBackupId(record.backup_id());
-  if (!id.ok() || id->workload != record.workload() || parts.size() != 3 || parts[1] != record.domain_id() ||
+  if (!id.ok() || id->workload != record.workload() || parts.size() != 3 ||
+      parts[1] != record.domain_id() ||
       parts[2] != absl::StrFormat("%020d-%s", record.sequence(), id->stamp)) {
     return Damaged(object, "it is not the backup that its name says");
   }
@@ -57,7 +60,8 @@ std::string JoinIds(const std::vector<std::string>& ids) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<StoredBackups>> StoredBackups::Load(ObjectStore& store, VaultState& state) {
+absl::StatusOr<std::unique_ptr<StoredBackups>> StoredBackups::Load(ObjectStore& store,
+                                                                   VaultState& state) {
   std::unique_ptr<StoredBackups> backups(new StoredBackups(store, state));
   EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> objects, store.List(kSnaps));
   for (const std::string& object : objects) EMBER_RETURN_IF_ERROR(backups->LoadOne(object));
@@ -87,12 +91,14 @@ absl::Status StoredBackups::LoadOne(const std::string& object) {
   const auto record = ReadRecord(object);
   if (absl::IsFailedPrecondition(record.status())) return record.status();  // a newer Ember's
   if (!record.ok()) {
-    LogError("vault", "a stored backup cannot be read", {{"file", object}, {"why", record.status().message()}});
+    LogError("vault", "a stored backup cannot be read",
+             {{"file", object}, {"why", record.status().message()}});
     absl::MutexLock lock(&mu_);
     damaged_.insert(object);
     return absl::OkStatus();
   }
-  state_.RaiseTo({.sequence = record->sequence(), .received = rpc::FromTimestamp(record->received())});
+  state_.RaiseTo(
+      {.sequence = record->sequence(), .received = rpc::FromTimestamp(record->received())});
   Remember(object, *record);
   return absl::OkStatus();
 }
@@ -101,20 +107,23 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::ReadRecord(const std::string& 
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, ReadObject(store_, object));
   EMBER_ASSIGN_OR_RETURN(const absl::string_view body, Unframe(kBackupMagic, bytes, object));
   StoredBackupRecord record;
-  if (!record.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Damaged(object, "it does not parse");
+  if (!record.ParseFromArray(body.data(), static_cast<int>(body.size())))
+    return Damaged(object, "it does not parse");
   EMBER_RETURN_IF_ERROR(CheckRecord(object, record));
   return record;
 }
 
 void StoredBackups::Remember(const std::string& object, const StoredBackupRecord& record) {
   absl::MutexLock lock(&mu_);
-  // A commit that failed at its very end and was repeated leaves two records of one backup; the first counts.
-  const bool is_new = entries_
-                          .try_emplace(record.backup_id(), Entry{.object = object,
-                                                                 .domain_id = record.domain_id(),
-                                                                 .session_id = record.session_id(),
-                                                                 .manifest_root = record.manifest_root()})
-                          .second;
+  // A commit that failed at its very end and was repeated leaves two records of one backup; the
+  // first counts.
+  const bool is_new =
+      entries_
+          .try_emplace(record.backup_id(), Entry{.object = object,
+                                                 .domain_id = record.domain_id(),
+                                                 .session_id = record.session_id(),
+                                                 .manifest_root = record.manifest_root()})
+          .second;
   if (is_new) by_session_[record.session_id()] = record.backup_id();
 }
 
@@ -139,7 +148,8 @@ std::optional<std::string> StoredBackups::FindBySession(const std::string& sessi
   return backup->second;
 }
 
-std::vector<std::string> StoredBackups::FindByRoot(absl::string_view domain_id, absl::string_view manifest_root) {
+std::vector<std::string> StoredBackups::FindByRoot(absl::string_view domain_id,
+                                                   absl::string_view manifest_root) {
   absl::MutexLock lock(&mu_);
   std::vector<std::string> found;
   for (const auto& [id, entry] : entries_) {
@@ -175,7 +185,8 @@ std::vector<StoredBackupRecord> StoredBackups::List(const std::string& workload)
     if (record.ok()) {
       records.push_back(*std::move(record));
     } else {
-      LogError("vault", "a stored backup cannot be listed", {{"file", object}, {"why", record.status().message()}});
+      LogError("vault", "a stored backup cannot be listed",
+               {{"file", object}, {"why", record.status().message()}});
     }
   }
   std::sort(records.begin(), records.end(),
@@ -199,13 +210,15 @@ absl::StatusOr<std::string> StoredBackups::ReadRefs(const std::string& backup_id
 }
 
 absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord record,
-                                                          const std::vector<std::string>& ids, Clock& clock) {
+                                                          const std::vector<std::string>& ids,
+                                                          Clock& clock) {
   EMBER_ASSIGN_OR_RETURN(const BackupIdParts id, ParseBackupId(record.backup_id()));
   const std::string refs = Frame(kRefsMagic, JoinIds(ids));
   Domain& domain = DomainOf(record.domain_id());
   absl::MutexLock lock(&domain.mu);
   if (Find(record.backup_id())) {
-    return absl::AlreadyExistsError(absl::StrCat("backup ", record.backup_id(), " exists and is never overwritten"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("backup ", record.backup_id(), " exists and is never overwritten"));
   }
   EMBER_ASSIGN_OR_RETURN(const VaultState::Stamp stamp, state_.NextStamp(clock.Now()));
   record.set_version(1);
@@ -214,11 +227,13 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   record.set_ids_total(ids.size());
   record.set_refs_sha256(Sha256(refs));
   record.set_previous_sha256(domain.last_sha256);
-  const std::string tail = absl::StrFormat("%s/%020d-%s", record.domain_id(), stamp.sequence, id.stamp);
+  const std::string tail =
+      absl::StrFormat("%s/%020d-%s", record.domain_id(), stamp.sequence, id.stamp);
   EMBER_RETURN_IF_ERROR(PutObject(store_, absl::StrCat(kRefs, "/", tail), refs));
   const std::string object = absl::StrCat(kSnaps, "/", tail);
   const std::string bytes = Frame(kBackupMagic, record.SerializeAsString());
-  // On failure the ids stay until the vault is opened again: only then is it certain that the record is not there.
+  // On failure the ids stay until the vault is opened again: only then is it certain that the
+  // record is not there.
   EMBER_RETURN_IF_ERROR(PutObject(store_, object, bytes));
   domain.last_sha256 = Sha256(bytes);
   Remember(object, record);

@@ -1,5 +1,6 @@
-// The committed backups of a vault: for each a record (snaps/<domain>/<sequence>-<stamp>) and the ids it refers to
-// (refs/<domain>/<same name>). A backup exists from the moment its record does; the ids are always written before.
+// The committed backups of a vault: for each a record (snaps/<domain>/<sequence>-<stamp>) and the
+// ids it refers to (refs/<domain>/<same name>). A backup exists from the moment its record does;
+// the ids are always written before.
 #ifndef EMBER_COMMON_VAULT_STORED_BACKUPS_H_
 #define EMBER_COMMON_VAULT_STORED_BACKUPS_H_
 
@@ -22,11 +23,12 @@
 
 namespace ember::vault {
 
-// Safe for concurrent use. Commits of one domain follow each other, since each record names the hash of the last.
+// Safe for concurrent use. Commits of one domain follow each other, since each record names the
+// hash of the last.
 class StoredBackups {
  public:
-  // Reads all records; damaged ones are logged and remembered. Removes what a commit cut short left. Raises `state` to the highest stamp found.
-  // `store` and `state` must outlive the result.
+  // Reads all records; damaged ones are logged and remembered. Removes what a commit cut short
+  // left. Raises `state` to the highest stamp found. `store` and `state` must outlive the result.
   static absl::StatusOr<std::unique_ptr<StoredBackups>> Load(ObjectStore& store, VaultState& state);
 
   struct Entry {
@@ -42,15 +44,17 @@ class StoredBackups {
 
   // DATA_LOSS naming the damaged file; NOT_FOUND.
   absl::StatusOr<format::v1::StoredBackupRecord> Get(const std::string& backup_id);
-  // The records of `workload` (all when empty) in order of sequence; a damaged one is logged and left out.
+  // The records of `workload` (all when empty) in order of sequence; a damaged one is logged and
+  // left out.
   std::vector<format::v1::StoredBackupRecord> List(const std::string& workload);
   // The ids of a backup, concatenated. DATA_LOSS when they are not what was committed.
   absl::StatusOr<std::string> ReadRefs(const std::string& backup_id);
 
-  // Stamps and publishes; durable when OK. `ids` sorted, unique. Fills in sequence, received, refs_sha256, ids_total,
-  // previous_sha256. ALREADY_EXISTS when the id is taken.
+  // Stamps and publishes; durable when OK. `ids` sorted, unique. Fills in sequence, received,
+  // refs_sha256, ids_total, previous_sha256. ALREADY_EXISTS when the id is taken.
   absl::StatusOr<format::v1::StoredBackupRecord> Publish(format::v1::StoredBackupRecord record,
-                                                         const std::vector<std::string>& ids, Clock& clock);
+                                                         const std::vector<std::string>& ids,
+                                                         Clock& clock);
 
   int64_t size();
   int64_t damaged();

@@ -1,19 +1,20 @@
-// Why operations may run at the same time. Packs, reference sets and backup records are immutable once published, and
-// the index only ever gains entries that point to durable packs, so most pairs need no lock:
+// Why operations may run at the same time. Packs, reference sets and backup records are immutable
+// once published, and the index only ever gains entries that point to durable packs, so most pairs
+// need no lock.
 //
-//   starting     while running   safe because
-//   Append       Append          other session: own packs. Same session: Session::mu
-//   Append       Commit          same session: Session::mu. Other session: a commit looks only at durable packs
-//   Sync         Sync            two packs with one id: ChunkIndex::AddPack is one at a time and keeps the intact copy
-//   Have         Sync            "absent" may be out of date: the record comes twice, the second copy is never read
-//   Commit       Commit          same domain: one at a time (the hash chain). Else: sequence from VaultState, durable first
-//   OpenSession  Append, Commit  of the older session of the workload: superseded, then Session::mu is taken once, so
-//                                that nothing of it is published after the new session's reply
-//   Read         any             reads immutable objects; what it finds damaged is answered "absent" from then on
-//   Have         Read            "present", then found damaged: the commit looks again and asks for it
+// starting    | running | safe because
+// Append      | Append  | other session: own packs; same session: Session::mu
+// Append      | Commit  | same session: Session::mu; other: a commit looks at durable packs only
+// Sync        | Sync    | ChunkIndex::AddPack is one at a time and keeps the intact copy of an id
+// Have        | Sync    | "absent" may be out of date: the record comes twice, one copy is read
+// Commit      | Commit  | same domain: one at a time (hash chain); VaultState numbers durably
+// OpenSession | Append  | of the older session: superseded, then its Session::mu is taken once,
+//             | Commit  | so that nothing of it is published after the new session's reply
+// Read        | any     | reads immutable objects; what is found damaged is "absent" from then on
+// Have        | Read    | "present", then found damaged: the commit looks again and asks for it
 //
-// Lock order: Session::mu, then StoredBackups::Domain::mu, then any other; mu_ is never held while another is taken
-// or during I/O.
+// Lock order: Session::mu, then StoredBackups::Domain::mu, then any other; mu_ is never held while
+// another is taken or during I/O.
 #include "common/vault/vault.h"
 
 #include <algorithm>
@@ -21,24 +22,21 @@
 #include <set>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/escaping.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
-#include "common/rpc/convert.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/damaged_ids.h"
-#include "common/vault/framed.h"
 #include "common/vault/index_recovery.h"
 #include "common/vault/pack.h"
 #include "common/vault/record_reader.h"
 #include "common/vault/request_check.h"
 #include "common/vault/session.h"
 #include "common/vault/stored_backups.h"
+#include "common/vault/vault_header.h"
 #include "common/vault/vault_state.h"
 #include "ember/format/v1/format.pb.h"
 
@@ -47,38 +45,10 @@ namespace {
 
 using format::v1::StoredBackupRecord;
 
-constexpr char kHeaderObject[] = "VAULT";
-
 absl::Status SessionOver() {
-  return WithHint(absl::AbortedError("the session is over: a newer one was opened, or the vault was restarted"),
-                  "run the backup again; what was stored is not sent twice");
-}
-
-// The vault's id; written when the vault is new.
-absl::StatusOr<std::string> ReadOrMakeHeader(ObjectStore& store, Clock& clock) {
-  const auto size = store.Size(kHeaderObject);
-  if (absl::IsNotFound(size.status())) {
-    format::v1::VaultHeader header;
-    header.set_version(1);
-    header.set_vault_id(absl::BytesToHexString(RandomBytes(16)));
-    *header.mutable_created() = rpc::ToTimestamp(clock.Now());
-    EMBER_RETURN_IF_ERROR(PutObject(store, kHeaderObject, Frame(kVaultMagic, header.SerializeAsString())));
-    return header.vault_id();
-  }
-  EMBER_RETURN_IF_ERROR(size.status());
-  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(kHeaderObject, 0, *size));
-  const auto body = Unframe(kVaultMagic, bytes, kHeaderObject);
-  format::v1::VaultHeader header;
-  if (absl::IsDataLoss(body.status()) || (body.ok() && !header.ParseFromString(std::string(*body)))) {
-    return WithHint(Damaged(kHeaderObject, "its checksum does not match"),
-                    "remove that file: no backup depends on it, and it is made anew");
-  }
-  EMBER_RETURN_IF_ERROR(body.status());
-  if (header.version() > 1 || header.must_understand_size() > 0) {
-    return WithHint(absl::FailedPreconditionError("the vault was made by a newer Ember"),
-                    "use that version or a later one");
-  }
-  return header.vault_id();
+  return WithHint(
+      absl::AbortedError("the session is over: a newer one was opened, or the vault was restarted"),
+      "run the backup again; what was stored is not sent twice");
 }
 
 v1::StoredBackup ToWire(const StoredBackupRecord& record) {
@@ -111,11 +81,12 @@ class VaultImpl : public Vault {
   absl::Status Load(const VaultOptions& options);
   absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
                                                    const v1::OpenSessionRequest& request) override;
-  absl::StatusOr<v1::HaveReply> Have(const std::string& node, const v1::HaveRequest& request) override;
+  absl::StatusOr<v1::HaveReply> Have(const std::string& node,
+                                     const v1::HaveRequest& request) override;
   absl::Status Append(const std::string& node, const v1::UploadRequest& request) override;
   absl::StatusOr<int64_t> Sync(const std::string& session_id) override;
-  absl::StatusOr<v1::CommitReply> Commit(const std::string& node, const std::string& session_id, uint64_t token,
-                                         const v1::CommitHeader& header,
+  absl::StatusOr<v1::CommitReply> Commit(const std::string& node, const std::string& session_id,
+                                         uint64_t token, const v1::CommitHeader& header,
                                          const std::vector<std::string>& ids) override;
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override;
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override;
@@ -124,21 +95,25 @@ class VaultImpl : public Vault {
 
  private:
   // ABORTED when over, PERMISSION_DENIED when another node's.
-  absl::StatusOr<std::shared_ptr<Session>> FindSession(const std::string& node, const std::string& session_id,
+  absl::StatusOr<std::shared_ptr<Session>> FindSession(const std::string& node,
+                                                       const std::string& session_id,
                                                        uint64_t token);
   absl::Status CheckUnused(const std::string& node, const v1::OpenSessionRequest& request);
   // Makes `session` the workload's current one. Returns the one that it replaces, if any.
   absl::StatusOr<std::shared_ptr<Session>> Register(const std::shared_ptr<Session>& session);
-  // Calls `visit(i, present, session number)` for each id: is it stored, intact as far as known, and the domain's?
+  // Calls `visit(i, present, session number)` for each id: is it stored, intact as far as known,
+  // and the domain's?
   template <typename Visit>
   absl::Status CheckPresent(const std::vector<absl::string_view>& ids, const std::string& domain_id,
                             const Visit& visit);
   absl::StatusOr<bool> IsComplete(const std::string& backup_id, const std::string& domain_id);
-  absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id, const std::string& manifest_root);
+  absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id,
+                                         const std::string& manifest_root);
   absl::StatusOr<v1::CommitReply> CommitSession(Session& session, const v1::CommitHeader& header,
                                                 const std::vector<std::string>& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mu);
-  absl::StatusOr<v1::CommitReply> RepeatCommit(const std::string& backup_id, const v1::CommitHeader& header);
+  absl::StatusOr<v1::CommitReply> RepeatCommit(const std::string& backup_id,
+                                               const v1::CommitHeader& header);
   // Remembers for Facts why the last write failed; returns `status`.
   absl::Status NoteWrite(const absl::Status& status);
 
@@ -153,8 +128,9 @@ class VaultImpl : public Vault {
   std::unique_ptr<StoredBackups> backups_;
 
   absl::Mutex mu_;
-  std::map<std::string, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mu_);  // by session id, current ones
-  std::map<std::string, std::string> current_ ABSL_GUARDED_BY(mu_);                // workload to session id
+  std::map<std::string, std::shared_ptr<Session>> sessions_
+      ABSL_GUARDED_BY(mu_);                                          // by session id, current ones
+  std::map<std::string, std::string> current_ ABSL_GUARDED_BY(mu_);  // workload to session id
   // Backups whose ids were all found present, and the generation of damaged_ at that time.
   std::map<std::string, uint64_t> complete_ ABSL_GUARDED_BY(mu_);
   std::string problem_ ABSL_GUARDED_BY(mu_);
@@ -172,8 +148,8 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
   EMBER_ASSIGN_OR_RETURN(state_, VaultState::Open(state));
   EMBER_ASSIGN_OR_RETURN(damaged_, DamagedIds::Open(JoinPath(state, "damaged")));
   EMBER_ASSIGN_OR_RETURN(backups_, StoredBackups::Load(*store_, *state_));
-  const std::string index =
-      options.index_directory.empty() ? JoinPath(options.directory, "index") : options.index_directory;
+  const std::string index = options.index_directory.empty() ? JoinPath(options.directory, "index")
+                                                            : options.index_directory;
   EMBER_ASSIGN_OR_RETURN(RecoveredIndex recovered, OpenIndex(*store_, index, vault_id));
   index_ = std::move(recovered.index);
   unreadable_packs_ = recovered.unreadable_packs;
@@ -189,7 +165,8 @@ absl::Status VaultImpl::NoteWrite(const absl::Status& status) {
 }
 
 absl::StatusOr<std::shared_ptr<Session>> VaultImpl::FindSession(const std::string& node,
-                                                                const std::string& session_id, uint64_t token) {
+                                                                const std::string& session_id,
+                                                                uint64_t token) {
   absl::MutexLock lock(&mu_);
   const auto found = sessions_.find(session_id);
   if (found == sessions_.end()) return SessionOver();
@@ -199,30 +176,36 @@ absl::StatusOr<std::shared_ptr<Session>> VaultImpl::FindSession(const std::strin
   return found->second;
 }
 
-absl::Status VaultImpl::CheckUnused(const std::string& node, const v1::OpenSessionRequest& request) {
+absl::Status VaultImpl::CheckUnused(const std::string& node,
+                                    const v1::OpenSessionRequest& request) {
   const auto taken = [](absl::string_view what) { return absl::AlreadyExistsError(what); };
   const auto backup = backups_->Find(request.backup_id());
   if (backup && backup->session_id != request.session_id()) {
     return taken(absl::StrCat("backup ", request.backup_id(), " exists and is never overwritten"));
   }
   const auto committed = backups_->FindBySession(request.session_id());
-  if (committed && *committed != request.backup_id()) return taken("the session has made another backup");
-  // Records name their session, and a session has one key: another keybox would lock out whoever restores them.
+  if (committed && *committed != request.backup_id())
+    return taken("the session has made another backup");
+  // Records name their session, and a session has one key: another keybox would lock out whoever
+  // restores them.
   const auto stored = index_->FindSession(request.session_id());
-  const bool same_stored = !stored || stored->keybox().empty() ||
-                           (stored->keybox() == request.keybox() && stored->domain_id() == request.domain_id());
+  const bool same_stored =
+      !stored || stored->keybox().empty() ||
+      (stored->keybox() == request.keybox() && stored->domain_id() == request.domain_id());
   if (!same_stored) return taken("the session id is in use with another key");
   absl::MutexLock lock(&mu_);
   const auto open = sessions_.find(request.session_id());
   if (open == sessions_.end()) return absl::OkStatus();
   const SessionFacts& facts = open->second->facts();
   if (facts.node != node) return PeerRefused(node, "the backup session belongs to another node");
-  const bool same = facts.workload == request.workload() && facts.backup_id == request.backup_id() &&
+  const bool same = facts.workload == request.workload() &&
+                    facts.backup_id == request.backup_id() &&
                     facts.domain_id == request.domain_id() && facts.keybox == request.keybox();
   return same ? absl::OkStatus() : taken("the session id is in use for another backup");
 }
 
-absl::StatusOr<std::shared_ptr<Session>> VaultImpl::Register(const std::shared_ptr<Session>& session) {
+absl::StatusOr<std::shared_ptr<Session>> VaultImpl::Register(
+    const std::shared_ptr<Session>& session) {
   const SessionFacts& facts = session->facts();
   absl::MutexLock lock(&mu_);
   const auto same_id = sessions_.find(facts.session_id);
@@ -230,12 +213,14 @@ absl::StatusOr<std::shared_ptr<Session>> VaultImpl::Register(const std::shared_p
     return absl::AlreadyExistsError("the session id is in use for another backup");
   }
   if (!current_.contains(facts.workload) && current_.size() >= kWorkloadsMax) {
-    return absl::ResourceExhaustedError(absl::StrCat("more than ", kWorkloadsMax, " workloads back up to this vault"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("more than ", kWorkloadsMax, " workloads back up to this vault"));
   }
   std::shared_ptr<Session> older;
   std::string& current = current_[facts.workload];
   if (const auto open = sessions_.find(current); open != sessions_.end()) {
-    if (open->second->facts().token > facts.token) return SessionOver();  // two opened at once, the other was later
+    if (open->second->facts().token > facts.token)
+      return SessionOver();  // two opened at once, the other was later
     older = open->second;
     older->Supersede();
     sessions_.erase(open);
@@ -265,14 +250,15 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
   v1::OpenSessionReply reply;
   reply.set_token(*token);
   reply.set_domain_empty(!index_->HasDomain(request.domain_id()));
-  EMBER_ASSIGN_OR_RETURN(const bool parent_present, HasCompleteBackup(request.domain_id(), request.parent_root()));
+  EMBER_ASSIGN_OR_RETURN(const bool parent_present,
+                         HasCompleteBackup(request.domain_id(), request.parent_root()));
   reply.set_parent_present(parent_present);
   return reply;
 }
 
 template <typename Visit>
-absl::Status VaultImpl::CheckPresent(const std::vector<absl::string_view>& ids, const std::string& domain_id,
-                                     const Visit& visit) {
+absl::Status VaultImpl::CheckPresent(const std::vector<absl::string_view>& ids,
+                                     const std::string& domain_id, const Visit& visit) {
   std::map<uint32_t, bool> in_domain;  // by session number
   std::vector<absl::string_view> batch;
   for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
@@ -293,7 +279,8 @@ absl::Status VaultImpl::CheckPresent(const std::vector<absl::string_view>& ids, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> VaultImpl::IsComplete(const std::string& backup_id, const std::string& domain_id) {
+absl::StatusOr<bool> VaultImpl::IsComplete(const std::string& backup_id,
+                                           const std::string& domain_id) {
   const uint64_t generation = damaged_->generation();
   {
     absl::MutexLock lock(&mu_);
@@ -308,14 +295,15 @@ absl::StatusOr<bool> VaultImpl::IsComplete(const std::string& backup_id, const s
     ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
   }
   bool complete = true;
-  EMBER_RETURN_IF_ERROR(
-      CheckPresent(ids, domain_id, [&](size_t, bool present, uint32_t) { complete = complete && present; }));
+  EMBER_RETURN_IF_ERROR(CheckPresent(
+      ids, domain_id, [&](size_t, bool present, uint32_t) { complete = complete && present; }));
   absl::MutexLock lock(&mu_);
   if (complete) complete_[backup_id] = generation;
   return complete;
 }
 
-absl::StatusOr<bool> VaultImpl::HasCompleteBackup(const std::string& domain_id, const std::string& manifest_root) {
+absl::StatusOr<bool> VaultImpl::HasCompleteBackup(const std::string& domain_id,
+                                                  const std::string& manifest_root) {
   if (manifest_root.empty()) return false;
   for (const std::string& backup_id : backups_->FindByRoot(domain_id, manifest_root)) {
     EMBER_ASSIGN_OR_RETURN(const bool complete, IsComplete(backup_id, domain_id));
@@ -324,7 +312,8 @@ absl::StatusOr<bool> VaultImpl::HasCompleteBackup(const std::string& domain_id, 
   return false;
 }
 
-absl::StatusOr<v1::HaveReply> VaultImpl::Have(const std::string& node, const v1::HaveRequest& request) {
+absl::StatusOr<v1::HaveReply> VaultImpl::Have(const std::string& node,
+                                              const v1::HaveRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckHave(request));
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                          FindSession(node, request.session_id(), request.token()));
@@ -332,8 +321,9 @@ absl::StatusOr<v1::HaveReply> VaultImpl::Have(const std::string& node, const v1:
   v1::HaveReply reply;
   std::string& absent = *reply.mutable_absent();
   absent.assign(ids.size(), '\0');
-  EMBER_RETURN_IF_ERROR(CheckPresent(ids, session->facts().domain_id,
-                                     [&](size_t i, bool present, uint32_t) { absent[i] = present ? 0 : 1; }));
+  EMBER_RETURN_IF_ERROR(
+      CheckPresent(ids, session->facts().domain_id,
+                   [&](size_t i, bool present, uint32_t) { absent[i] = present ? 0 : 1; }));
   return reply;
 }
 
@@ -360,19 +350,24 @@ absl::StatusOr<int64_t> VaultImpl::Sync(const std::string& session_id) {
 absl::StatusOr<v1::CommitReply> VaultImpl::RepeatCommit(const std::string& backup_id,
                                                         const v1::CommitHeader& header) {
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, backups_->Get(backup_id));
-  if (record.manifest_root() != header.manifest_root() || record.ids_total() != header.ids_total()) {
-    return absl::AlreadyExistsError(absl::StrCat("backup ", backup_id, " exists and is never overwritten"));
+  if (record.manifest_root() != header.manifest_root() ||
+      record.ids_total() != header.ids_total()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("backup ", backup_id, " exists and is never overwritten"));
   }
   return ToReply(record);
 }
 
-absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node, const std::string& session_id,
-                                                  uint64_t token, const v1::CommitHeader& header,
+absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node,
+                                                  const std::string& session_id, uint64_t token,
+                                                  const v1::CommitHeader& header,
                                                   const std::vector<std::string>& ids) {
   EMBER_RETURN_IF_ERROR(CheckCommit(header, ids));
-  // The reply of a commit may have been lost, and the session may be over by now, or the vault restarted.
+  // The reply of a commit may have been lost, and the session may be over by now, or the vault
+  // restarted.
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
-  EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, FindSession(node, session_id, token));
+  EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
+                         FindSession(node, session_id, token));
   absl::MutexLock lock(&session->mu);
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
   auto reply = CommitSession(*session, header, ids);
@@ -384,18 +379,20 @@ absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node, const
   return reply;
 }
 
-absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session, const v1::CommitHeader& header,
+absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
+                                                         const v1::CommitHeader& header,
                                                          const std::vector<std::string>& ids) {
   const SessionFacts& facts = session.facts();
   EMBER_RETURN_IF_ERROR(session.Sync());
   const uint64_t generation = damaged_->generation();
   v1::CommitReply reply;
   std::set<uint32_t> sessions;
-  EMBER_RETURN_IF_ERROR(CheckPresent(std::vector<absl::string_view>(ids.begin(), ids.end()), facts.domain_id,
-                                     [&](size_t i, bool present, uint32_t number) {
+  EMBER_RETURN_IF_ERROR(CheckPresent(std::vector<absl::string_view>(ids.begin(), ids.end()),
+                                     facts.domain_id, [&](size_t i, bool present, uint32_t number) {
                                        if (present) {
                                          sessions.insert(number);
-                                       } else if (reply.need_size() < static_cast<int>(kNeedIdsMax)) {
+                                       } else if (reply.need_size() <
+                                                  static_cast<int>(kNeedIdsMax)) {
                                          reply.add_need(ids[i]);
                                        }
                                      }));
@@ -410,7 +407,8 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session, const
   record.set_sealed_summary(header.sealed_summary());
   record.set_summary_nonce(header.summary_nonce());
   record.set_added_bytes(session.stored_bytes());
-  for (const uint32_t number : sessions) record.add_sessions(index_->SessionOf(number).session_id());
+  for (const uint32_t number : sessions)
+    record.add_sessions(index_->SessionOf(number).session_id());
   EMBER_RETURN_IF_ERROR(session.CheckCurrent());
   EMBER_ASSIGN_OR_RETURN(record, backups_->Publish(std::move(record), ids, clock_));
   absl::MutexLock lock(&mu_);
@@ -437,7 +435,8 @@ absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_
 absl::StatusOr<v1::ListStoredBackupsReply> VaultImpl::ListBackups(const std::string& workload) {
   if (!workload.empty()) EMBER_RETURN_IF_ERROR(ValidateName("workload", workload));
   v1::ListStoredBackupsReply reply;
-  for (const StoredBackupRecord& record : backups_->List(workload)) *reply.add_items() = ToWire(record);
+  for (const StoredBackupRecord& record : backups_->List(workload))
+    *reply.add_items() = ToWire(record);
   return reply;
 }
 

@@ -40,11 +40,13 @@ class Service : public v1::VaultService::Service {
                            v1::OpenSessionReply* reply) override {
     return Finish(OnOpenSession(*context, *request), reply);
   }
-  grpc::Status Have(ServerContext* context, const v1::HaveRequest* request, v1::HaveReply* reply) override {
+  grpc::Status Have(ServerContext* context, const v1::HaveRequest* request,
+                    v1::HaveReply* reply) override {
     return Finish(OnHave(*context, *request), reply);
   }
-  grpc::Status Upload(ServerContext* context,
-                      grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override {
+  grpc::Status Upload(
+      ServerContext* context,
+      grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override {
     return rpc::ToGrpc(OnUpload(*context, *stream));
   }
   grpc::Status Commit(ServerContext* context, grpc::ServerReader<v1::CommitRequest>* stream,
@@ -86,7 +88,8 @@ class Service : public v1::VaultService::Service {
     return vault->OpenSession(node, request);
   }
 
-  absl::StatusOr<v1::HaveReply> OnHave(const ServerContext& context, const v1::HaveRequest& request) {
+  absl::StatusOr<v1::HaveReply> OnHave(const ServerContext& context,
+                                       const v1::HaveRequest& request) {
     EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
     return vault->Have(node, request);
@@ -135,7 +138,8 @@ class Service : public v1::VaultService::Service {
     v1::CommitRequest more;
     while (stream.Read(&more)) {
       if (ids.size() + static_cast<size_t>(more.ids_size()) > kCommitIdsMax) {
-        return absl::InvalidArgumentError(absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
       }
       for (std::string& id : *more.mutable_ids()) ids.push_back(std::move(id));
     }

@@ -22,13 +22,15 @@ absl::StatusOr<Message> ReadState(const std::string& path) {
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
   EMBER_ASSIGN_OR_RETURN(const absl::string_view body, Unframe(kStateMagic, bytes, path));
   Message message;
-  if (!message.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Damaged(path, "it does not parse");
+  if (!message.ParseFromArray(body.data(), static_cast<int>(body.size())))
+    return Damaged(path, "it does not parse");
   return message;
 }
 
 template <typename Message>
 absl::Status WriteState(const std::string& path, const Message& message) {
-  const absl::Status status = WriteFileAtomic(path, Frame(kStateMagic, message.SerializeAsString()));
+  const absl::Status status =
+      WriteFileAtomic(path, Frame(kStateMagic, message.SerializeAsString()));
   return absl::IsResourceExhausted(status) ? DiskFull(path) : status;
 }
 
@@ -36,7 +38,8 @@ absl::Status WriteState(const std::string& path, const Message& message) {
 absl::Status RemoveTemporaries(const std::string& directory) {
   EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory));
   for (const std::string& name : names) {
-    if (absl::StrContains(name, ".tmp.")) EMBER_RETURN_IF_ERROR(RemoveFile(JoinPath(directory, name)));
+    if (absl::StrContains(name, ".tmp."))
+      EMBER_RETURN_IF_ERROR(RemoveFile(JoinPath(directory, name)));
   }
   return absl::OkStatus();
 }
@@ -53,9 +56,11 @@ absl::StatusOr<std::unique_ptr<VaultState>> VaultState::Open(const std::string& 
   auto sequence = ReadState<format::v1::SequenceState>(JoinPath(directory, kSequenceFile));
   if (absl::IsNotFound(sequence.status())) return state;
   if (!sequence.ok()) {
-    return WithHint(sequence.status(), "remove that file: numbering goes on above the stored backups");
+    return WithHint(sequence.status(),
+                    "remove that file: numbering goes on above the stored backups");
   }
-  state->RaiseTo({.sequence = sequence->sequence(), .received = rpc::FromTimestamp(sequence->received())});
+  state->RaiseTo(
+      {.sequence = sequence->sequence(), .received = rpc::FromTimestamp(sequence->received())});
   return state;
 }
 
@@ -85,12 +90,14 @@ absl::StatusOr<uint64_t> VaultState::NextToken(const std::string& workload, uint
   auto state = ReadState<format::v1::WorkloadState>(path);
   if (absl::IsNotFound(state.status())) state = format::v1::WorkloadState();
   if (!state.ok()) {
-    return WithHint(state.status(), "make sure the workload runs on one node only, then remove that file");
+    return WithHint(state.status(),
+                    "make sure the workload runs on one node only, then remove that file");
   }
   if (epoch < state->epoch()) {
-    return WithHint(absl::AbortedError(absl::StrCat("workload '", workload, "' was placed elsewhere: epoch ", epoch,
-                                                    " is older than ", state->epoch())),
-                    absl::StrCat("ember workload show ", workload));
+    return WithHint(
+        absl::AbortedError(absl::StrCat("workload '", workload, "' was placed elsewhere: epoch ",
+                                        epoch, " is older than ", state->epoch())),
+        absl::StrCat("ember workload show ", workload));
   }
   state->set_version(1);
   state->set_workload(workload);

@@ -1,5 +1,6 @@
-// What a vault has promised and must remember across crashes: sequence and receive time never go back, and neither
-// do a workload's placement epoch and fencing token. One small file each, written before the promise is made.
+// What a vault has promised and must remember across crashes: sequence and receive time never go
+// back, and neither do a workload's placement epoch and fencing token. One small file each, written
+// before the promise is made.
 #ifndef EMBER_COMMON_VAULT_VAULT_STATE_H_
 #define EMBER_COMMON_VAULT_VAULT_STATE_H_
 
@@ -24,12 +25,15 @@ class VaultState {
     uint64_t sequence = 0;
     absl::Time received = absl::UnixEpoch();
   };
-  // Later stamps are above this one: what the stored backups show counts even if the state was lost.
+  // Later stamps are above this one: what the stored backups show counts even if the state was
+  // lost.
   void RaiseTo(const Stamp& seen);
-  // The next stamp, durable. `received` is `now`, or just above the last one when the clock went back.
+  // The next stamp, durable. `received` is `now`, or just above the last one when the clock went
+  // back.
   absl::StatusOr<Stamp> NextStamp(absl::Time now);
 
-  // The next fencing token of `workload`, durable, as is `epoch`. ABORTED when a higher epoch was seen.
+  // The next fencing token of `workload`, durable, as is `epoch`. ABORTED when a higher epoch was
+  // seen.
   absl::StatusOr<uint64_t> NextToken(const std::string& workload, uint64_t epoch);
 
  private:

@@ -20,7 +20,8 @@
 namespace ember::testing {
 
 // Opens the store that keeps its objects below the given place; called again, it finds them there.
-using OpenStore = std::function<absl::StatusOr<std::unique_ptr<vault::ObjectStore>>(const std::string& place)>;
+using OpenStore =
+    std::function<absl::StatusOr<std::unique_ptr<vault::ObjectStore>>(const std::string& place)>;
 
 class ObjectStoreContract : public ::testing::TestWithParam<OpenStore> {
  protected:
@@ -42,7 +43,8 @@ TEST_P(ObjectStoreContract, ReadsBackAnyRange) {
   EXPECT_EQ(*store_->Read("packs/aa/one", 10, 0), "");
   EXPECT_THAT(store_->Read("packs/aa/one", 8, 3), HasCode(absl::StatusCode::kOutOfRange));
   EXPECT_THAT(store_->Read("packs/aa/one", 11, 0), HasCode(absl::StatusCode::kOutOfRange));
-  EXPECT_THAT(store_->Read("packs/aa/one", ~uint64_t{0}, 2), HasCode(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(store_->Read("packs/aa/one", ~uint64_t{0}, 2),
+              HasCode(absl::StatusCode::kOutOfRange));
 }
 
 TEST_P(ObjectStoreContract, AbsentObjectsAreNotFound) {
@@ -76,7 +78,8 @@ TEST_P(ObjectStoreContract, AnUnpublishedObjectGoesAway) {
 
 TEST_P(ObjectStoreContract, NeverReplacesAnObject) {
   ASSERT_OK(vault::PutObject(*store_, "a/b", "first"));
-  EXPECT_THAT(vault::PutObject(*store_, "a/b", "second"), HasCode(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(vault::PutObject(*store_, "a/b", "second"),
+              HasCode(absl::StatusCode::kAlreadyExists));
   EXPECT_EQ(*store_->Read("a/b", 0, 5), "first");
 }
 
@@ -100,7 +103,8 @@ TEST_P(ObjectStoreContract, ListsByDirectorySorted) {
   for (const char* name : {"b/2", "a/x/1", "b-c", "a-b/1", "b/10", "top"}) {
     ASSERT_OK(vault::PutObject(*store_, name, name));
   }
-  EXPECT_THAT(*store_->List(""), ::testing::ElementsAre("a-b/1", "a/x/1", "b-c", "b/10", "b/2", "top"));
+  EXPECT_THAT(*store_->List(""),
+              ::testing::ElementsAre("a-b/1", "a/x/1", "b-c", "b/10", "b/2", "top"));
   EXPECT_THAT(*store_->List("b"), ::testing::ElementsAre("b/10", "b/2"));
   EXPECT_THAT(*store_->List("a"), ::testing::ElementsAre("a/x/1"));
   EXPECT_THAT(*store_->List("none"), ::testing::IsEmpty());
@@ -128,11 +132,13 @@ TEST_P(ObjectStoreContract, CountsWhatItHolds) {
 }
 
 TEST_P(ObjectStoreContract, RefusesNamesThatAreNotNames) {
-  for (const std::string& name : {std::string(), std::string("/a"), std::string("a/"), std::string("a//b"),
-                                  std::string("../a"), std::string("a/../b"), std::string("a/.b"), std::string("."),
-                                  std::string("a b"), std::string("a\0b", 3), std::string("\xc3\xa4"),
-                                  std::string(256, 'a')}) {
-    EXPECT_THAT(vault::PutObject(*store_, name, "x"), HasCode(absl::StatusCode::kInvalidArgument)) << name;
+  for (const std::string& name :
+       {std::string(), std::string("/a"), std::string("a/"), std::string("a//b"),
+        std::string("../a"), std::string("a/../b"), std::string("a/.b"), std::string("."),
+        std::string("a b"), std::string("a\0b", 3), std::string("\xc3\xa4"),
+        std::string(256, 'a')}) {
+    EXPECT_THAT(vault::PutObject(*store_, name, "x"), HasCode(absl::StatusCode::kInvalidArgument))
+        << name;
     EXPECT_THAT(store_->Read(name, 0, 1), HasCode(absl::StatusCode::kInvalidArgument)) << name;
     EXPECT_THAT(store_->Delete(name), HasCode(absl::StatusCode::kInvalidArgument)) << name;
   }

@@ -51,7 +51,8 @@ class MemoryStore : public vault::ObjectStore {
     absl::MutexLock lock(&objects_->mu);
     std::vector<std::string> names;
     for (const auto& [name, bytes] : objects_->objects) {
-      if (prefix.empty() || absl::StartsWith(name, absl::StrCat(prefix, "/"))) names.push_back(name);
+      if (prefix.empty() || absl::StartsWith(name, absl::StrCat(prefix, "/")))
+        names.push_back(name);
     }
     return names;
   }
@@ -64,7 +65,8 @@ class MemoryStore : public vault::ObjectStore {
   absl::StatusOr<Space> GetSpace() override {
     absl::MutexLock lock(&objects_->mu);
     Space space{.free_bytes = int64_t{1} << 40};
-    for (const auto& [name, bytes] : objects_->objects) space.used_bytes += static_cast<int64_t>(bytes.size());
+    for (const auto& [name, bytes] : objects_->objects)
+      space.used_bytes += static_cast<int64_t>(bytes.size());
     return space;
   }
 
@@ -79,7 +81,8 @@ class MemoryStore : public vault::ObjectStore {
     absl::Status Publish(absl::string_view name) override {
       EMBER_RETURN_IF_ERROR(vault::ValidateObjectName(name));
       absl::MutexLock lock(&objects_->mu);
-      const bool is_new = objects_->objects.try_emplace(std::string(name), std::move(bytes_)).second;
+      const bool is_new =
+          objects_->objects.try_emplace(std::string(name), std::move(bytes_)).second;
       return is_new ? absl::OkStatus() : absl::AlreadyExistsError(name);
     }
 

@@ -102,7 +102,8 @@ TEST_F(ChunkIndexTest, AnIntactPackCompletesASessionKnownByIdOnly) {
 
 TEST_F(ChunkIndexTest, AnotherVaultsIndexIsNotUsed) {
   index_.reset();
-  EXPECT_THAT(ChunkIndex::Open(directory_.Join("index"), "vault 2"), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ChunkIndex::Open(directory_.Join("index"), "vault 2"),
+              HasCode(absl::StatusCode::kDataLoss));
 }
 
 TEST_F(ChunkIndexTest, DestroyRemovesTheIndexAndNothingElse) {

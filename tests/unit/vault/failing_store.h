@@ -14,7 +14,8 @@
 
 namespace ember::testing {
 
-// Counts the calls that write. Call number `fail_at` (from 1) fails, and the `fail_for` - 1 that follow.
+// Counts the calls that write. Call number `fail_at` (from 1) fails, and the `fail_for` - 1 that
+// follow.
 struct FailurePlan {
   std::atomic<int> calls{0};
   std::atomic<int> fail_at{0};
@@ -57,7 +58,9 @@ class FailingStore : public vault::ObjectStore {
     return inner_->Read(name, offset, size);
   }
   absl::StatusOr<uint64_t> Size(absl::string_view name) override { return inner_->Size(name); }
-  absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) override { return inner_->List(prefix); }
+  absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) override {
+    return inner_->List(prefix);
+  }
   absl::Status Delete(absl::string_view name) override { return inner_->Delete(name); }
   absl::StatusOr<Space> GetSpace() override {
     EMBER_ASSIGN_OR_RETURN(Space space, inner_->GetSpace());

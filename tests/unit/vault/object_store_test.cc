@@ -28,14 +28,17 @@ FailurePlan* NeverFails() {
   return &plan;
 }
 
-INSTANTIATE_TEST_SUITE_P(Directory, ObjectStoreContract, ::testing::Values(OpenStore(vault::OpenDirectoryStore)));
-INSTANTIATE_TEST_SUITE_P(Memory, ObjectStoreContract, ::testing::Values(OpenStore(OpenMemoryStore)));
+INSTANTIATE_TEST_SUITE_P(Directory, ObjectStoreContract,
+                         ::testing::Values(OpenStore(vault::OpenDirectoryStore)));
+INSTANTIATE_TEST_SUITE_P(Memory, ObjectStoreContract,
+                         ::testing::Values(OpenStore(OpenMemoryStore)));
 INSTANTIATE_TEST_SUITE_P(
     Decorated, ObjectStoreContract,
-    ::testing::Values(OpenStore([](const std::string& place) -> absl::StatusOr<std::unique_ptr<vault::ObjectStore>> {
-      EMBER_ASSIGN_OR_RETURN(auto inner, vault::OpenDirectoryStore(place));
-      return std::make_unique<FailingStore>(std::move(inner), *NeverFails());
-    })));
+    ::testing::Values(OpenStore(
+        [](const std::string& place) -> absl::StatusOr<std::unique_ptr<vault::ObjectStore>> {
+          EMBER_ASSIGN_OR_RETURN(auto inner, vault::OpenDirectoryStore(place));
+          return std::make_unique<FailingStore>(std::move(inner), *NeverFails());
+        })));
 
 TEST(DirectoryStore, RemovesWhatACrashLeft) {
   TempDir directory;
@@ -57,7 +60,8 @@ TEST(DirectoryStore, LeavesNoTempFileBehind) {
 
 // Runs in a child with a mount namespace of its own; what it finds wrong is its exit code.
 int FillASmallDisk(const std::string& place) {
-  if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+  if (unshare(CLONE_NEWNS) != 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       mount("tmpfs", place.c_str(), "tmpfs", 0, "size=4m") != 0) {
     return 77;
   }

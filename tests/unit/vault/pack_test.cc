@@ -26,7 +26,8 @@ class Pack : public ::testing::Test {
     auto writer = PackWriter::Create(*store_, session_);
     EXPECT_OK(writer);
     for (int i = 0; i < records; ++i) {
-      payloads_.push_back(absl::StrCat("payload of ", i, std::string(static_cast<size_t>(i) * 7, '.')));
+      payloads_.push_back(
+          absl::StrCat("payload of ", i, std::string(static_cast<size_t>(i) * 7, '.')));
       ids_.push_back(Id(i));
       EXPECT_OK((*writer)->Append({.type = 1,
                                    .id = ids_.back(),
@@ -52,7 +53,8 @@ class Pack : public ::testing::Test {
     return name;
   }
 
-  // Whether anything in the pack gives its damage away: start, footer, a record, or the gaps between records.
+  // Whether anything in the pack gives its damage away: start, footer, a record, or the gaps
+  // between records.
   bool IsDamageFound(const std::string& bytes) {
     const std::string name = Plant(bytes);
     if (!ParsePackStart(bytes).ok()) return true;
@@ -93,8 +95,11 @@ TEST_F(Pack, HasTheseBytes) {
   auto writer = PackWriter::Create(*store_, session_);
   ASSERT_OK(writer);
   const std::string id(32, 'i');
-  ASSERT_OK((*writer)->Append(
-      {.type = 2, .id = id, .session_id = session_.session_id(), .nonce = 0x0102030405060708, .payload = "sealed"}));
+  ASSERT_OK((*writer)->Append({.type = 2,
+                               .id = id,
+                               .session_id = session_.session_id(),
+                               .nonce = 0x0102030405060708,
+                               .payload = "sealed"}));
   ASSERT_OK_AND_ASSIGN(const auto published, (*writer)->Publish());
   const std::string bytes = Bytes(published.name);
   EXPECT_EQ(absl::BytesToHexString(bytes),
@@ -179,7 +184,8 @@ TEST_F(Pack, ATornEndLosesOnlyWhatItHeld) {
 
 TEST_F(Pack, ADamagedRecordHidesNoOtherFromTheScan) {
   const auto published = Write(20);
-  for (const size_t within : {size_t{0}, size_t{10}, size_t{65}, size_t{70}, kRecordHeaderBytes + 3}) {
+  for (const size_t within :
+       {size_t{0}, size_t{10}, size_t{65}, size_t{70}, kRecordHeaderBytes + 3}) {
     std::string bytes = Bytes(published.name);
     bytes[published.footer.records(7).offset() + within] ^= 0x40;
     bytes.resize(bytes.size() - 1);  // no footer either
@@ -200,7 +206,8 @@ TEST_F(Pack, WithoutStartTheScanStillKnowsTheSession) {
 }
 
 TEST_F(Pack, FindsNothingInAFileOfSomethingElse) {
-  EXPECT_THAT(ReadPackFooter(*store_, Plant(std::string(5000, 'x'))), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ReadPackFooter(*store_, Plant(std::string(5000, 'x'))),
+              HasCode(absl::StatusCode::kDataLoss));
   ASSERT_OK_AND_ASSIGN(const auto table, ReadPackTable(*store_, Plant("EMRCEMRCEMRCEMPK")));
   EXPECT_EQ(table.records_size(), 0);
   EXPECT_THAT(ReadPackTable(*store_, std::string(64, 'a')), HasCode(absl::StatusCode::kNotFound));
@@ -208,7 +215,8 @@ TEST_F(Pack, FindsNothingInAFileOfSomethingElse) {
 
 TEST(PackRecord, ALengthBeyondTheBytesIsDamage) {
   std::string header = "EMRC";
-  header += std::string("\x01\0\x01\0", 4) + std::string(56, 'x') + std::string("\xff\xff\xff\xff", 4) + "crc!";
+  header += std::string("\x01\0\x01\0", 4) + std::string(56, 'x') +
+            std::string("\xff\xff\xff\xff", 4) + "crc!";
   EXPECT_THAT(ParseRecord(header), HasCode(absl::StatusCode::kDataLoss));
   EXPECT_THAT(ParseRecord(""), HasCode(absl::StatusCode::kDataLoss));
   EXPECT_THAT(ParseRecord(header.substr(0, 71)), HasCode(absl::StatusCode::kDataLoss));

@@ -1,4 +1,5 @@
-// A process that dies leaves its directory as it is at that moment: a copy of the directory, opened.
+// A process that dies leaves its directory as it is at that moment: a copy of the directory,
+// opened.
 #include "common/base/file.h"
 #include "tests/unit/vault/vault_fixture.h"
 
@@ -153,7 +154,8 @@ TEST_F(VaultCrash, AVaultOfANewerEmberIsLeftAlone) {
   header[4] = 2;
   header.replace(8, 32, Sha256(header.substr(0, 8) + header.substr(40)));
   ASSERT_OK(WriteFileAtomic(directory_.Join("VAULT"), header));
-  EXPECT_THAT(vault::Vault::Open(Options(directory_.path())), HasCode(StatusCode::kFailedPrecondition));
+  EXPECT_THAT(vault::Vault::Open(Options(directory_.path())),
+              HasCode(StatusCode::kFailedPrecondition));
 }
 
 }  // namespace

@@ -114,7 +114,8 @@ TEST_F(VaultDamage, APackThatIsGarbageDoesNotKeepTheVaultClosed) {
   vault_.reset();
   const std::string name = Sha256Hex("garbage");
   ASSERT_OK_AND_ASSIGN(auto store, vault::OpenDirectoryStore(directory_.path()));
-  ASSERT_OK(vault::PutObject(*store, absl::StrCat("packs/", name.substr(0, 2), "/", name), "garbage"));
+  ASSERT_OK(
+      vault::PutObject(*store, absl::StrCat("packs/", name.substr(0, 2), "/", name), "garbage"));
   Reopen();
   ExpectReadable(0, 20);
   EXPECT_NE(vault_->Facts().problem(), "");
@@ -156,7 +157,8 @@ TEST_F(VaultDamage, ARecordUnderAnotherNameIsDamage) {
   ASSERT_OK(Backup("db", 1, 0, 5));
   vault_.reset();
   const std::string file = Files("snaps")[0];
-  fs::rename(file, JoinPath(fs::path(file).parent_path().string(), "00000000000000000009-20260101-000001"));
+  fs::rename(file, JoinPath(fs::path(file).parent_path().string(),
+                            "00000000000000000009-20260101-000001"));
   Reopen();
   EXPECT_THAT(vault_->GetBackup(IdOf("db", 1)), HasCode(StatusCode::kDataLoss));
 }

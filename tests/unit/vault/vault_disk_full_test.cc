@@ -31,7 +31,8 @@ class VaultDiskFull : public VaultFixture {
   std::shared_ptr<FailingStore> store_;
 };
 
-// The disk is full for `fail_for` calls, beginning with each call that a backup makes, one after the other.
+// The disk is full for `fail_for` calls, beginning with each call that a backup makes, one after
+// the other.
 void VaultDiskFull::FillAtEveryCall(int fail_for) {
   bool failed = true;
   for (int at = 1; failed; ++at) {
@@ -45,7 +46,8 @@ void VaultDiskFull::FillAtEveryCall(int fail_for) {
     const auto second = Backup("db", 2, 2, 5);
     plan_.fail_at = 0;
     failed = !second.ok();
-    EXPECT_TRUE(second.ok() || absl::IsResourceExhausted(second.status())) << at << " " << second.status();
+    EXPECT_TRUE(second.ok() || absl::IsResourceExhausted(second.status()))
+        << at << " " << second.status();
     for (int round = 0; round < 2; ++round) {
       EXPECT_OK(vault_->GetBackup(IdOf("db", 1)));
       ExpectReadable(0, 4);
@@ -71,7 +73,8 @@ TEST_F(VaultDiskFull, AfterAFailureTheSessionMustBeOpenedAgain) {
   EXPECT_NE(vault_->Facts().problem(), "");
   // What was appended before is gone, so no later call may pretend otherwise.
   EXPECT_THAT(vault_->Sync(session.request.session_id()), HasCode(StatusCode::kResourceExhausted));
-  EXPECT_THAT(vault_->Append("host1", UploadOf(session, 10, 1)), HasCode(StatusCode::kResourceExhausted));
+  EXPECT_THAT(vault_->Append("host1", UploadOf(session, 10, 1)),
+              HasCode(StatusCode::kResourceExhausted));
   EXPECT_THAT(Commit(session, SortedIds(0, 10)), HasCode(StatusCode::kResourceExhausted));
   ASSERT_OK_AND_ASSIGN(session, Open(session.request));
   EXPECT_EQ(CountAbsent(session, 0, 10), 10);
@@ -84,7 +87,8 @@ TEST_F(VaultDiskFull, TheReserveIsKeptForCommits) {
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
   ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 10)));
   store_->free_bytes = kVaultReserveBytes - 1;
-  EXPECT_THAT(vault_->Append("host1", UploadOf(session, 10, 1)), HasCode(StatusCode::kResourceExhausted));
+  EXPECT_THAT(vault_->Append("host1", UploadOf(session, 10, 1)),
+              HasCode(StatusCode::kResourceExhausted));
   EXPECT_TRUE(absl::StrContains(vault_->Facts().problem(), "disk full"));
   ASSERT_OK_AND_ASSIGN(const auto reply, Commit(session, SortedIds(0, 10)));
   EXPECT_EQ(reply.need_size(), 0);

@@ -23,7 +23,9 @@ namespace ember::testing {
 
 // Record number `n`: its id and what is stored under it.
 inline std::string RecordId(int n) { return Sha256(absl::StrCat("record ", n)); }
-inline std::string RecordPayload(int n) { return absl::StrCat("sealed ", n, std::string(n % 50 * 11, 's')); }
+inline std::string RecordPayload(int n) {
+  return absl::StrCat("sealed ", n, std::string(n % 50 * 11, 's'));
+}
 inline std::vector<std::string> SortedIds(int first, int count) {
   std::vector<std::string> ids;
   for (int n = first; n < first + count; ++n) ids.push_back(RecordId(n));
@@ -85,13 +87,16 @@ class VaultFixture : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(vault_, vault::Vault::Open(Options(directory_.path())));
   }
 
-  absl::StatusOr<ClientSession> Open(v1::OpenSessionRequest request, const std::string& node = "host1") {
+  absl::StatusOr<ClientSession> Open(v1::OpenSessionRequest request,
+                                     const std::string& node = "host1") {
     EMBER_ASSIGN_OR_RETURN(v1::OpenSessionReply reply, vault_->OpenSession(node, request));
     return ClientSession{std::move(request), std::move(reply)};
   }
-  absl::StatusOr<v1::CommitReply> Commit(const ClientSession& session, const std::vector<std::string>& ids,
+  absl::StatusOr<v1::CommitReply> Commit(const ClientSession& session,
+                                         const std::vector<std::string>& ids,
                                          const std::string& node = "host1") {
-    return vault_->Commit(node, session.request.session_id(), session.reply.token(), HeaderOf(ids), ids);
+    return vault_->Commit(node, session.request.session_id(), session.reply.token(), HeaderOf(ids),
+                          ids);
   }
   // Records `first`... uploaded and committed as backup `n`.
   absl::StatusOr<v1::CommitReply> Backup(const std::string& workload, int n, int first, int count) {
@@ -99,7 +104,9 @@ class VaultFixture : public ::testing::Test {
     EMBER_RETURN_IF_ERROR(vault_->Append("host1", UploadOf(session, first, count)));
     return Commit(session, SortedIds(first, count));
   }
-  static std::string IdOf(const std::string& workload, int n) { return SessionRequest(workload, n).backup_id(); }
+  static std::string IdOf(const std::string& workload, int n) {
+    return SessionRequest(workload, n).backup_id();
+  }
 
   struct ReadResult {
     std::map<std::string, std::string> payloads;
@@ -113,7 +120,8 @@ class VaultFixture : public ::testing::Test {
         EXPECT_TRUE(result.payloads.try_emplace(record.id(), record.payload()).second);
         result.records[record.id()] = record;
       }
-      for (const v1::ReadProblem& problem : reply.problems()) result.problems[problem.id()] = problem;
+      for (const v1::ReadProblem& problem : reply.problems())
+        result.problems[problem.id()] = problem;
       return absl::OkStatus();
     }));
     return result;
@@ -128,8 +136,9 @@ class VaultFixture : public ::testing::Test {
     const ReadResult result = Read(SortedIds(first, count));
     EXPECT_EQ(result.problems.size(), 0u);
     for (int n = first; n < first + count; ++n) {
-      EXPECT_EQ(result.payloads.contains(RecordId(n)) ? result.payloads.at(RecordId(n)) : "(absent)",
-                RecordPayload(n));
+      EXPECT_EQ(
+          result.payloads.contains(RecordId(n)) ? result.payloads.at(RecordId(n)) : "(absent)",
+          RecordPayload(n));
     }
   }
   // How many of the records the vault says are absent.

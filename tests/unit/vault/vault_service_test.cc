@@ -23,8 +23,9 @@ class VaultServiceTest : public VaultFixture {
   void SetUp() override {
     VaultFixture::SetUp();
     ASSERT_OK_AND_ASSIGN(ca_, CreateCa("home", SystemClock()->Now()));
-    service_ = vault::NewVaultService(
-        [this](const std::string& name) { return name == "nas" ? vault_ : std::shared_ptr<vault::Vault>(); });
+    service_ = vault::NewVaultService([this](const std::string& name) {
+      return name == "nas" ? vault_ : std::shared_ptr<vault::Vault>();
+    });
     ASSERT_OK(rpc::SaveIdentity(identity_.Join("id"), MakeIdentity("agent", "nas1")));
     rpc::ServerOptions options;
     options.listen = "127.0.0.1:0";
@@ -40,14 +41,14 @@ class VaultServiceTest : public VaultFixture {
   rpc::Identity MakeIdentity(absl::string_view role, absl::string_view name) {
     rpc::Identity identity;
     identity.key_pem = NewPrivateKeyPem();
-    identity.certificate_pem =
-        *SignCsr(ca_, *CreateCsr(identity.key_pem), role, name, SystemClock()->Now(), absl::Hours(1));
+    identity.certificate_pem = *SignCsr(ca_, *CreateCsr(identity.key_pem), role, name,
+                                        SystemClock()->Now(), absl::Hours(1));
     identity.ca_pem = ca_.certificate_pem;
     return identity;
   }
   std::unique_ptr<v1::VaultService::Stub> Stub(absl::string_view role, absl::string_view name) {
-    return v1::VaultService::NewStub(
-        rpc::Dial(absl::StrCat("127.0.0.1:", server_->port()), MakeIdentity(role, name), "agent", "nas1"));
+    return v1::VaultService::NewStub(rpc::Dial(absl::StrCat("127.0.0.1:", server_->port()),
+                                               MakeIdentity(role, name), "agent", "nas1"));
   }
 
   // A client context that fails rather than hangs.
@@ -55,14 +56,15 @@ class VaultServiceTest : public VaultFixture {
     Context() { set_deadline(gpr_time_from_seconds(20, GPR_TIMESPAN)); }
   };
 
-  absl::StatusOr<ClientSession> OpenBy(v1::VaultService::Stub& stub, const v1::OpenSessionRequest& request) {
+  absl::StatusOr<ClientSession> OpenBy(v1::VaultService::Stub& stub,
+                                       const v1::OpenSessionRequest& request) {
     Context context;
     ClientSession session{.request = request};
     EMBER_RETURN_IF_ERROR(rpc::FromGrpc(stub.OpenSession(&context, request, &session.reply)));
     return session;
   }
-  absl::StatusOr<std::vector<v1::UploadReply>> Upload(v1::VaultService::Stub& stub,
-                                                      const std::vector<v1::UploadRequest>& requests) {
+  absl::StatusOr<std::vector<v1::UploadReply>> Upload(
+      v1::VaultService::Stub& stub, const std::vector<v1::UploadRequest>& requests) {
     Context context;
     auto stream = stub.Upload(&context);
     std::vector<v1::UploadReply> replies;
@@ -77,7 +79,8 @@ class VaultServiceTest : public VaultFixture {
     return replies;
   }
   // The ids go in messages of three.
-  absl::StatusOr<v1::CommitReply> CommitBy(v1::VaultService::Stub& stub, const ClientSession& session,
+  absl::StatusOr<v1::CommitReply> CommitBy(v1::VaultService::Stub& stub,
+                                           const ClientSession& session,
                                            const std::vector<std::string>& ids) {
     Context context;
     v1::CommitReply reply;
@@ -210,8 +213,9 @@ TEST_F(VaultServiceTest, AStreamThatBreaksCommitsNothing) {
 TEST_F(VaultServiceTest, OneStreamServesOneSession) {
   ASSERT_OK_AND_ASSIGN(const auto first, OpenBy(*agent_, SessionRequest("db", 1)));
   ASSERT_OK_AND_ASSIGN(const auto second, OpenBy(*agent_, SessionRequest("web", 1)));
-  EXPECT_THAT(Upload(*agent_, {UploadOf(first, 0, 1), UploadOf(second, 1, 1), UploadOf(first, 2, 1)}),
-              HasCode(StatusCode::kInvalidArgument));
+  EXPECT_THAT(
+      Upload(*agent_, {UploadOf(first, 0, 1), UploadOf(second, 1, 1), UploadOf(first, 2, 1)}),
+      HasCode(StatusCode::kInvalidArgument));
 }
 
 }  // namespace

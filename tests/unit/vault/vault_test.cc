@@ -181,7 +181,8 @@ TEST_F(VaultTest, ALowerEpochIsRefusedForEver) {
 
 TEST_F(VaultTest, ASessionBelongsToItsNode) {
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
-  EXPECT_THAT(vault_->Append("host2", UploadOf(session, 0, 1)), HasCode(StatusCode::kPermissionDenied));
+  EXPECT_THAT(vault_->Append("host2", UploadOf(session, 0, 1)),
+              HasCode(StatusCode::kPermissionDenied));
   EXPECT_THAT(Commit(session, SortedIds(0, 1), "host2"), HasCode(StatusCode::kPermissionDenied));
   v1::HaveRequest have;
   have.set_session_id(session.request.session_id());
@@ -255,7 +256,8 @@ TEST_F(VaultTest, LargeRecordsTravelInSeveralReplies) {
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
   for (int n = 0; n < 10; ++n) {
     auto upload = UploadOf(session, n, 1);
-    upload.mutable_records(0)->set_payload(std::string(kRecordBytesMax, static_cast<char>('a' + n)));
+    upload.mutable_records(0)->set_payload(
+        std::string(kRecordBytesMax, static_cast<char>('a' + n)));
     ASSERT_OK(vault_->Append("host1", upload));
   }
   ASSERT_OK(Commit(session, SortedIds(0, 10)));
@@ -288,7 +290,9 @@ TEST_F(VaultTest, AFullPackIsPublishedByItself) {
 }
 
 TEST_F(VaultTest, RefusesRequestsThatMakeNoSense) {
-  const auto expect_invalid = [](const auto& result) { EXPECT_THAT(result, HasCode(StatusCode::kInvalidArgument)); };
+  const auto expect_invalid = [](const auto& result) {
+    EXPECT_THAT(result, HasCode(StatusCode::kInvalidArgument));
+  };
   for (const auto& spoil : std::vector<std::function<void(v1::OpenSessionRequest&)>>{
            [](auto& r) { r.set_domain_id("../../etc"); }, [](auto& r) { r.set_domain_id(""); },
            [](auto& r) { r.set_workload("a/b"); }, [](auto& r) { r.set_workload("other"); },
@@ -302,8 +306,8 @@ TEST_F(VaultTest, RefusesRequestsThatMakeNoSense) {
   }
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
   for (const auto& spoil : std::vector<std::function<void(v1::Record&)>>{
-           [](auto& r) { r.set_id("short"); }, [](auto& r) { r.set_type(0); }, [](auto& r) { r.set_type(70000); },
-           [](auto& r) { r.clear_payload(); },
+           [](auto& r) { r.set_id("short"); }, [](auto& r) { r.set_type(0); },
+           [](auto& r) { r.set_type(70000); }, [](auto& r) { r.clear_payload(); },
            [](auto& r) { r.set_payload(std::string(kRecordBytesMax + 1, 'x')); }}) {
     auto upload = UploadOf(session, 0, 2);
     spoil(*upload.mutable_records(1));
@@ -322,10 +326,12 @@ TEST_F(VaultTest, RefusesRequestsThatMakeNoSense) {
   ids = SortedIds(0, 4);
   auto header = HeaderOf(ids);
   header.set_ids_total(5);
-  expect_invalid(vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
+  expect_invalid(
+      vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
   header = HeaderOf(ids);
   header.set_manifest_root(RecordId(9));
-  expect_invalid(vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
+  expect_invalid(
+      vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
   expect_invalid(Commit(session, {}));
   v1::HaveRequest have;
   have.set_session_id(session.request.session_id());
