@@ -106,6 +106,8 @@ absl::Status RestoreRun::FollowHardLink(Entry* link) {
 }
 
 absl::Status RestoreRun::Fill() {
+  // Many records per request rather than one at a time: wait until half of the window is free.
+  if (window_bytes_ > window_max_ / 2) return absl::OkStatus();
   while (window_bytes_ < window_max_) {
     if (next_to_want_ < ahead_.size()) {
       Part& part = ahead_[next_to_want_];

@@ -40,6 +40,7 @@ class VerifyRun {
     size_t charge = 0;
   };
   absl::Status Check(const std::string& path, const format::v1::Extent& extent);
+  absl::Status FinishDownTo(size_t count);
   absl::Status Finish(const Waiting& waiting);
   absl::Status CheckEnd(const std::string& path, uint64_t end, uint64_t size) const;
   void Report();

@@ -162,8 +162,10 @@ absl::Status MemoryVault::Read(v1::ReadRequest request, const std::function<absl
     absl::MutexLock lock(&mu_);
     EMBER_RETURN_IF_ERROR(Count(Call::kRead));
     std::set<std::string> ids(request.ids().begin(), request.ids().end());
-    for (const auto& [id, record] : records_) {
-      if (!request.only_session().empty() && record.session_id() == request.only_session()) ids.insert(id);
+    if (!request.only_session().empty()) {
+      for (const auto& [id, record] : records_) {
+        if (record.session_id() == request.only_session()) ids.insert(id);
+      }
     }
     size_t bytes = kUploadMessageBytes;
     for (const std::string& id : ids) {

@@ -1,0 +1,310 @@
+#include <atomic>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/backup/record.h"
+#include "common/base/file.h"
+#include "common/base/limits.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_vault.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/backup/fake_tree.h"
+
+namespace ember::testing {
+namespace {
+
+using backup::RestoreOptions;
+using backup::RestoreReader;
+using format::v1::EntryType;
+using Call = MemoryVault::Call;
+constexpr char kFirst[] = "web/20260101-000000";
+constexpr char kSecond[] = "web/20260102-000000";
+
+// Of every kind: directories, inline, grouped and large files, holes, links, odd names.
+void Populate(FakeTree* tree) {
+  tree->AddDirectory("srv");
+  for (int i = 0; i < 150; ++i) {
+    const size_t sizes[] = {0, 1, 100, 512, 513, 3000, 20000, 65536};
+    tree->Add(absl::StrCat("srv/small/", i), Noise(100 + i, sizes[i % 8]));
+  }
+  tree->Add("srv/at-the-edge", Noise(1, kGroupedFileBytesMax + 1));
+  tree->Add("srv/large", Noise(2, 5 << 20));
+  tree->Add("srv/text", std::string(3 << 20, 'a'));
+  tree->AddSparse("srv/sparse", 50 << 20, {{1 << 20, Noise(3, 700000)}, {30 << 20, Noise(4, 200)}});
+  tree->AddSparse("srv/sparse-small", 1 << 20, {{4096, Noise(5, 4096)}, {65536, Noise(6, 100)}});
+  tree->AddSparse("srv/hole", 1 << 30, {});
+  tree->AddLink("srv/small/a-link", "srv/large");
+  tree->Add(std::string("srv/\xff\xfe odd\n\"name\"\x01"), "odd");
+  tree->Add("srv/small.txt", "sorts after small/");
+  tree->files()["srv/socket"].entry.set_path("srv/socket");
+  tree->files()["srv/socket"].entry.set_type(EntryType::SOCKET);
+  auto& xattr = *tree->at("srv/large").entry.add_xattrs();
+  xattr.set_name("user.x");
+  xattr.set_value(std::string("\0\1", 2));
+  tree->files()["srv/small/a-link"].entry = tree->at("srv/large").entry;
+  tree->files()["srv/small/a-link"].entry.set_path("srv/small/a-link");
+  tree->files()["srv/small/a-link"].entry.set_hardlink_to("srv/large");
+}
+
+class BackupRestore : public ::testing::Test {
+ protected:
+  FakeTarget RestoreAll(const std::string& id, RestoreOptions options = {}) {
+    FakeTarget target;
+    auto reader = bench_.Open(&vault_, id);
+    EXPECT_OK(reader);
+    if (reader.ok()) {
+      EXPECT_OK((*reader)->Restore(options, &target, nullptr));
+    }
+    return target;
+  }
+  BackupBench bench_;
+  MemoryVault vault_;
+  FakeTree tree_;
+};
+
+TEST_F(BackupRestore, BringsBackEveryKindOfEntry) {
+  Populate(&tree_);
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, kFirst));
+  EXPECT_EQ(result.outcome(), v1::Outcome::OK);
+  EXPECT_TRUE(result.read_back_ok()) << result.read_back_error();
+  EXPECT_EQ(result.entries(), static_cast<int64_t>(tree_.files().size()));
+  EXPECT_EQ(result.files(), result.entries() - 2);  // a directory and a socket
+  EXPECT_EQ(result.size_bytes(), tree_.bytes());
+  EXPECT_EQ(result.added_bytes(), vault_.stored_bytes());
+  EXPECT_EQ(Difference(tree_, RestoreAll(kFirst)), "");
+}
+
+TEST_F(BackupRestore, AnEmptyBackupIsABackup) {
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, kFirst));
+  EXPECT_EQ(result.entries(), 0);
+  EXPECT_EQ(Difference(tree_, RestoreAll(kFirst)), "");
+}
+
+TEST_F(BackupRestore, SmallPiecesMakeTheSameRecords) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  const int64_t records = vault_.records();
+  for (auto& [path, file] : tree_.files()) file.piece_max = 7777;
+  auto options = bench_.Options(kSecond);
+  options.full = true;
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, options));
+  EXPECT_EQ(result.added_bytes(), 0);
+  EXPECT_EQ(vault_.records(), records);
+}
+
+TEST_F(BackupRestore, NothingReadableReachesTheVault) {
+  tree_.Add("srv/secret-name", "the secret content of a small file");
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  vault_.ChangeStored([](v1::Record& record) {
+    EXPECT_EQ(record.SerializeAsString().find("secret"), std::string::npos);
+    return true;
+  });
+}
+
+TEST_F(BackupRestore, NoNonceIsUsedTwice) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  std::set<uint64_t> nonces;
+  vault_.ChangeStored([&](v1::Record& record) {
+    EXPECT_TRUE(nonces.insert(record.nonce()).second);
+    return true;
+  });
+  ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, vault_.GetBackup(kFirst));
+  EXPECT_TRUE(nonces.insert(stored.summary_nonce()).second);
+}
+
+TEST_F(BackupRestore, UnchangedFilesAreNeitherOpenedNorSent) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  tree_.ForgetOpened();
+  const int64_t asked = vault_.calls(Call::kAbsent);
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, kSecond));
+  EXPECT_EQ(tree_.opened(), 0);
+  EXPECT_EQ(result.added_bytes(), 0);
+  EXPECT_LE(vault_.calls(Call::kAbsent) - asked, 20);  // the manifest's own records
+  EXPECT_EQ(Difference(tree_, RestoreAll(kSecond)), "");
+}
+
+TEST_F(BackupRestore, AChangeCostsAboutItself) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  tree_.ForgetOpened();
+  std::string large = Noise(2, 5 << 20);
+  large.insert(2 << 20, "inserted");
+  tree_.Change("srv/large", large);
+  tree_.Change("srv/small/5", Noise(777, 4000));
+  tree_.Remove("srv/small/6");
+  tree_.at("srv/text").entry.set_mode(0600);  // metadata alone needs no reading
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, kSecond));
+  EXPECT_EQ(tree_.opened(), 2);
+  EXPECT_LT(result.added_bytes(), 2 << 20);
+  EXPECT_EQ(Difference(tree_, RestoreAll(kSecond)), "");
+}
+
+TEST_F(BackupRestore, AFullBackupReadsEverythingAndAddsNothing) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  auto options = bench_.Options(kSecond);
+  options.full = true;
+  tree_.ForgetOpened();
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, options));
+  EXPECT_GT(tree_.opened(), 150);
+  EXPECT_EQ(result.added_bytes(), 0);
+}
+
+TEST_F(BackupRestore, FilesModifiedAroundTheBackupAreReadAgain) {
+  const int64_t began = absl::ToUnixSeconds(bench_.clock.Now());
+  tree_.Add("srv/old", "content").mtime_seconds = began - kRacySeconds - 1;
+  tree_.Add("srv/racy", "content").mtime_seconds = began - kRacySeconds;
+  tree_.Add("srv/future", "content").mtime_seconds = began + 100;
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  tree_.ForgetOpened();
+  bench_.clock.Advance(absl::Hours(1));
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kSecond));
+  EXPECT_EQ(tree_.at("srv/old").opened, 0);
+  EXPECT_EQ(tree_.at("srv/racy").opened, 1);
+  EXPECT_EQ(tree_.at("srv/future").opened, 1);
+}
+
+TEST_F(BackupRestore, ACacheWhoseBackupTheVaultDoesNotHaveIsNotUsed) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  MemoryVault other;
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &other, kFirst));
+  EXPECT_EQ(result.added_bytes(), other.stored_bytes());
+  FakeTarget target;
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&other, kFirst));
+  ASSERT_OK(reader->Restore({}, &target, nullptr));
+  EXPECT_EQ(Difference(tree_, target), "");
+}
+
+TEST_F(BackupRestore, ADamagedCacheOnlyCostsTime) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  const std::string path = bench_.directory.Join("web.cache");
+  ASSERT_OK_AND_ASSIGN(const std::string cache, ReadFile(path));
+  tree_.Change("srv/small/9", Noise(4711, 2000));
+  for (size_t i = 0; i < 24; ++i) {
+    std::string damaged = cache;
+    if (i % 4 == 3) {
+      damaged.resize(cache.size() * i / 24);
+    } else {
+      damaged[(i * 7919 * 31) % cache.size()] ^= static_cast<char>(1 << (i % 8));
+    }
+    ASSERT_OK(WriteFileAtomic(path, damaged));
+    const std::string id = absl::StrCat("web/20260103-0000", 10 + i);
+    ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, id));
+    EXPECT_EQ(result.outcome(), v1::Outcome::OK);
+    EXPECT_EQ(Difference(tree_, RestoreAll(id)), "") << i;
+  }
+}
+
+TEST_F(BackupRestore, WantedPathsOnly) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  RestoreOptions options;
+  options.paths = {"srv/small", "srv/text"};
+  const FakeTarget target = RestoreAll(kFirst, options);
+  EXPECT_EQ(target.files.size(), 152u);
+  EXPECT_EQ(target.files.count("srv/small.txt"), 0u);
+  EXPECT_EQ(target.files.at("srv/small/5").data.at(0), Noise(105, 3000));
+  // Its first name was not wanted: it stands in for it.
+  const Restored& link = target.files.at("srv/small/a-link");
+  EXPECT_EQ(link.entry.hardlink_to(), "");
+  EXPECT_EQ(link.data.at(0), Noise(2, 5 << 20));
+}
+
+TEST_F(BackupRestore, FurtherWantedNamesLinkToTheOneThatStandsIn) {
+  tree_.Add("a/first", Noise(1, 200000));
+  tree_.AddLink("b/second", "a/first");
+  tree_.AddLink("b/third", "a/first");
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  RestoreOptions options;
+  options.paths = {"b"};
+  const FakeTarget target = RestoreAll(kFirst, options);
+  EXPECT_EQ(target.files.at("b/second").entry.hardlink_to(), "");
+  EXPECT_EQ(target.files.at("b/second").data.at(0).size(), 200000u);
+  EXPECT_EQ(target.files.at("b/third").entry.hardlink_to(), "b/second");
+}
+
+TEST_F(BackupRestore, DeclinedContentIsHardlyFetched) {
+  for (int i = 0; i < 200; ++i) tree_.Add(absl::StrCat("srv/", i), Noise(i, 300000));
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
+  FakeTarget target;
+  target.takes = [](const std::string& path) { return path == "srv/150"; };
+  ASSERT_OK(reader->Restore({}, &target, nullptr));
+  EXPECT_EQ(target.files.size(), 200u);
+  EXPECT_EQ(target.files.at("srv/150").data.at(0), Noise(150, 300000));
+  EXPECT_TRUE(target.files.at("srv/149").data.empty());
+}
+
+TEST_F(BackupRestore, ListsEntriesWithoutContent) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
+  std::vector<std::string> paths;
+  ASSERT_OK(reader->ForEachEntry({}, [&](const format::v1::Entry& entry) {
+    EXPECT_EQ(entry.extents_size(), 0);
+    paths.push_back(entry.path());
+    return absl::OkStatus();
+  }));
+  EXPECT_EQ(paths.size(), tree_.files().size());
+  EXPECT_THAT(reader->ForEachEntry({}, [](const auto&) { return absl::CancelledError("enough"); }),
+              HasCode(absl::StatusCode::kCancelled));
+  EXPECT_EQ(reader->summary().workload(), "web");
+  EXPECT_EQ(reader->summary().roots(0), "srv");
+  EXPECT_EQ(reader->summary().entries(), static_cast<int64_t>(paths.size()));
+}
+
+TEST_F(BackupRestore, VerifyReadsEveryRecord) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
+  ASSERT_OK_AND_ASSIGN(const v1::VerifyResult result, reader->Verify({}));
+  EXPECT_EQ(result.records(), vault_.records());
+  EXPECT_EQ(result.bytes(), tree_.bytes());
+  EXPECT_EQ(result.files(), static_cast<int64_t>(tree_.files().size()) - 2);
+}
+
+// More extents than one part of an entry holds.
+TEST_F(BackupRestore, AFileWithVeryManyExtentsGoesOnInParts) {
+  std::map<int64_t, std::string> data;
+  for (int64_t i = 0; i < 20000; ++i) data[i * 8192] = absl::StrCat("run ", i);
+  tree_.Add("srv/a", "before");
+  tree_.AddSparse("srv/holes", 20000 * 8192, data);
+  tree_.Add("srv/z", "after");
+  tree_.AddLink("srv/z-link", "srv/holes");
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  EXPECT_EQ(Difference(tree_, RestoreAll(kFirst)), "");
+  tree_.ForgetOpened();
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kSecond));
+  EXPECT_EQ(tree_.opened(), 0);
+  EXPECT_EQ(Difference(tree_, RestoreAll(kSecond)), "");
+  RestoreOptions options;
+  options.paths = {"srv/z-link"};
+  EXPECT_EQ(RestoreAll(kSecond, options).files.at("srv/z-link").data.size(), 20000u);
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kSecond));
+  ASSERT_OK_AND_ASSIGN(const v1::VerifyResult result, reader->Verify({}));
+  EXPECT_EQ(result.files(), 4);
+  FakeTarget declines;
+  declines.takes = [](const std::string&) { return false; };
+  ASSERT_OK(reader->Restore({}, &declines, nullptr));
+  EXPECT_EQ(declines.files.size(), 4u);
+}
+
+TEST_F(BackupRestore, ReportsItsProgress) {
+  Populate(&tree_);
+  auto options = bench_.Options(kFirst);
+  std::vector<v1::Progress> seen;
+  options.progress = [&](const v1::Progress& progress) { seen.push_back(progress); };
+  ASSERT_OK(bench_.Backup(tree_, &vault_, options));
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_EQ(seen.front().phase(), "reading");
+  EXPECT_EQ(seen.back().phase(), "verifying");
+  EXPECT_GT(seen.back().bytes_read(), 9 << 20);
+  EXPECT_GT(seen.back().bytes_sent(), 5 << 20);
+}
+
+}  // namespace
+}  // namespace ember::testing
