@@ -1,8 +1,7 @@
 // The pack: an immutable file of sealed records, readable without any key.
 //
-// start   | "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes: PackFooter, sessions
-// only records | "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, then
-//         | `length` bytes of payload
+// start   | "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes: PackFooter of sessions
+// records | "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, payload
 // footer  | PackFooter: sessions, and every record in file order
 // trailer | length:u32 of the footer, crc32c:u32 of the footer and that length, "EMPE"
 //
