@@ -69,6 +69,7 @@ void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact)
                        workload.fact.restarts_exhausted() != fact.restarts_exhausted();
   em.news = em.news || differs;
   workload.fact = fact;
+  if (fact.running()) workload.restarts_while_running = fact.restarts();
   workload.heard = em.clock->Monotonic();
   if (fact.healthy() && fact.running()) workload.healthy_at = em.clock->Now();
 }
@@ -79,8 +80,11 @@ absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNod
   Batch batch;
   for (const v1::WorkloadFact& fact : request.workloads()) {
     const auto before = heard.workloads.find(fact.workload());
-    if (before == heard.workloads.end() || fact.restarts() <= before->second.fact.restarts())
+    // An exit alone is not a restart: what has lost its data is not started again.
+    if (before == heard.workloads.end() || !fact.running() ||
+        fact.restarts() <= before->second.restarts_while_running) {
       continue;
+    }
     batch.AddEvent("workload.restarted", fact.workload(),
                    absl::StrCat("restarted in place by ", node, " (", fact.restarts(), " times)"),
                    fact.workload());

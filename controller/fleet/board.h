@@ -15,6 +15,7 @@ namespace ember::controller {
 // A workload as its agent last told it.
 struct HeardWorkload {
   v1::WorkloadFact fact;
+  int restarts_while_running = 0;  // of the newest fact that said it runs
   absl::Duration heard;                          // monotonic
   absl::Time healthy_at = absl::InfinitePast();  // wall clock of the last healthy fact
 };

@@ -45,7 +45,8 @@ void Play(const std::string& steps, SimCluster* cluster) {
     absl::Duration at;
     ASSERT_TRUE(absl::ParseDuration(parts.first, &at)) << line;
     cluster->RunFor(at - cluster->now());
-    if (parts.second != "end") ASSERT_TRUE(cluster->Do(parts.second)) << line;
+    if (parts.second == "end") break;
+    ASSERT_TRUE(cluster->Do(parts.second)) << line;
   }
 }
 
@@ -92,7 +93,9 @@ TEST(Scenario, ControllerCrashAtEveryWriteOfARecovery) {
     const int64_t before = cluster.writes();
     ASSERT_TRUE(cluster.Do("delete_data db"));
     ASSERT_TRUE(cluster.Do("kill_service db"));
-    if (k > 0) ASSERT_TRUE(cluster.Do(absl::StrCat("crash_em_at_write ", k)));
+    if (k > 0) {
+      ASSERT_TRUE(cluster.Do(absl::StrCat("crash_em_at_write ", k)));
+    }
     cluster.RunFor(absl::Seconds(40));
     ASSERT_TRUE(cluster.Do("start_em"));
     cluster.RunFor(absl::Seconds(60));
