@@ -233,7 +233,7 @@ inline constexpr size_t kOrderUpdatesPerBeat = 200;
 inline constexpr int kPromptOrdersAtOnce = 4;  // start and stop: one slow stop must not delay the others
 inline constexpr int64_t kProgressMillis = 500;
 inline constexpr int64_t kResultRetrySeconds = 2;  // a result that could not be written, for want of space
-inline constexpr size_t kEventsSpooledMax = 1000;
+inline constexpr size_t kEventsSpooledMax = 400;
 inline constexpr size_t kEventsPerBeat = 200;
 // Two threads each; a host with more workloads than this is not a homelab host.
 inline constexpr size_t kWorkloadsPerAgentMax = 256;

@@ -109,7 +109,7 @@ void Workload::EndRestore(bool stay_stopped) {
 
 bool Workload::self_fence() const {
   absl::MutexLock lock(&mu_);
-  return record_.assignment().self_fence() && !record_.retired();
+  return record_.assignment().self_fence() && (WantRun() || seen_.service.running);
 }
 
 v1::WorkloadFact Workload::Fact() const {
@@ -122,12 +122,13 @@ v1::WorkloadFact Workload::Fact() const {
   fact.set_data_missing(absl::IsNotFound(seen_.data));
   fact.set_restarts_exhausted(exhausted_);
   fact.set_consecutive_failures(health_.failures);
-  fact.set_healthy(health_.probed && health_.healthy);
+  fact.set_healthy(fact.running() && health_.probed && health_.healthy);
   fact.set_probed(health_.probed);
   fact.set_probe_message(seen_.open.ok() ? health_.message : std::string(seen_.open.message()));
   fact.set_has_exit(seen_.service.has_exit);
   fact.set_exit_status(seen_.service.exit_status);
-  fact.set_restarts(static_cast<int32_t>(exits_.size()));
+  // The exit that exhausted them was not followed by a restart.
+  fact.set_restarts(static_cast<int32_t>(exits_.size()) - (exhausted_ ? 1 : 0));
   fact.set_pid(seen_.service.pid);
   const bool failing = health_.failures > 0 || exhausted_ || (WantRun() && seen_.service.has_exit);
   if (failing) {

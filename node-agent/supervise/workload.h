@@ -44,6 +44,7 @@ class Workload {
   void BeginRestore();
   // It is over; `stay_stopped` until a Start.
   void EndRestore(bool stay_stopped);
+  // Does it fence itself, and is there anything to fence?
   bool self_fence() const;
   v1::WorkloadFact Fact() const;
 

@@ -1,0 +1,263 @@
+#include "node-agent/orders/runner.h"
+
+#include <map>
+#include <set>
+
+#include "tests/support/eventually.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace ember::agent {
+namespace {
+
+using testing::Eventually;
+
+v1::Order Make(const std::string& id, const std::string& workload, uint64_t epoch = 1) {
+  v1::Order order;
+  order.set_id(id);
+  order.set_workload(workload);
+  order.set_epoch(epoch);
+  return order;
+}
+v1::Order BackupOf(const std::string& id, const std::string& workload, uint64_t epoch = 1) {
+  v1::Order order = Make(id, workload, epoch);
+  order.mutable_backup();
+  return order;
+}
+v1::Order StartOf(const std::string& id, const std::string& workload, uint64_t epoch = 1) {
+  v1::Order order = Make(id, workload, epoch);
+  order.mutable_start();
+  return order;
+}
+v1::Order StopOf(const std::string& id, const std::string& workload) {
+  v1::Order order = Make(id, workload);
+  order.mutable_stop();
+  return order;
+}
+v1::Order RestoreOf(const std::string& id, const std::string& workload, const std::string& directory = "") {
+  v1::Order order = Make(id, workload);
+  order.mutable_restore()->set_target_directory(directory);
+  return order;
+}
+
+TEST(OrderQueue, ConflictsFollowTheTable) {
+  struct Row {
+    const char* what;
+    v1::Order a, b;
+    bool conflict;
+  };
+  const Row rows[] = {
+      {"two backups", BackupOf("1", "db"), BackupOf("2", "db"), true},
+      {"backups of two workloads", BackupOf("1", "db"), BackupOf("2", "web"), false},
+      {"start during a backup", BackupOf("1", "db"), StartOf("2", "db"), false},
+      {"start during an in-place restore", RestoreOf("1", "db"), StartOf("2", "db"), true},
+      {"start during a restore elsewhere", RestoreOf("1", "db", "/tmp/x"), StartOf("2", "db"), false},
+      {"stop during an in-place restore", RestoreOf("1", "db"), StopOf("2", "db"), false},
+      {"stop and start", StopOf("1", "db"), StartOf("2", "db"), true},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(Conflict(row.a, row.b), row.conflict) << row.what;
+    EXPECT_EQ(Conflict(row.b, row.a), row.conflict) << row.what << ", reversed";
+  }
+}
+
+TEST(OrderQueue, AStartWaitsForTheRestoreBeforeIt) {
+  OrderQueue queue;
+  queue.Push(RestoreOf("r", "db"));
+  queue.Push(StartOf("s", "db"));
+  EXPECT_FALSE(queue.HasNext(Lane::kPrompt));
+  EXPECT_EQ(queue.Next(Lane::kLong)->id(), "r");
+  EXPECT_FALSE(queue.HasNext(Lane::kPrompt));
+  queue.Finished("r");
+  EXPECT_EQ(queue.Next(Lane::kPrompt)->id(), "s");
+  EXPECT_EQ(queue.Next(Lane::kPrompt), std::nullopt);
+}
+
+TEST(OrderQueue, OtherWorkloadsPassABlockedOne) {
+  OrderQueue queue;
+  queue.Push(BackupOf("1", "db"));
+  queue.Push(BackupOf("2", "db"));
+  queue.Push(BackupOf("3", "web"));
+  EXPECT_EQ(queue.Next(Lane::kLong)->id(), "1");
+  EXPECT_EQ(queue.Next(Lane::kLong)->id(), "3");
+  EXPECT_EQ(queue.Next(Lane::kLong), std::nullopt);
+  EXPECT_EQ(queue.Remove("2")->id(), "2");
+  EXPECT_EQ(queue.Remove("1"), std::nullopt) << "it runs";
+}
+
+// Does what the test says; blocks orders until let go or cancelled.
+class FakeActions : public OrderActions {
+ public:
+  void Accepted(const v1::Order& order) override {
+    absl::MutexLock lock(&mu_);
+    accepted.insert(order.id());
+  }
+  void Over(const v1::Order& order, bool begun) override {
+    absl::MutexLock lock(&mu_);
+    over[order.id()] = begun;
+  }
+  absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order, const OrderContext& context) override {
+    {
+      absl::MutexLock lock(&mu_);
+      done.push_back(order.id());
+    }
+    while (blocked(order.id())) {
+      if (*context.cancelled) return absl::CancelledError("cancelled");
+      const absl::Notification never;
+      SystemClock()->Sleep(absl::Milliseconds(2), never);
+    }
+    if (order.id() == "bad") return absl::UnavailableError("the vault does not answer");
+    v1::OrderUpdate update;
+    update.mutable_backup()->set_files(42);
+    return update;
+  }
+  void Block(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    blocked_.insert(id);
+  }
+  void LetGo(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    blocked_.erase(id);
+  }
+  int times(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    return static_cast<int>(std::count(done.begin(), done.end(), id));
+  }
+  bool is_over(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    return over.contains(id);
+  }
+  bool begun(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    return over.at(id);
+  }
+
+ private:
+  bool blocked(const std::string& id) {
+    absl::MutexLock lock(&mu_);
+    return blocked_.contains(id);
+  }
+  absl::Mutex mu_;
+  std::set<std::string> accepted ABSL_GUARDED_BY(mu_);
+  std::map<std::string, bool> over ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> done ABSL_GUARDED_BY(mu_);
+  std::set<std::string> blocked_ ABSL_GUARDED_BY(mu_);
+};
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Restart(); }
+  // As after the agent ended and started again.
+  void Restart() {
+    runner_ = nullptr;
+    ledger_ = nullptr;
+    ledger_ = Ledger::Open(dir_.Join("orders")).value();
+    epochs_ = Epochs::Open(dir_.Join("epochs")).value();
+    runner_ = std::make_unique<OrderRunner>(
+        OrderRunner::Ports{SystemClock(), ledger_.get(), epochs_.get(), &actions_, [this] { ++urges_; }});
+    runner_->Run();
+  }
+  void Give(const v1::Order& order) {
+    runner_->Accept(order);
+    runner_->Release();
+  }
+  v1::OrderUpdate UpdateOf(const std::string& id) {
+    for (const v1::OrderUpdate& update : ledger_->Updates()) {
+      if (update.order_id() == id) return update;
+    }
+    return v1::OrderUpdate();
+  }
+  void ExpectEnds(const std::string& id, v1::OrderUpdate::State state, absl::StatusCode code) {
+    ASSERT_TRUE(Eventually([&] { return actions_.is_over(id); })) << id;
+    EXPECT_EQ(UpdateOf(id).state(), state) << UpdateOf(id).DebugString();
+    EXPECT_EQ(UpdateOf(id).code(), static_cast<int>(code));
+  }
+
+  testing::TempDir dir_;
+  FakeActions actions_;
+  std::atomic<int> urges_{0};
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Epochs> epochs_;
+  std::unique_ptr<OrderRunner> runner_;
+};
+
+TEST_F(RunnerTest, AResultIsDurableUrgentAndGivenOnce) {
+  Give(BackupOf("a", "db"));
+  ExpectEnds("a", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_EQ(UpdateOf("a").backup().files(), 42);
+  EXPECT_GE(urges_, 1);
+  Give(BackupOf("a", "db"));
+  Restart();
+  Give(BackupOf("a", "db"));
+  Give(BackupOf("b", "db"));
+  ExpectEnds("b", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_EQ(actions_.times("a"), 1);
+  EXPECT_EQ(UpdateOf("a").backup().files(), 42) << "the stored result answers the repeat";
+}
+
+TEST_F(RunnerTest, AFailureKeepsItsCodeAndText) {
+  Give(BackupOf("bad", "db"));
+  ExpectEnds("bad", v1::OrderUpdate::FAILED, absl::StatusCode::kUnavailable);
+  EXPECT_EQ(UpdateOf("bad").error(), "the vault does not answer");
+}
+
+TEST_F(RunnerTest, NothingRunsBeforeRelease) {
+  runner_->Accept(BackupOf("a", "db"));
+  Give(BackupOf("b", "web"));  // releases both
+  ExpectEnds("a", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  runner_->Accept(BackupOf("c", "db"));
+  EXPECT_EQ(UpdateOf("c").state(), v1::OrderUpdate::ACCEPTED);
+  EXPECT_EQ(actions_.times("c"), 0);
+}
+
+TEST_F(RunnerTest, AnOldEpochIsRefusedWithoutBeingTried) {
+  Give(StartOf("new", "db", 5));
+  ExpectEnds("new", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  Give(StartOf("old", "db", 4));
+  ExpectEnds("old", v1::OrderUpdate::FAILED, absl::StatusCode::kAborted);
+  EXPECT_EQ(actions_.times("old"), 0);
+  EXPECT_FALSE(actions_.begun("old"));
+  v1::Order verify = Make("verify", "db", 0);
+  verify.mutable_verify();
+  Give(verify);
+  ExpectEnds("verify", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+}
+
+TEST_F(RunnerTest, AStopIsNotDelayedByALongBackup) {
+  actions_.Block("backup");
+  Give(BackupOf("backup", "db"));
+  Give(StopOf("stop", "db"));
+  ExpectEnds("stop", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_FALSE(actions_.is_over("backup"));
+  actions_.LetGo("backup");
+  ExpectEnds("backup", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+}
+
+TEST_F(RunnerTest, CancellingEndsAWaitingAndARunningOrder) {
+  actions_.Block("running");
+  Give(BackupOf("running", "db"));
+  ASSERT_TRUE(Eventually([&] { return actions_.times("running") == 1; }));
+  Give(BackupOf("waiting", "db"));
+  runner_->Cancel("waiting");
+  ExpectEnds("waiting", v1::OrderUpdate::FAILED, absl::StatusCode::kCancelled);
+  runner_->Cancel("running");
+  ExpectEnds("running", v1::OrderUpdate::FAILED, absl::StatusCode::kCancelled);
+  EXPECT_EQ(actions_.times("waiting"), 0);
+  runner_->Cancel("unknown");
+}
+
+TEST_F(RunnerTest, WhatTheEndOfTheAgentInterruptsIsDoneAgain) {
+  actions_.Block("a");
+  Give(BackupOf("a", "db"));
+  ASSERT_TRUE(Eventually([&] { return actions_.times("a") == 1; }));
+  Restart();
+  EXPECT_EQ(ledger_->OpenOrders().size(), 1u) << "an interrupted order has not failed";
+  EXPECT_FALSE(actions_.is_over("a"));
+  actions_.LetGo("a");
+  runner_->Release();
+  ExpectEnds("a", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_EQ(actions_.times("a"), 2);
+}
+
+}  // namespace
+}  // namespace ember::agent
