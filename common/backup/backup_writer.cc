@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -12,8 +11,9 @@
 #include "common/backup/chunker.h"
 #include "common/backup/entry_cache.h"
 #include "common/backup/entry_path.h"
+#include "common/backup/entry_queue.h"
 #include "common/backup/file_cutter.h"
-#include "common/backup/manifest.h"
+#include "common/backup/group_packer.h"
 #include "common/backup/manifest_reader.h"
 #include "common/backup/pending_content.h"
 #include "common/backup/read_back.h"
@@ -37,8 +37,6 @@ using OpenContent = std::function<absl::StatusOr<std::unique_ptr<FileContent>>()
 
 constexpr size_t kSessionIdBytes = 16;
 constexpr absl::Duration kProgressEvery = absl::Milliseconds(300);
-// The list of references is deduplicated whenever it has doubled.
-constexpr size_t kReferencesBeforeSort = 1 << 20;
 
 // A key that is overwritten when it goes.
 class SessionKey {
@@ -55,7 +53,8 @@ class SessionKey {
 };
 
 absl::Status CheckOptions(const BackupOptions& options, const VaultPort* vault) {
-  if (vault == nullptr || options.clock == nullptr) return absl::InvalidArgumentError("a backup needs a vault and a clock");
+  if (vault == nullptr || options.clock == nullptr)
+    return absl::InvalidArgumentError("a backup needs a vault and a clock");
   if (options.domain.id().empty() || options.domain.id().size() > 255) {
     return absl::InvalidArgumentError("the dedup domain has no usable id");
   }
@@ -68,7 +67,8 @@ absl::Status CheckOptions(const BackupOptions& options, const VaultPort* vault) 
 // The cache, when it can be used at all; else null.
 std::unique_ptr<EntryCacheReader> OpenCache(const BackupOptions& options) {
   if (options.full || options.cache_path.empty()) return nullptr;
-  absl::StatusOr<std::unique_ptr<EntryCacheReader>> cache = EntryCacheReader::Open(options.cache_path);
+  absl::StatusOr<std::unique_ptr<EntryCacheReader>> cache =
+      EntryCacheReader::Open(options.cache_path);
   if (!cache.ok()) {
     if (!absl::IsNotFound(cache.status())) {
       LogWarning("backup", "reading everything: no usable cache",
@@ -79,14 +79,25 @@ std::unique_ptr<EntryCacheReader> OpenCache(const BackupOptions& options) {
   return (*cache)->header().domain_id == options.domain.id() ? *std::move(cache) : nullptr;
 }
 
+// The next backup's cache; null when it cannot be written.
+std::unique_ptr<EntryCacheWriter> CreateCache(const BackupOptions& options) {
+  if (options.cache_path.empty()) return nullptr;
+  absl::StatusOr<std::unique_ptr<EntryCacheWriter>> cache =
+      EntryCacheWriter::Create(options.cache_path);
+  if (cache.ok()) return *std::move(cache);
+  LogWarning("backup", "the next backup will read everything", {{"why", cache.status().message()}});
+  return nullptr;
+}
+
 class Writer : public BackupWriter {
  public:
   Writer(BackupOptions options, VaultPort* vault)
-      : options_(std::move(options)), vault_(vault), began_(options_.clock->Now()),
-        session_id_(RandomBytes(kSessionIdBytes)), chunker_(options_.domain.cut_key()),
-        cutter_(&chunker_, [this](int64_t bytes) { return OnRead(bytes); }),
-        builder_(options_.domain.cut_key(),
-                 [this](RecordType::Value type, std::string bytes) { return StoreManifest(type, std::move(bytes)); }) {}
+      : options_(std::move(options)),
+        vault_(vault),
+        began_(options_.clock->Now()),
+        session_id_(RandomBytes(kSessionIdBytes)),
+        chunker_(options_.domain.cut_key()),
+        cutter_(&chunker_, [this](int64_t bytes) { return OnRead(bytes); }) {}
 
   absl::Status Start();
   absl::Status Add(Entry entry, const SourceStamp& stamp, const OpenContent& open) override;
@@ -97,25 +108,16 @@ class Writer : public BackupWriter {
   absl::Status CheckedAdd(Entry entry, const SourceStamp& stamp, const OpenContent& open);
   absl::Status AddFile(Entry entry, SourceStamp stamp, const OpenContent& open);
   // Null: left out, and listed.
-  absl::StatusOr<std::shared_ptr<PendingContent>> ReadContent(Entry* entry, SourceStamp* stamp, const OpenContent& open,
+  absl::StatusOr<std::shared_ptr<PendingContent>> ReadContent(Entry* entry, SourceStamp* stamp,
+                                                              const OpenContent& open,
                                                               bool* settled);
-  absl::StatusOr<std::shared_ptr<PendingContent>> KeepContent(Entry* entry, FileCutter::Result result,
-                                                              std::shared_ptr<PendingContent> chunks);
-  absl::Status AppendToGroup(absl::string_view path, const FileCutter::Result& result, PendingContent* content);
-  absl::Status CloseGroup();
+  absl::StatusOr<std::shared_ptr<PendingContent>> KeepContent(
+      Entry* entry, FileCutter::Result result, std::shared_ptr<PendingContent> chunks);
   void LeaveOut(absl::string_view path, absl::string_view problem);
 
   absl::Status Enqueue(PendingEntry pending);
-  absl::Status EmitResolved();
-  absl::Status EmitFront();
-  absl::Status DrainPending();
-  absl::StatusOr<RecordId> StoreManifest(RecordType::Value type, std::string bytes);
-  void Refer(const RecordId& id);
-  void SortReferences();
-
   absl::StatusOr<v1::CommitReply> Publish(const RecordId& root);
   absl::Status CheckReadBack();
-  void ReplaceCache(const RecordId& root);
   absl::Status OnRead(int64_t bytes);
   void Report(absl::string_view phase, bool force);
 
@@ -126,23 +128,16 @@ class Writer : public BackupWriter {
   SessionKey key_;
   const Chunker chunker_;
   FileCutter cutter_;
-  ManifestBuilder builder_;
   std::unique_ptr<VaultSession> session_;
   std::unique_ptr<UploadPipeline> pipeline_;  // after session_ and key_, which it uses
+  std::unique_ptr<GroupPacker> groups_;
+  std::unique_ptr<EntryQueue> queue_;
   std::unique_ptr<EntryCacheReader> cache_;
-  std::unique_ptr<EntryCacheWriter> new_cache_;
 
   absl::Status failed_;
   bool has_last_path_ = false;
   std::string last_path_;
   absl::flat_hash_set<size_t> left_out_;  // hashes of paths that hard links may name
-  std::shared_ptr<Group> group_;          // open
-  size_t group_entries_ = 0;              // entries that wait for it, and their extents
-  size_t group_extents_ = 0;
-  std::deque<PendingEntry> pending_;
-  size_t pending_extents_ = 0;
-  std::vector<RecordId> references_;
-  size_t references_sort_at_ = kReferencesBeforeSort;
 
   v1::BackupResult result_;
   v1::Progress progress_;
@@ -169,22 +164,22 @@ absl::Status Writer::Start() {
   KnownIds known;
   if (cache_ != nullptr &&
       !cache_->CheckAll([&known](const RecordId& id) { known.insert(PrefixOf(id)); }).ok()) {
-    LogWarning("backup", "reading everything: the cache is damaged", {{"workload", options_.workload}});
+    LogWarning("backup", "reading everything: the cache is damaged",
+               {{"workload", options_.workload}});
     cache_ = nullptr;
     known.clear();
   }
-  if (!options_.cache_path.empty()) {
-    absl::StatusOr<std::unique_ptr<EntryCacheWriter>> cache = EntryCacheWriter::Create(options_.cache_path);
-    if (cache.ok()) {
-      new_cache_ = *std::move(cache);
-    } else {
-      LogWarning("backup", "the next backup will read everything", {{"why", cache.status().message()}});
-    }
-  }
-  pipeline_ = std::make_unique<UploadPipeline>(UploadPipeline::Options{
-      .session = session_.get(), .domain_id = options_.domain.id(), .id_key = options_.domain.id_key(),
-      .session_key = key_.bytes(), .threads = options_.threads, .cancelled = options_.cancelled,
-      .known = std::move(known)});
+  pipeline_ =
+      std::make_unique<UploadPipeline>(UploadPipeline::Options{.session = session_.get(),
+                                                               .domain_id = options_.domain.id(),
+                                                               .id_key = options_.domain.id_key(),
+                                                               .session_key = key_.bytes(),
+                                                               .threads = options_.threads,
+                                                               .cancelled = options_.cancelled,
+                                                               .known = std::move(known)});
+  groups_ = std::make_unique<GroupPacker>(options_.domain.cut_key(), pipeline_.get());
+  queue_ = std::make_unique<EntryQueue>(options_.domain.cut_key(), pipeline_.get(),
+                                        CreateCache(options_));
   return absl::OkStatus();
 }
 
@@ -196,15 +191,16 @@ absl::Status Writer::Add(Entry entry, const SourceStamp& stamp, const OpenConten
 absl::Status Writer::CheckedAdd(Entry entry, const SourceStamp& stamp, const OpenContent& open) {
   EMBER_RETURN_IF_ERROR(pipeline_->status());
   if (has_last_path_ && !PathLess(last_path_, entry.path())) {
-    return absl::InternalError(absl::StrCat("entries out of order: ", ShownPath(entry.path()), " after ",
-                                            ShownPath(last_path_)));
+    return absl::InternalError(absl::StrCat("entries out of order: ", ShownPath(entry.path()),
+                                            " after ", ShownPath(last_path_)));
   }
   entry.clear_extents();
   entry.clear_inline_content();
   entry.clear_part();
   entry.clear_more_parts();
   if (const absl::Status valid = ValidateEntry(entry); !valid.ok()) {
-    return absl::InternalError(absl::StrCat("cannot add ", ShownPath(entry.path()), ": ", valid.message()));
+    return absl::InternalError(
+        absl::StrCat("cannot add ", ShownPath(entry.path()), ": ", valid.message()));
   }
   has_last_path_ = true;
   last_path_ = entry.path();
@@ -213,9 +209,12 @@ absl::Status Writer::CheckedAdd(Entry entry, const SourceStamp& stamp, const Ope
     return absl::OkStatus();
   }
   // The first name could not be read; this one may.
-  if (!entry.hardlink_to().empty() && left_out_.contains(absl::HashOf(entry.hardlink_to()))) entry.clear_hardlink_to();
-  if (entry.type() == EntryType::FILE && entry.hardlink_to().empty()) return AddFile(std::move(entry), stamp, open);
-  return Enqueue({.entry = std::move(entry), .stamp = stamp, .cacheable = false, .content = nullptr});
+  if (!entry.hardlink_to().empty() && left_out_.contains(absl::HashOf(entry.hardlink_to())))
+    entry.clear_hardlink_to();
+  if (entry.type() == EntryType::FILE && entry.hardlink_to().empty())
+    return AddFile(std::move(entry), stamp, open);
+  return Enqueue(
+      {.entry = std::move(entry), .stamp = stamp, .cacheable = false, .content = nullptr});
 }
 
 absl::Status Writer::AddFile(Entry entry, SourceStamp stamp, const OpenContent& open) {
@@ -236,9 +235,12 @@ absl::Status Writer::AddFile(Entry entry, SourceStamp stamp, const OpenContent& 
   return Enqueue(std::move(pending));
 }
 
-absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry, SourceStamp* stamp,
-                                                                    const OpenContent& open, bool* settled) {
-  absl::StatusOr<std::unique_ptr<FileContent>> source = absl::InternalError("there is no way to read it");
+absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry,
+                                                                    SourceStamp* stamp,
+                                                                    const OpenContent& open,
+                                                                    bool* settled) {
+  absl::StatusOr<std::unique_ptr<FileContent>> source =
+      absl::InternalError("there is no way to read it");
   if (open) source = open();
   if (!source.ok()) {
     LeaveOut(last_path_, source.status().message());
@@ -247,8 +249,10 @@ absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry
   for (int reads = 1;; ++reads) {
     auto chunks = std::make_shared<PendingContent>();
     EMBER_ASSIGN_OR_RETURN(
-        FileCutter::Result result, cutter_.Read(source->get(), [&](int64_t offset, absl::string_view bytes) {
-          chunks->slots.push_back({.offset = offset, .length = static_cast<uint32_t>(bytes.size())});
+        FileCutter::Result result,
+        cutter_.Read(source->get(), [&](int64_t offset, absl::string_view bytes) {
+          chunks->slots.push_back(
+              {.offset = offset, .length = static_cast<uint32_t>(bytes.size())});
           ++chunks->unresolved;
           return pipeline_->Submit(RecordType::DATA, std::string(bytes),
                                    [chunks, slot = &chunks->slots.back()](const RecordId& id) {
@@ -256,8 +260,8 @@ absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry
                                      --chunks->unresolved;
                                    });
         }));
-    const absl::StatusOr<bool> same =
-        result.content.ok() ? (*source)->Settled(entry, stamp) : absl::StatusOr<bool>(result.content);
+    const absl::StatusOr<bool> same = result.content.ok() ? (*source)->Settled(entry, stamp)
+                                                          : absl::StatusOr<bool>(result.content);
     if (!same.ok()) {
       LeaveOut(last_path_, same.status().message());
       return nullptr;
@@ -269,8 +273,8 @@ absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry
   }
 }
 
-absl::StatusOr<std::shared_ptr<PendingContent>> Writer::KeepContent(Entry* entry, FileCutter::Result result,
-                                                                    std::shared_ptr<PendingContent> chunks) {
+absl::StatusOr<std::shared_ptr<PendingContent>> Writer::KeepContent(
+    Entry* entry, FileCutter::Result result, std::shared_ptr<PendingContent> chunks) {
   entry->set_path(last_path_);
   entry->clear_extents();
   entry->clear_inline_content();
@@ -285,38 +289,9 @@ absl::StatusOr<std::shared_ptr<PendingContent>> Writer::KeepContent(Entry* entry
   if (result.bytes.size() <= kInlineBytesMax && size == entry->size()) {
     chunks->inline_content = std::string(result.bytes);
   } else {
-    EMBER_RETURN_IF_ERROR(AppendToGroup(last_path_, result, chunks.get()));
+    EMBER_RETURN_IF_ERROR(groups_->Append(last_path_, result, chunks.get()));
   }
   return chunks;
-}
-
-absl::Status Writer::AppendToGroup(absl::string_view path, const FileCutter::Result& result, PendingContent* content) {
-  if (group_ != nullptr && group_->bytes.size() + result.bytes.size() > kGroupMax) EMBER_RETURN_IF_ERROR(CloseGroup());
-  if (group_ == nullptr) {
-    group_ = std::make_shared<Group>();
-    group_entries_ = 0;
-    group_extents_ = 0;
-  }
-  content->group = group_;
-  size_t start = group_->bytes.size();
-  for (const DataRun& run : result.runs) {
-    content->slots.push_back({.offset = run.offset, .length = static_cast<uint32_t>(run.length),
-                              .start = static_cast<uint32_t>(start)});
-    start += static_cast<size_t>(run.length);
-  }
-  group_->bytes.append(result.bytes.data(), result.bytes.size());
-  // A chance in proportion to the size: groups have kGroupTarget on average, and end at the same names again.
-  const bool ends = KeyedNumber(options_.domain.cut_key(), "group", path) % kGroupTarget < result.bytes.size();
-  return ends ? CloseGroup() : absl::OkStatus();
-}
-
-absl::Status Writer::CloseGroup() {
-  if (group_ == nullptr) return absl::OkStatus();
-  const std::shared_ptr<Group> group = std::exchange(group_, nullptr);
-  return pipeline_->Submit(RecordType::GROUP, std::move(group->bytes), [group](const RecordId& id) {
-    group->id = id;
-    group->resolved = true;
-  });
 }
 
 void Writer::AddProblem(absl::string_view path, absl::string_view problem) {
@@ -333,86 +308,22 @@ void Writer::LeaveOut(absl::string_view path, absl::string_view problem) {
 }
 
 absl::Status Writer::Enqueue(PendingEntry pending) {
-  pending_extents_ += pending.slots();
-  group_extents_ += pending.slots();
-  ++group_entries_;
-  pending_.push_back(std::move(pending));
-  // Counted from the first file of the group, not from what happens to be pending: equal trees give equal groups.
-  if (group_ != nullptr && (group_entries_ >= kPendingEntriesMax || group_extents_ >= kPendingExtentsMax)) {
-    EMBER_RETURN_IF_ERROR(CloseGroup());
-  }
-  EMBER_RETURN_IF_ERROR(EmitResolved());
-  // The front is before the open group here, so waiting for it ends.
-  while (pending_.size() > 2 * kPendingEntriesMax || pending_extents_ > 2 * kPendingExtentsMax) {
-    EMBER_RETURN_IF_ERROR(pipeline_->WaitUntil([this] { return pending_.front().resolved(); }));
-    EMBER_RETURN_IF_ERROR(EmitResolved());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Writer::EmitResolved() {
-  while (!pending_.empty() && pending_.front().resolved()) EMBER_RETURN_IF_ERROR(EmitFront());
-  return absl::OkStatus();
-}
-
-absl::Status Writer::EmitFront() {
-  PendingEntry front = std::move(pending_.front());
-  pending_.pop_front();
-  pending_extents_ -= front.slots();
-  const bool cacheable = front.cacheable;
-  const SourceStamp stamp = front.stamp;
-  return EmitParts(std::move(front), [&](Entry part) {
-    for (const format::v1::Extent& extent : part.extents()) {
-      RecordId id;
-      ParseRecordId(extent.id(), &id);
-      Refer(id);
-    }
-    if (cacheable && new_cache_ != nullptr && !new_cache_->Add(stamp, part).ok()) new_cache_ = nullptr;
-    return builder_.Add(std::move(part));
-  });
-}
-
-absl::Status Writer::DrainPending() {
-  EMBER_RETURN_IF_ERROR(CloseGroup());
-  while (!pending_.empty()) {
-    EMBER_RETURN_IF_ERROR(pipeline_->WaitUntil([this] { return pending_.front().resolved(); }));
-    EMBER_RETURN_IF_ERROR(EmitResolved());
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<RecordId> Writer::StoreManifest(RecordType::Value type, std::string bytes) {
-  EMBER_ASSIGN_OR_RETURN(const RecordId id, pipeline_->SubmitForId(type, std::move(bytes)));
-  Refer(id);
-  return id;
-}
-
-void Writer::Refer(const RecordId& id) {
-  if (!references_.empty() && references_.back() == id) return;
-  references_.push_back(id);
-  if (references_.size() < references_sort_at_) return;
-  SortReferences();
-  references_sort_at_ = std::max(kReferencesBeforeSort, 2 * references_.size());
-}
-
-void Writer::SortReferences() {
-  const auto less = [](const RecordId& a, const RecordId& b) { return BytesOf(a) < BytesOf(b); };
-  std::sort(references_.begin(), references_.end(), less);
-  references_.erase(std::unique(references_.begin(), references_.end()), references_.end());
+  EMBER_RETURN_IF_ERROR(groups_->Passed(pending.slots()));
+  return queue_->Push(std::move(pending));
 }
 
 absl::StatusOr<v1::BackupResult> Writer::Commit() {
   EMBER_RETURN_IF_ERROR(failed_);
   failed_ = absl::FailedPreconditionError("this backup was committed before");
   Report("committing", true);
-  EMBER_RETURN_IF_ERROR(DrainPending());
-  EMBER_ASSIGN_OR_RETURN(const RecordId root, builder_.Finish());
+  EMBER_RETURN_IF_ERROR(groups_->Close());
+  EMBER_ASSIGN_OR_RETURN(const RecordId root, queue_->Finish());
   EMBER_RETURN_IF_ERROR(pipeline_->Drain());
   EMBER_RETURN_IF_ERROR(session_->Flush());
   result_.set_manifest_root(root.data(), root.size());
-  result_.set_entries(static_cast<int64_t>(builder_.totals().entries));
-  result_.set_files(static_cast<int64_t>(builder_.totals().files));
-  result_.set_size_bytes(static_cast<int64_t>(builder_.totals().bytes));
+  result_.set_entries(static_cast<int64_t>(queue_->totals().entries));
+  result_.set_files(static_cast<int64_t>(queue_->totals().files));
+  result_.set_size_bytes(static_cast<int64_t>(queue_->totals().bytes));
   result_.set_outcome(result_.problems_total() > 0 ? v1::Outcome::PARTIAL : v1::Outcome::OK);
   EMBER_ASSIGN_OR_RETURN(const v1::CommitReply reply, Publish(root));
   result_.set_added_bytes(reply.added_bytes());
@@ -423,7 +334,8 @@ absl::StatusOr<v1::BackupResult> Writer::Commit() {
   key_.Forget();
   result_.set_read_back_ok(read_back.ok());
   if (read_back.ok()) {
-    ReplaceCache(root);
+    queue_->PublishCache(
+        {.domain_id = options_.domain.id(), .manifest_root = root, .began = began_});
   } else {
     result_.set_read_back_error(std::string(read_back.message()));
   }
@@ -446,11 +358,7 @@ absl::StatusOr<v1::CommitReply> Writer::Publish(const RecordId& root) {
   summary.set_writer(absl::StrCat("ember ", kVersion));
   summary.set_problems(result_.problems_total());
 
-  SortReferences();
-  std::vector<std::string> ids;
-  ids.reserve(references_.size());
-  for (const RecordId& id : references_) ids.emplace_back(BytesOf(id));
-  std::vector<RecordId>().swap(references_);
+  const std::vector<std::string> ids = queue_->TakeReferences();
   v1::CommitHeader header;
   header.set_manifest_root(root.data(), root.size());
   header.set_summary_nonce(pipeline_->NextNonce());
@@ -464,8 +372,9 @@ absl::StatusOr<v1::CommitReply> Writer::Publish(const RecordId& root) {
   EMBER_RETURN_IF_ERROR(reply.status());
   if (reply->need_size() > 0) {
     if (!options_.cache_path.empty()) EMBER_RETURN_IF_ERROR(RemoveFile(options_.cache_path));
-    return absl::AbortedError(absl::StrCat("the vault lost ", reply->need_size(),
-                                           " records that were believed present; the next backup sends them again"));
+    return absl::AbortedError(
+        absl::StrCat("the vault lost ", reply->need_size(),
+                     " records that were believed present; the next backup sends them again"));
   }
   return reply;
 }
@@ -474,16 +383,13 @@ absl::Status Writer::CheckReadBack() {
   std::vector<RecordId> uploaded = pipeline_->TakeUploaded();
   pipeline_ = nullptr;  // its set of known ids is the larger part of memory
   return ReadBack(vault_,
-                  {.domain_id = options_.domain.id(), .id_key = options_.domain.id_key(), .session_id = session_id_,
-                   .session_key = key_.bytes(), .threads = options_.threads, .cancelled = options_.cancelled},
+                  {.domain_id = options_.domain.id(),
+                   .id_key = options_.domain.id_key(),
+                   .session_id = session_id_,
+                   .session_key = key_.bytes(),
+                   .threads = options_.threads,
+                   .cancelled = options_.cancelled},
                   std::move(uploaded));
-}
-
-void Writer::ReplaceCache(const RecordId& root) {
-  if (new_cache_ == nullptr) return;
-  const absl::Status status =
-      new_cache_->Publish({.domain_id = options_.domain.id(), .manifest_root = root, .began = began_});
-  if (!status.ok()) LogWarning("backup", "the next backup may read more", {{"why", status.message()}});
 }
 
 absl::Status Writer::OnRead(int64_t bytes) {
@@ -504,7 +410,8 @@ void Writer::Report(absl::string_view phase, bool force) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<BackupWriter>> BackupWriter::Open(BackupOptions options, VaultPort* vault) {
+absl::StatusOr<std::unique_ptr<BackupWriter>> BackupWriter::Open(BackupOptions options,
+                                                                 VaultPort* vault) {
   EMBER_RETURN_IF_ERROR(CheckOptions(options, vault));
   auto writer = std::make_unique<Writer>(std::move(options), vault);
   EMBER_RETURN_IF_ERROR(writer->Start());

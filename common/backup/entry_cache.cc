@@ -52,7 +52,8 @@ struct Taker {
     const absl::string_view bytes = Bytes(sizeof(Int));
     std::make_unsigned_t<Int> bits = 0;
     for (size_t i = 0; i < bytes.size(); ++i) {
-      bits |= static_cast<std::make_unsigned_t<Int>>(static_cast<unsigned char>(bytes[i])) << (8 * i);
+      bits |= static_cast<std::make_unsigned_t<Int>>(static_cast<unsigned char>(bytes[i]))
+              << (8 * i);
     }
     return static_cast<Int>(bits);
   }
@@ -114,12 +115,14 @@ absl::StatusOr<std::unique_ptr<EntryCacheReader>> EntryCacheReader::Open(const s
   struct stat info;
   EntryCacheHeader header;
   uint64_t size = 0;
-  if (pread(fd.get(), bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes) || fstat(fd.get(), &info) != 0 ||
+  if (pread(fd.get(), bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes) ||
+      fstat(fd.get(), &info) != 0 ||
       !DecodeHeader(absl::string_view(bytes, sizeof bytes), &header, &size) ||
       size != static_cast<uint64_t>(info.st_size)) {
     return NotWhole();
   }
-  return std::unique_ptr<EntryCacheReader>(new EntryCacheReader(std::move(fd), std::move(header), size));
+  return std::unique_ptr<EntryCacheReader>(
+      new EntryCacheReader(std::move(fd), std::move(header), size));
 }
 
 EntryCacheReader::EntryCacheReader(Fd fd, EntryCacheHeader header, uint64_t end)
@@ -144,7 +147,8 @@ absl::StatusOr<absl::string_view> EntryCacheReader::Bytes(size_t size) {
     const size_t want = std::min<uint64_t>(std::max(size - have, kBlockBytes), end_ - file_at_);
     buffer_.resize(have + want);
     for (size_t got = 0; got < want;) {
-      const ssize_t n = pread(fd_.get(), buffer_.data() + have + got, want - got, static_cast<off_t>(file_at_));
+      const ssize_t n =
+          pread(fd_.get(), buffer_.data() + have + got, want - got, static_cast<off_t>(file_at_));
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return NotWhole();
       got += n;
@@ -168,7 +172,8 @@ absl::StatusOr<bool> EntryCacheReader::Next(Record* record) {
   if (Crc32c(bytes) != crc) return NotWhole();
   Taker body{bytes};
   record->stamp = TakeStamp(&body);
-  if (!body.ok || !record->entry.ParseFromArray(body.rest.data(), static_cast<int>(body.rest.size()))) {
+  if (!body.ok ||
+      !record->entry.ParseFromArray(body.rest.data(), static_cast<int>(body.rest.size()))) {
     return NotWhole();
   }
   return true;
@@ -183,7 +188,9 @@ absl::Status EntryCacheReader::CheckAll(const std::function<void(const RecordId&
     EMBER_ASSIGN_OR_RETURN(const bool more, Next(&record));
     if (!more) break;
     const bool part = record.entry.part() > 0;
-    if (any && (part ? record.entry.path() != last_path : !PathLess(last_path, record.entry.path()))) return NotWhole();
+    if (any &&
+        (part ? record.entry.path() != last_path : !PathLess(last_path, record.entry.path())))
+      return NotWhole();
     any = true;
     last_path = record.entry.path();
     for (const format::v1::Extent& extent : record.entry.extents()) {
@@ -201,11 +208,11 @@ bool EntryCacheReader::Trusted(const SourceStamp& cached, const SourceStamp& now
   const auto old = [&](int64_t seconds, uint32_t nanos) {
     return absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanos) < settled;
   };
-  return !now.file_system.empty() && cached.file_system == now.file_system && cached.inode == now.inode &&
-         cached.size == now.size && cached.mtime_seconds == now.mtime_seconds &&
-         cached.mtime_nanos == now.mtime_nanos && cached.ctime_seconds == now.ctime_seconds &&
-         cached.ctime_nanos == now.ctime_nanos && old(now.mtime_seconds, now.mtime_nanos) &&
-         old(now.ctime_seconds, now.ctime_nanos);
+  return !now.file_system.empty() && cached.file_system == now.file_system &&
+         cached.inode == now.inode && cached.size == now.size &&
+         cached.mtime_seconds == now.mtime_seconds && cached.mtime_nanos == now.mtime_nanos &&
+         cached.ctime_seconds == now.ctime_seconds && cached.ctime_nanos == now.ctime_nanos &&
+         old(now.mtime_seconds, now.mtime_nanos) && old(now.ctime_seconds, now.ctime_nanos);
 }
 
 std::vector<Entry> EntryCacheReader::Find(absl::string_view path, const SourceStamp& stamp) {
@@ -226,15 +233,20 @@ std::vector<Entry> EntryCacheReader::Find(absl::string_view path, const SourceSt
   return {};
 }
 
-absl::StatusOr<std::unique_ptr<EntryCacheWriter>> EntryCacheWriter::Create(const std::string& path) {
+absl::StatusOr<std::unique_ptr<EntryCacheWriter>> EntryCacheWriter::Create(
+    const std::string& path) {
   std::string temp = absl::StrCat(path, ".new");
   Fd fd(open(temp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoToStatus(errno, absl::StrCat("create ", temp));
-  return std::unique_ptr<EntryCacheWriter>(new EntryCacheWriter(path, std::move(temp), std::move(fd)));
+  return std::unique_ptr<EntryCacheWriter>(
+      new EntryCacheWriter(path, std::move(temp), std::move(fd)));
 }
 
 EntryCacheWriter::EntryCacheWriter(std::string path, std::string temp, Fd fd)
-    : path_(std::move(path)), temp_(std::move(temp)), fd_(std::move(fd)), buffer_(kHeaderBytes, '\0'),
+    : path_(std::move(path)),
+      temp_(std::move(temp)),
+      fd_(std::move(fd)),
+      buffer_(kHeaderBytes, '\0'),
       size_(kHeaderBytes) {}
 
 EntryCacheWriter::~EntryCacheWriter() {
@@ -269,7 +281,8 @@ absl::Status EntryCacheWriter::Publish(const EntryCacheHeader& header) {
   if (lseek(fd_.get(), 0, SEEK_SET) != 0) return ErrnoToStatus(errno, absl::StrCat("seek ", temp_));
   EMBER_RETURN_IF_ERROR(WriteAll(fd_.get(), EncodeHeader(header, size_), temp_));
   if (fdatasync(fd_.get()) != 0) return ErrnoToStatus(errno, absl::StrCat("fdatasync ", temp_));
-  if (rename(temp_.c_str(), path_.c_str()) != 0) return ErrnoToStatus(errno, absl::StrCat("rename to ", path_));
+  if (rename(temp_.c_str(), path_.c_str()) != 0)
+    return ErrnoToStatus(errno, absl::StrCat("rename to ", path_));
   published_ = true;
   return absl::OkStatus();
 }

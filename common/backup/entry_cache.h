@@ -1,9 +1,10 @@
-// What the last backup of a (workload, vault) read, so that unchanged files need not be read again. Only ever a hint:
-// a cache that is absent, damaged or of another domain is ignored, and everything is read.
+// What the last backup of a (workload, vault) read, so that unchanged files need not be read again.
+// Only ever a hint: a cache that is absent, damaged or of another domain is ignored, and everything
+// is read.
 //
-// The file: a header of kHeaderBytes, then records in path order. A record is u32 length ‖ u32 CRC-32C ‖ bytes; bytes
-// are the stamp and then an Entry with only path, part, more_parts, extents and inline_content. The header is written
-// last and says how long the file is.
+// The file: a header of kHeaderBytes, then records in path order. A record is u32 length ‖ u32
+// CRC-32C ‖ bytes; bytes are the stamp and then an Entry with only path, part, more_parts, extents
+// and inline_content. The header is written last and says how long the file is.
 #ifndef EMBER_COMMON_BACKUP_ENTRY_CACHE_H_
 #define EMBER_COMMON_BACKUP_ENTRY_CACHE_H_
 
@@ -26,7 +27,8 @@ namespace ember::backup {
 struct EntryCacheHeader {
   std::string domain_id;
   RecordId manifest_root{};
-  // When the backup that wrote it began. What changed later, or kRacySeconds before, may have changed since unseen.
+  // When the backup that wrote it began. What changed later, or kRacySeconds before, may have
+  // changed since unseen.
   absl::Time began;
 };
 
@@ -37,11 +39,12 @@ class EntryCacheReader {
   static absl::StatusOr<std::unique_ptr<EntryCacheReader>> Open(const std::string& path);
   const EntryCacheHeader& header() const { return header_; }
 
-  // Reads all of it, giving every record id to `visit` (repetitions too), and starts again. DATA_LOSS: do not use it.
+  // Reads all of it, giving every record id to `visit` (repetitions too), and starts again.
+  // DATA_LOSS: do not use it.
   absl::Status CheckAll(const std::function<void(const RecordId&)>& visit);
 
-  // The content of `path` as cached when `stamp` is the cached one and not racy: parts as in the manifest. Empty when
-  // it must be read. Ask in PathLess order.
+  // The content of `path` as cached when `stamp` is the cached one and not racy: parts as in the
+  // manifest. Empty when it must be read. Ask in PathLess order.
   std::vector<format::v1::Entry> Find(absl::string_view path, const SourceStamp& stamp);
 
  private:
@@ -61,13 +64,14 @@ class EntryCacheReader {
   const uint64_t end_;
   std::string buffer_;
   size_t buffer_at_ = 0;
-  uint64_t file_at_ = 0;   // of the end of buffer_
+  uint64_t file_at_ = 0;  // of the end of buffer_
   bool has_current_ = false;
   bool ended_ = false;
   Record current_;
 };
 
-// Writes a new cache next to the old one. Use from one thread. A failure to write costs only the cache.
+// Writes a new cache next to the old one. Use from one thread. A failure to write costs only the
+// cache.
 class EntryCacheWriter {
  public:
   static absl::StatusOr<std::unique_ptr<EntryCacheWriter>> Create(const std::string& path);

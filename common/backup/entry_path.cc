@@ -33,14 +33,18 @@ absl::Status ValidateEntryPath(absl::string_view path) {
 
 bool IsWithin(absl::string_view path, absl::string_view ancestor) {
   if (ancestor.empty()) return true;
-  return absl::StartsWith(path, ancestor) && (path.size() == ancestor.size() || path[ancestor.size()] == '/');
+  return absl::StartsWith(path, ancestor) &&
+         (path.size() == ancestor.size() || path[ancestor.size()] == '/');
 }
 
-std::string ShownPath(absl::string_view path) { return absl::StrCat("/", absl::Utf8SafeCEscape(path)); }
+std::string ShownPath(absl::string_view path) {
+  return absl::StrCat("/", absl::Utf8SafeCEscape(path));
+}
 
 bool PathFilter::Wants(absl::string_view path) const {
   if (all()) return true;
-  return std::any_of(paths_.begin(), paths_.end(), [path](const std::string& p) { return IsWithin(path, p); });
+  return std::any_of(paths_.begin(), paths_.end(),
+                     [path](const std::string& p) { return IsWithin(path, p); });
 }
 
 bool PathFilter::MayWantBetween(absl::string_view first, const std::string* last) const {

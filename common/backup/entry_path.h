@@ -1,4 +1,5 @@
-// Paths of entries: any bytes but NUL, absolute, without the leading slash. "" is the root of the file system.
+// Paths of entries: any bytes but NUL, absolute, without the leading slash. "" is the root of the
+// file system.
 #ifndef EMBER_COMMON_BACKUP_ENTRY_PATH_H_
 #define EMBER_COMMON_BACKUP_ENTRY_PATH_H_
 
@@ -10,8 +11,8 @@
 
 namespace ember::backup {
 
-// INVALID_ARGUMENT unless `path` stays where it belongs: no empty, "." or ".." component, no NUL, at most
-// kPathBytesMax. Whoever restores joins it to a directory.
+// INVALID_ARGUMENT unless `path` stays where it belongs: no empty, "." or ".." component, no NUL,
+// at most kPathBytesMax. Whoever restores joins it to a directory.
 absl::Status ValidateEntryPath(absl::string_view path);
 
 // Is `path` `ancestor` itself or below it?

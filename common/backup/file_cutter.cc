@@ -63,9 +63,11 @@ absl::Status FileCutter::Cut(const ChunkSink& sink, bool all) {
   size_t at = 0;
   for (size_t i = 0; i < runs_.size(); ++i) {
     DataRun& run = runs_[i];
-    const bool whole = all || i + 1 < runs_.size();  // a later run begins behind a hole: this one has ended
+    const bool whole =
+        all || i + 1 < runs_.size();  // a later run begins behind a hole: this one has ended
     while (run.length > 0 && (whole || run.length >= static_cast<int64_t>(kChunkMax))) {
-      const size_t size = chunker_->Cut(absl::string_view(buffer_.data() + at, static_cast<size_t>(run.length)));
+      const size_t size =
+          chunker_->Cut(absl::string_view(buffer_.data() + at, static_cast<size_t>(run.length)));
       EMBER_RETURN_IF_ERROR(sink(run.offset, absl::string_view(buffer_.data() + at, size)));
       at += size;
       run.offset += static_cast<int64_t>(size);

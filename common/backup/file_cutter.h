@@ -24,13 +24,15 @@ struct DataRun {
 // Use from one thread, for one file at a time.
 class FileCutter {
  public:
-  // `stop` is asked between reads: an error ends the reading (the whole backup). `read` is told about read bytes.
+  // `stop` is asked between reads: an error ends the reading (the whole backup). `read` is told
+  // about read bytes.
   FileCutter(const Chunker* chunker, std::function<absl::Status(int64_t bytes)> on_read);
 
   struct Result {
-    absl::Status content;       // an error of the file itself
-    int64_t end = 0;            // behind the last byte of data
-    bool small = false;         // at most kGroupedFileBytesMax bytes of data: in `bytes`, and nothing went to the sink
+    absl::Status content;  // an error of the file itself
+    int64_t end = 0;       // behind the last byte of data
+    bool small = false;  // at most kGroupedFileBytesMax bytes of data: in `bytes`, and nothing went
+                         // to the sink
     std::vector<DataRun> runs;  // of `bytes`
     absl::string_view bytes;    // valid until the next Read
   };

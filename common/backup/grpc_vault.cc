@@ -30,8 +30,8 @@ void SetDeadline(grpc::ClientContext* context, int64_t seconds) {
   context->set_deadline(gpr_time_from_seconds(seconds, GPR_TIMESPAN));
 }
 
-// The upload stream of one session: requests go out from one thread, replies come in on another, and a third gives the
-// call up when nothing has moved for kUploadStallSeconds.
+// The upload stream of one session: requests go out from one thread, replies come in on another,
+// and a third gives the call up when nothing has moved for kUploadStallSeconds.
 class UploadStream {
  public:
   explicit UploadStream(v1::VaultService::Stub* stub) : stream_(stub->Upload(&context_)) {
@@ -48,7 +48,8 @@ class UploadStream {
     const size_t size = request.ByteSizeLong();
     {
       absl::MutexLock lock(&mu_);
-      while (!ended_ && !sent_.empty() && unacknowledged_ + size > kUploadWindowBytes) moved_.Wait(&mu_);
+      while (!ended_ && !sent_.empty() && unacknowledged_ + size > kUploadWindowBytes)
+        moved_.Wait(&mu_);
       if (!ended_) {
         records_ += static_cast<uint64_t>(request.records_size());
         sent_.push_back({size, records_});
@@ -95,7 +96,8 @@ class UploadStream {
       absl::MutexLock lock(&mu_);
       ++movements_;
       // A reply answers one request; a vault that counts further has acknowledged more.
-      for (bool first = true; !sent_.empty() && (first || sent_.front().records <= reply.received()); first = false) {
+      for (bool first = true;
+           !sent_.empty() && (first || sent_.front().records <= reply.received()); first = false) {
         unacknowledged_ -= sent_.front().bytes;
         sent_.pop_front();
       }
@@ -160,9 +162,11 @@ class UploadStream {
 
 class GrpcSession : public VaultSession {
  public:
-  GrpcSession(std::shared_ptr<v1::VaultService::Stub> stub, std::string vault, std::string session_id,
-              v1::OpenSessionReply reply)
-      : stub_(std::move(stub)), vault_(std::move(vault)), session_id_(std::move(session_id)),
+  GrpcSession(std::shared_ptr<v1::VaultService::Stub> stub, std::string vault,
+              std::string session_id, v1::OpenSessionReply reply)
+      : stub_(std::move(stub)),
+        vault_(std::move(vault)),
+        session_id_(std::move(session_id)),
         reply_(std::move(reply)) {}
 
   bool domain_empty() const override { return reply_.domain_empty(); }
@@ -204,7 +208,8 @@ class GrpcSession : public VaultSession {
     grpc::ClientContext context;
     SetDeadline(&context, kVaultCommitSeconds);
     v1::CommitReply reply;
-    const std::unique_ptr<grpc::ClientWriter<v1::CommitRequest>> stream = stub_->Commit(&context, &reply);
+    const std::unique_ptr<grpc::ClientWriter<v1::CommitRequest>> stream =
+        stub_->Commit(&context, &reply);
     v1::CommitRequest request;
     Address(&request);
     *request.mutable_header() = header;
@@ -212,7 +217,8 @@ class GrpcSession : public VaultSession {
     for (size_t at = 0; open && at < ids.size(); at += kCommitIdsPerMessage) {
       request.clear_header();
       request.clear_ids();
-      for (size_t i = at; i < std::min(ids.size(), at + kCommitIdsPerMessage); ++i) request.add_ids(ids[i]);
+      for (size_t i = at; i < std::min(ids.size(), at + kCommitIdsPerMessage); ++i)
+        request.add_ids(ids[i]);
       open = stream->Write(request);
     }
     stream->WritesDone();
@@ -251,7 +257,8 @@ class GrpcVault : public VaultPort {
   GrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault)
       : stub_(v1::VaultService::NewStub(std::move(channel))), vault_(std::move(vault)) {}
 
-  absl::StatusOr<std::unique_ptr<VaultSession>> OpenSession(v1::OpenSessionRequest request) override {
+  absl::StatusOr<std::unique_ptr<VaultSession>> OpenSession(
+      v1::OpenSessionRequest request) override {
     request.set_vault(vault_);
     grpc::ClientContext context;
     SetDeadline(&context, kVaultCallSeconds);
@@ -282,11 +289,14 @@ class GrpcVault : public VaultPort {
     return reply;
   }
 
-  // No deadline: a read-back has no size known beforehand. The channel's keepalive ends a dead connection.
-  absl::Status Read(v1::ReadRequest request, const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
+  // No deadline: a read-back has no size known beforehand. The channel's keepalive ends a dead
+  // connection.
+  absl::Status Read(v1::ReadRequest request,
+                    const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
     request.set_vault(vault_);
     grpc::ClientContext context;
-    const std::unique_ptr<grpc::ClientReader<v1::ReadReply>> stream = stub_->Read(&context, request);
+    const std::unique_ptr<grpc::ClientReader<v1::ReadReply>> stream =
+        stub_->Read(&context, request);
     v1::ReadReply reply;
     absl::Status sunk;
     while (sunk.ok() && stream->Read(&reply)) {
@@ -309,7 +319,8 @@ class GrpcVault : public VaultPort {
 
 }  // namespace
 
-std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault) {
+std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel,
+                                         std::string vault) {
   return std::make_unique<GrpcVault>(std::move(channel), std::move(vault));
 }
 

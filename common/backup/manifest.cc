@@ -48,9 +48,11 @@ ManifestBuilder::ManifestBuilder(std::string cut_key, Store store)
 absl::Status ManifestBuilder::Add(Entry entry) {
   totals_.Add(entry);
   const size_t size = entry.ByteSizeLong() + 8;  // with its tag and length
-  if (leaf_.entries_size() > 0 && leaf_bytes_ + size > kLeafBytesMax) EMBER_RETURN_IF_ERROR(CloseLeaf());
+  if (leaf_.entries_size() > 0 && leaf_bytes_ + size > kLeafBytesMax)
+    EMBER_RETURN_IF_ERROR(CloseLeaf());
   const bool ends =
-      entry.more_parts() || (entry.part() == 0 && KeyedNumber(cut_key_, "leaf", entry.path()) % kLeafBoundary == 0);
+      entry.more_parts() ||
+      (entry.part() == 0 && KeyedNumber(cut_key_, "leaf", entry.path()) % kLeafBoundary == 0);
   leaf_bytes_ += size;
   *leaf_.add_entries() = std::move(entry);
   return ends ? CloseLeaf() : absl::OkStatus();
@@ -76,7 +78,8 @@ absl::Status ManifestBuilder::AddChild(size_t level, Child child) {
   if (level >= kManifestDepthMax) return absl::InternalError("the manifest is too deep");
   if (level == levels_.size()) levels_.emplace_back();
   const size_t size = child.ByteSizeLong() + 8;
-  if (levels_[level].full || (levels_[level].bytes > 0 && levels_[level].bytes + size > kLeafBytesMax)) {
+  if (levels_[level].full ||
+      (levels_[level].bytes > 0 && levels_[level].bytes + size > kLeafBytesMax)) {
     EMBER_RETURN_IF_ERROR(CloseNode(level));
   }
   Level& open = levels_[level];

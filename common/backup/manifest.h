@@ -1,9 +1,11 @@
-// Writes the manifest: a Merkle search tree whose boundaries depend on names only, so that a change of one file
-// rewrites one leaf and its spine, and equal trees share their records (Auvolat & Taïani, SRDS'19, for the idea).
+// Writes the manifest: a Merkle search tree whose boundaries depend on names only, so that a change
+// of one file rewrites one leaf and its spine, and equal trees share their records (Auvolat &
+// Taïani, SRDS'19, for the idea).
 //
-// A leaf ends after an entry when HMAC(K_cut, "leaf" ‖ path) mod kLeafBoundary is 0, before an entry that would take it
-// over kLeafBytesMax, and after a part of an entry that has more parts. A node ends in the same manner, by
-// HMAC(K_cut, "node" ‖ level byte ‖ first path of the child), or at kNodeChildrenMax children.
+// A leaf ends after an entry when HMAC(K_cut, "leaf" ‖ path) mod kLeafBoundary is 0, before an
+// entry that would take it over kLeafBytesMax, and after a part of an entry that has more parts. A
+// node ends in the same manner, by HMAC(K_cut, "node" ‖ level byte ‖ first path of the child), or
+// at kNodeChildrenMax children.
 #ifndef EMBER_COMMON_BACKUP_MANIFEST_H_
 #define EMBER_COMMON_BACKUP_MANIFEST_H_
 
@@ -51,7 +53,8 @@ class ManifestBuilder {
   struct Level {
     format::v1::ManifestNode node;
     size_t bytes = 0;
-    bool full = false;  // ends before the next child; not at once, so that a lone child can be the root
+    bool full =
+        false;  // ends before the next child; not at once, so that a lone child can be the root
   };
   absl::Status CloseLeaf();
   absl::Status CloseNode(size_t level);

@@ -20,7 +20,9 @@ using format::v1::Extent;
 
 constexpr int64_t kRecordMax = kRecordBytesMax;
 
-absl::Status Bad(absl::string_view what) { return absl::DataLossError(absl::StrCat("its manifest is invalid: ", what)); }
+absl::Status Bad(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("its manifest is invalid: ", what));
+}
 
 ManifestTotals TotalsOf(const Child& child) {
   ManifestTotals totals;
@@ -40,7 +42,8 @@ absl::Status ValidateExtents(const Entry& entry, int64_t start, int64_t size) {
     if (extent.offset() < at || extent.offset() > size - extent.length()) {
       return Bad("an extent is out of order or not within its file");
     }
-    if (extent.id().size() != std::tuple_size_v<RecordId>) return Bad("an extent's id has not 32 bytes");
+    if (extent.id().size() != std::tuple_size_v<RecordId>)
+      return Bad("an extent's id has not 32 bytes");
     at = extent.offset() + extent.length();
   }
   return absl::OkStatus();
@@ -48,7 +51,8 @@ absl::Status ValidateExtents(const Entry& entry, int64_t start, int64_t size) {
 
 absl::Status ValidateEntry(const Entry& entry) {
   if (!ValidateEntryPath(entry.path()).ok()) return Bad("a path leaves its tree");
-  if (entry.type() <= EntryType::UNKNOWN || entry.type() > EntryType::BLOCK) return Bad("an entry has no known type");
+  if (entry.type() <= EntryType::UNKNOWN || entry.type() > EntryType::BLOCK)
+    return Bad("an entry has no known type");
   if (entry.size() < 0) return Bad("a size is negative");
   const bool has_content = entry.extents_size() > 0 || !entry.inline_content().empty();
   if (has_content && (entry.type() != EntryType::FILE || !entry.hardlink_to().empty())) {
@@ -60,14 +64,19 @@ absl::Status ValidateEntry(const Entry& entry) {
     return Bad("a hard link does not name an entry before it");
   }
   if (!entry.inline_content().empty() &&
-      (entry.extents_size() > 0 || static_cast<int64_t>(entry.inline_content().size()) != entry.size())) {
+      (entry.extents_size() > 0 ||
+       static_cast<int64_t>(entry.inline_content().size()) != entry.size())) {
     return Bad("an inline content has not the size of its file");
   }
   return ValidateExtents(entry, 0, entry.size());
 }
 
-ManifestReader::ManifestReader(const RecordId& root, PathFilter filter, Fetch fetch, OnDamage on_damage)
-    : root_(root), filter_(std::move(filter)), fetch_(std::move(fetch)), on_damage_(std::move(on_damage)) {}
+ManifestReader::ManifestReader(const RecordId& root, PathFilter filter, Fetch fetch,
+                               OnDamage on_damage)
+    : root_(root),
+      filter_(std::move(filter)),
+      fetch_(std::move(fetch)),
+      on_damage_(std::move(on_damage)) {}
 
 absl::Status ManifestReader::Damage(const std::string& first_path, const absl::Status& why) {
   if (!absl::IsDataLoss(why) || !on_damage_) return why;
@@ -105,7 +114,8 @@ absl::StatusOr<bool> ManifestReader::Next(Entry* entry) {
     EMBER_RETURN_IF_ERROR(Descend(&leaf_ready));
     if (!leaf_ready) break;
   }
-  if (last_.more && !gap_) EMBER_RETURN_IF_ERROR(Damage(last_.path, Bad("the last parts of an entry are missing")));
+  if (last_.more && !gap_)
+    EMBER_RETURN_IF_ERROR(Damage(last_.path, Bad("the last parts of an entry are missing")));
   return false;
 }
 
@@ -139,12 +149,14 @@ absl::Status ManifestReader::LoadChildren(Frame& frame) {
   const int count = frame.node.children_size();
   for (; frame.next < count && ids.size() < batch; ++frame.next) {
     const Child& child = frame.node.children(frame.next);
-    const std::string* last = frame.next + 1 < count  ? &frame.node.children(frame.next + 1).first_path()
+    const std::string* last = frame.next + 1 < count
+                                  ? &frame.node.children(frame.next + 1).first_path()
                               : frame.has_last_path ? &frame.last_path
                                                     : nullptr;
     if (!filter_.MayWantBetween(child.first_path(), last)) {
       if (ids.empty()) gap_ = true;
-      if (!ids.empty()) break;  // what is loaded must be contiguous, so that a gap is noticed where it is
+      if (!ids.empty())
+        break;  // what is loaded must be contiguous, so that a gap is noticed where it is
       continue;
     }
     RecordId id;
@@ -154,7 +166,8 @@ absl::Status ManifestReader::LoadChildren(Frame& frame) {
   }
   if (ids.empty()) return absl::OkStatus();
   std::vector<absl::StatusOr<PlainRecord>> records = fetch_(ids);
-  for (size_t i = 0; i < frame.loaded.size(); ++i) frame.loaded[i].record = std::move(records.at(i));
+  for (size_t i = 0; i < frame.loaded.size(); ++i)
+    frame.loaded[i].record = std::move(records.at(i));
   return absl::OkStatus();
 }
 
@@ -163,19 +176,21 @@ absl::Status ManifestReader::EnterChild(int child, absl::StatusOr<PlainRecord> r
   const Frame& parent = frames_.back();
   const Child self = parent.node.children(child);
   const uint32_t level = parent.node.level();
-  if (record->type != (level == 1 ? RecordType::LEAF : RecordType::NODE)) return Bad("a record is of another type");
+  if (record->type != (level == 1 ? RecordType::LEAF : RecordType::NODE))
+    return Bad("a record is of another type");
   if (level == 1) return EnterLeaf(record->bytes, &self);
   const bool has_next = child + 1 < parent.node.children_size();
   const bool has_last_path = has_next || parent.has_last_path;
-  std::string last_path = has_next ? parent.node.children(child + 1).first_path() : parent.last_path;
+  std::string last_path =
+      has_next ? parent.node.children(child + 1).first_path() : parent.last_path;
   EMBER_RETURN_IF_ERROR(EnterNode(record->bytes, level - 1, &self));
   frames_.back().has_last_path = has_last_path;
   frames_.back().last_path = std::move(last_path);
   return absl::OkStatus();
 }
 
-absl::Status ManifestReader::CheckTotals(const ManifestTotals& totals, const std::string& first_path,
-                                         const Child& self) const {
+absl::Status ManifestReader::CheckTotals(const ManifestTotals& totals,
+                                         const std::string& first_path, const Child& self) const {
   if (!(totals == TotalsOf(self)) || first_path != self.first_path()) {
     return Bad("a record is not what its parent says");
   }
@@ -183,11 +198,14 @@ absl::Status ManifestReader::CheckTotals(const ManifestTotals& totals, const std
 }
 
 // `level` 0: any, for the root.
-absl::Status ManifestReader::EnterNode(const std::string& bytes, uint32_t level, const Child* self) {
+absl::Status ManifestReader::EnterNode(const std::string& bytes, uint32_t level,
+                                       const Child* self) {
   Frame frame;
   format::v1::ManifestNode& node = frame.node;
-  if (!node.ParseFromString(bytes) || node.version() != kManifestVersion) return Bad("a node has an unknown form");
-  if (node.level() < 1 || node.level() > kManifestDepthMax || (level != 0 && node.level() != level)) {
+  if (!node.ParseFromString(bytes) || node.version() != kManifestVersion)
+    return Bad("a node has an unknown form");
+  if (node.level() < 1 || node.level() > kManifestDepthMax ||
+      (level != 0 && node.level() != level)) {
     return Bad("a node is at another level");
   }
   if (node.children_size() < 1 || static_cast<size_t>(node.children_size()) > kNodeChildrenMax) {
@@ -198,10 +216,12 @@ absl::Status ManifestReader::EnterNode(const std::string& bytes, uint32_t level,
     const Child& child = node.children(i);
     if (child.id().size() != std::tuple_size_v<RecordId>) return Bad("an id has not 32 bytes");
     // Equal first paths: parts of one large entry.
-    if (i > 0 && PathLess(child.first_path(), node.children(i - 1).first_path())) return Bad("children out of order");
+    if (i > 0 && PathLess(child.first_path(), node.children(i - 1).first_path()))
+      return Bad("children out of order");
     totals.Add(child);
   }
-  if (self != nullptr) EMBER_RETURN_IF_ERROR(CheckTotals(totals, node.children(0).first_path(), *self));
+  if (self != nullptr)
+    EMBER_RETURN_IF_ERROR(CheckTotals(totals, node.children(0).first_path(), *self));
   frames_.push_back(std::move(frame));
   return absl::OkStatus();
 }
@@ -215,7 +235,8 @@ absl::Status ManifestReader::CheckNext(const Entry& entry, bool after_gap, Last*
     last->end = 0;
     last->orphan = false;
   } else {
-    const bool follows = last->any && last->more && entry.path() == last->path && entry.part() == last->part + 1;
+    const bool follows =
+        last->any && last->more && entry.path() == last->path && entry.part() == last->part + 1;
     if (!follows && !after_gap) return Bad("a part of an entry does not follow the one before it");
     if (!follows) {
       if (last->any && PathLess(entry.path(), last->path)) return Bad("entries out of order");
@@ -238,7 +259,8 @@ absl::Status ManifestReader::CheckNext(const Entry& entry, bool after_gap, Last*
 
 absl::Status ManifestReader::EnterLeaf(const std::string& bytes, const Child* self) {
   format::v1::ManifestLeaf leaf;
-  if (!leaf.ParseFromString(bytes) || leaf.version() != kManifestVersion) return Bad("a leaf has an unknown form");
+  if (!leaf.ParseFromString(bytes) || leaf.version() != kManifestVersion)
+    return Bad("a leaf has an unknown form");
   if (self != nullptr && leaf.entries_size() == 0) return Bad("a leaf is empty");
   ManifestTotals totals;
   Last last = last_;

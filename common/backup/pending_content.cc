@@ -34,7 +34,9 @@ absl::Status EmitParts(PendingEntry pending, const std::function<absl::Status(En
     extent->set_id(slot.id.data(), slot.id.size());
     const bool last = i + 1 == content.slots.size();
     const bool grouped = content.group != nullptr;  // one id for all: only the count can end a part
-    if (last || ((grouped || !EndsPart(slot.id)) && static_cast<size_t>(part.extents_size()) < kPartExtentsMax)) continue;
+    if (last || ((grouped || !EndsPart(slot.id)) &&
+                 static_cast<size_t>(part.extents_size()) < kPartExtentsMax))
+      continue;
     Entry next;
     next.set_path(part.path());
     next.set_part(part.part() + 1);
@@ -61,7 +63,8 @@ std::shared_ptr<PendingContent> ContentOfParts(const std::vector<Entry>& parts, 
     content->inline_content += part.inline_content();
   }
   const bool is_inline = !content->inline_content.empty();
-  if (is_inline && (!content->slots.empty() || static_cast<int64_t>(content->inline_content.size()) != size)) {
+  if (is_inline &&
+      (!content->slots.empty() || static_cast<int64_t>(content->inline_content.size()) != size)) {
     return nullptr;
   }
   return content;

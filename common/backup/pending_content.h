@@ -31,10 +31,12 @@ struct Slot {
 
 struct PendingContent {
   std::string inline_content;
-  std::deque<Slot> slots;               // a deque: slots stay where they are while others are added
-  std::shared_ptr<Group> group;         // when set, of all slots
-  std::atomic<size_t> unresolved{0};    // slots whose id is not known yet
-  bool resolved() const { return unresolved.load() == 0 && (group == nullptr || group->resolved.load()); }
+  std::deque<Slot> slots;             // a deque: slots stay where they are while others are added
+  std::shared_ptr<Group> group;       // when set, of all slots
+  std::atomic<size_t> unresolved{0};  // slots whose id is not known yet
+  bool resolved() const {
+    return unresolved.load() == 0 && (group == nullptr || group->resolved.load());
+  }
 };
 
 // Waits for its turn in the manifest.
@@ -47,12 +49,15 @@ struct PendingEntry {
   size_t slots() const { return content == nullptr ? 0 : content->slots.size(); }
 };
 
-// Moves the content into `entry`, in parts of at most kPartExtentsMax extents that end at ids rather than at counts, so
-// that a change in a large file changes few parts. Calls `add` for each part, in order.
-absl::Status EmitParts(PendingEntry pending, const std::function<absl::Status(format::v1::Entry part)>& add);
+// Moves the content into `entry`, in parts of at most kPartExtentsMax extents that end at ids
+// rather than at counts, so that a change in a large file changes few parts. Calls `add` for each
+// part, in order.
+absl::Status EmitParts(PendingEntry pending,
+                       const std::function<absl::Status(format::v1::Entry part)>& add);
 
 // A content from cached parts; null when they do not make sense for a file of `size`.
-std::shared_ptr<PendingContent> ContentOfParts(const std::vector<format::v1::Entry>& parts, int64_t size);
+std::shared_ptr<PendingContent> ContentOfParts(const std::vector<format::v1::Entry>& parts,
+                                               int64_t size);
 
 }  // namespace ember::backup
 

@@ -42,8 +42,8 @@ class Checker {
     }
     missing = Missing();
     if (missing.empty()) return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat(missing.size(), " of ", uploaded_.size(), " records did not come back from the vault"));
+    return absl::DataLossError(absl::StrCat(missing.size(), " of ", uploaded_.size(),
+                                            " records did not come back from the vault"));
   }
 
  private:
@@ -89,7 +89,8 @@ class Checker {
     if (status.ok()) return;
     absl::MutexLock lock(&mu_);
     if (first_error_.ok()) {
-      first_error_ = Annotate(status, absl::StrCat("record ", absl::BytesToHexString(id.substr(0, 8))));
+      first_error_ =
+          Annotate(status, absl::StrCat("record ", absl::BytesToHexString(id.substr(0, 8))));
     }
   }
 
@@ -112,7 +113,8 @@ class Checker {
 
 }  // namespace
 
-absl::Status ReadBack(VaultPort* vault, const ReadBackOptions& options, std::vector<RecordId> uploaded) {
+absl::Status ReadBack(VaultPort* vault, const ReadBackOptions& options,
+                      std::vector<RecordId> uploaded) {
   if (uploaded.empty()) return absl::OkStatus();
   return Checker(vault, options, std::move(uploaded)).Run();
 }

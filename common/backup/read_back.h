@@ -22,9 +22,10 @@ struct ReadBackOptions {
   const std::atomic<bool>* cancelled = nullptr;  // may be null
 };
 
-// OK when the vault returns every one of `uploaded`, and each opens. A record that the vault kept from another session
-// that stored the same id meanwhile is only looked for: its key is not here.
-absl::Status ReadBack(VaultPort* vault, const ReadBackOptions& options, std::vector<RecordId> uploaded);
+// OK when the vault returns every one of `uploaded`, and each opens. A record that the vault kept
+// from another session that stored the same id meanwhile is only looked for: its key is not here.
+absl::Status ReadBack(VaultPort* vault, const ReadBackOptions& options,
+                      std::vector<RecordId> uploaded);
 
 }  // namespace ember::backup
 

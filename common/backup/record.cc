@@ -44,9 +44,11 @@ std::string Aad(absl::string_view domain_id, absl::string_view id, char type) {
 
 std::string EncodeInner(absl::string_view plaintext) {
   std::string inner;
-  inner.resize(kInnerHeaderBytes + std::max(plaintext.size(), ZSTD_compressBound(plaintext.size())));
-  size_t body = ZSTD_compressCCtx(Compressor(), inner.data() + kInnerHeaderBytes, inner.size() - kInnerHeaderBytes,
-                                  plaintext.data(), plaintext.size(), kZstdLevel);
+  inner.resize(kInnerHeaderBytes +
+               std::max(plaintext.size(), ZSTD_compressBound(plaintext.size())));
+  size_t body = ZSTD_compressCCtx(Compressor(), inner.data() + kInnerHeaderBytes,
+                                  inner.size() - kInnerHeaderBytes, plaintext.data(),
+                                  plaintext.size(), kZstdLevel);
   inner[0] = kZstd;
   if (ZSTD_isError(body) || body * 100 > plaintext.size() * (100 - kCompressionGainPercentMin)) {
     inner[0] = kRaw;
@@ -61,46 +63,56 @@ std::string EncodeInner(absl::string_view plaintext) {
 
 absl::StatusOr<std::string> Decompress(absl::string_view body) {
   const unsigned long long size = ZSTD_getFrameContentSize(body.data(), body.size());
-  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > kRecordBytesMax) {
+  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR ||
+      size > kRecordBytesMax) {
     return absl::DataLossError("its compressed body has no acceptable size");
   }
   std::string plaintext(size, '\0');
-  const size_t got =
-      ZSTD_decompressDCtx(Decompressor(), plaintext.data(), plaintext.size(), body.data(), body.size());
-  if (ZSTD_isError(got) || got != size) return absl::DataLossError("its compressed body does not decompress");
+  const size_t got = ZSTD_decompressDCtx(Decompressor(), plaintext.data(), plaintext.size(),
+                                         body.data(), body.size());
+  if (ZSTD_isError(got) || got != size)
+    return absl::DataLossError("its compressed body does not decompress");
   return plaintext;
 }
 
 absl::StatusOr<std::string> DecodeInner(absl::string_view inner) {
   if (inner.size() < kInnerHeaderBytes) return absl::DataLossError("it is too short");
   size_t body_size = 0;
-  for (int i = 3; i >= 0; --i) body_size = body_size << 8 | static_cast<unsigned char>(inner[1 + i]);
-  if (body_size > inner.size() - kInnerHeaderBytes || PadmeLength(kInnerHeaderBytes + body_size) != inner.size()) {
+  for (int i = 3; i >= 0; --i)
+    body_size = body_size << 8 | static_cast<unsigned char>(inner[1 + i]);
+  if (body_size > inner.size() - kInnerHeaderBytes ||
+      PadmeLength(kInnerHeaderBytes + body_size) != inner.size()) {
     return absl::DataLossError("its length is wrong");
   }
   const absl::string_view body = inner.substr(kInnerHeaderBytes, body_size);
   const absl::string_view padding = inner.substr(kInnerHeaderBytes + body_size);
-  if (padding.find_first_not_of('\0') != absl::string_view::npos) return absl::DataLossError("its padding is not zero");
+  if (padding.find_first_not_of('\0') != absl::string_view::npos)
+    return absl::DataLossError("its padding is not zero");
   if (inner[0] == kZstd) return Decompress(body);
   if (inner[0] != kRaw) return absl::DataLossError("its codec is unknown");
   if (body.size() > kRecordBytesMax) return absl::DataLossError("it is too large");
   return std::string(body);
 }
 
-std::string SealAs(absl::string_view domain_id, absl::string_view session_key, uint64_t nonce, absl::string_view id,
-                   RecordType::Value type, absl::string_view plaintext) {
-  return Seal(session_key, nonce, Aad(domain_id, id, static_cast<char>(type)), EncodeInner(plaintext));
+std::string SealAs(absl::string_view domain_id, absl::string_view session_key, uint64_t nonce,
+                   absl::string_view id, RecordType::Value type, absl::string_view plaintext) {
+  return Seal(session_key, nonce, Aad(domain_id, id, static_cast<char>(type)),
+              EncodeInner(plaintext));
 }
 
-absl::StatusOr<std::string> OpenAs(absl::string_view domain_id, absl::string_view session_key, uint64_t nonce,
-                                   absl::string_view id, uint32_t type, absl::string_view payload) {
-  if (session_key.size() != kAeadKeyBytes) return absl::DataLossError("its session key is not a key");
-  if (domain_id.size() > 255 || type > 255) return absl::DataLossError("its type or domain is out of range");
+absl::StatusOr<std::string> OpenAs(absl::string_view domain_id, absl::string_view session_key,
+                                   uint64_t nonce, absl::string_view id, uint32_t type,
+                                   absl::string_view payload) {
+  if (session_key.size() != kAeadKeyBytes)
+    return absl::DataLossError("its session key is not a key");
+  if (domain_id.size() > 255 || type > 255)
+    return absl::DataLossError("its type or domain is out of range");
   if (payload.size() > PadmeLength(kRecordBytesMax + kInnerHeaderBytes) + kAeadTagBytes) {
     return absl::DataLossError("it is too large");
   }
-  EMBER_ASSIGN_OR_RETURN(const std::string inner,
-                         Open(session_key, nonce, Aad(domain_id, id, static_cast<char>(type)), payload));
+  EMBER_ASSIGN_OR_RETURN(
+      const std::string inner,
+      Open(session_key, nonce, Aad(domain_id, id, static_cast<char>(type)), payload));
   return DecodeInner(inner);
 }
 
@@ -126,15 +138,16 @@ size_t PadmeLength(size_t size) {
   return (size + mask) & ~mask;
 }
 
-RecordId MakeRecordId(absl::string_view id_key, RecordType::Value type, absl::string_view plaintext) {
+RecordId MakeRecordId(absl::string_view id_key, RecordType::Value type,
+                      absl::string_view plaintext) {
   const char type_byte = static_cast<char>(type);
   RecordId id;
   ParseRecordId(HmacSha256(id_key, {absl::string_view(&type_byte, 1), plaintext}), &id);
   return id;
 }
 
-std::string SealRecord(absl::string_view domain_id, absl::string_view session_key, uint64_t nonce, const RecordId& id,
-                       RecordType::Value type, absl::string_view plaintext) {
+std::string SealRecord(absl::string_view domain_id, absl::string_view session_key, uint64_t nonce,
+                       const RecordId& id, RecordType::Value type, absl::string_view plaintext) {
   return SealAs(domain_id, session_key, nonce, BytesOf(id), type, plaintext);
 }
 
@@ -142,8 +155,9 @@ absl::StatusOr<std::string> OpenRecord(absl::string_view domain_id, absl::string
                                        absl::string_view session_key, const v1::Record& record) {
   RecordId id;
   if (!ParseRecordId(record.id(), &id)) return absl::DataLossError("its id has not 32 bytes");
-  EMBER_ASSIGN_OR_RETURN(std::string plaintext, OpenAs(domain_id, session_key, record.nonce(), record.id(),
-                                                       record.type(), record.payload()));
+  EMBER_ASSIGN_OR_RETURN(
+      std::string plaintext,
+      OpenAs(domain_id, session_key, record.nonce(), record.id(), record.type(), record.payload()));
   if (MakeRecordId(id_key, static_cast<RecordType::Value>(record.type()), plaintext) != id) {
     return absl::DataLossError("its content is not what its id says");
   }
@@ -156,17 +170,21 @@ std::string SealSummary(absl::string_view domain_id, absl::string_view session_k
                 summary.SerializeAsString());
 }
 
-absl::StatusOr<format::v1::BackupSummary> OpenSummary(absl::string_view session_key, const v1::StoredBackup& stored) {
+absl::StatusOr<format::v1::BackupSummary> OpenSummary(absl::string_view session_key,
+                                                      const v1::StoredBackup& stored) {
   RecordId root;
-  if (!ParseRecordId(stored.manifest_root(), &root)) return absl::DataLossError("its manifest root is not an id");
-  EMBER_ASSIGN_OR_RETURN(const std::string plaintext,
-                         OpenAs(stored.domain_id(), session_key, stored.summary_nonce(), stored.manifest_root(),
-                                RecordType::SUMMARY, stored.sealed_summary()));
+  if (!ParseRecordId(stored.manifest_root(), &root))
+    return absl::DataLossError("its manifest root is not an id");
+  EMBER_ASSIGN_OR_RETURN(
+      const std::string plaintext,
+      OpenAs(stored.domain_id(), session_key, stored.summary_nonce(), stored.manifest_root(),
+             RecordType::SUMMARY, stored.sealed_summary()));
   format::v1::BackupSummary summary;
   if (!summary.ParseFromString(plaintext) || summary.version() != 1) {
     return absl::DataLossError("its summary has an unknown form");
   }
-  if (summary.backup_id() != stored.backup_id() || summary.manifest_root() != stored.manifest_root()) {
+  if (summary.backup_id() != stored.backup_id() ||
+      summary.manifest_root() != stored.manifest_root()) {
     return absl::DataLossError("its summary belongs to another backup");
   }
   return summary;

@@ -37,7 +37,8 @@ absl::Status StatusOfProblem(const v1::ReadProblem& problem) {
 
 std::vector<absl::StatusOr<PlainRecord>> FetchRecords(VaultPort* vault, const RecordOpener& opener,
                                                       const std::vector<RecordId>& ids) {
-  std::vector<absl::StatusOr<PlainRecord>> records(ids.size(), absl::DataLossError("a record is not in the vault"));
+  std::vector<absl::StatusOr<PlainRecord>> records(
+      ids.size(), absl::DataLossError("a record is not in the vault"));
   absl::flat_hash_map<absl::string_view, size_t> places;
   v1::ReadRequest request;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -48,7 +49,8 @@ std::vector<absl::StatusOr<PlainRecord>> FetchRecords(VaultPort* vault, const Re
     if (at != places.end()) records[at->second] = std::move(record);
   };
   const absl::Status read = vault->Read(std::move(request), [&](v1::ReadReply&& reply) {
-    for (const v1::ReadProblem& problem : reply.problems()) place(problem.id(), StatusOfProblem(problem));
+    for (const v1::ReadProblem& problem : reply.problems())
+      place(problem.id(), StatusOfProblem(problem));
     for (const v1::Record& record : reply.records()) place(record.id(), opener.Open(record));
     return absl::OkStatus();
   });

@@ -31,7 +31,8 @@ class RecordOpener {
   RestoreKeys keys_;
 };
 
-// The records of `ids`, in their order: opened, or why not. An error of the transport is every record's.
+// The records of `ids`, in their order: opened, or why not. An error of the transport is every
+// record's.
 std::vector<absl::StatusOr<PlainRecord>> FetchRecords(VaultPort* vault, const RecordOpener& opener,
                                                       const std::vector<RecordId>& ids);
 

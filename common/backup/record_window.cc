@@ -19,7 +19,9 @@ constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 
 RecordWindow::RecordWindow(VaultPort* vault, const RecordOpener* opener, int threads,
                            const std::atomic<bool>* cancelled)
-    : vault_(vault), opener_(opener), cancelled_(cancelled),
+    : vault_(vault),
+      opener_(opener),
+      cancelled_(cancelled),
       openers_(std::make_unique<WorkerPool>(std::max(1, threads), kRepliesMax)) {
   for (int i = 0; i < kFetchers; ++i) fetchers_.emplace_back([this] { FetchLoop(); });
 }
@@ -51,7 +53,8 @@ absl::StatusOr<absl::string_view> RecordWindow::Wait(const RecordId& id) {
   absl::MutexLock lock(&mu_);
   const Slot& slot = *slots_.at(id);
   while (!slot.done) {
-    if (cancelled_ != nullptr && cancelled_->load()) return absl::CancelledError("it was cancelled");
+    if (cancelled_ != nullptr && cancelled_->load())
+      return absl::CancelledError("it was cancelled");
     done_cv_.WaitWithTimeout(&mu_, kCancelPoll);
   }
   EMBER_RETURN_IF_ERROR(slot.status);
@@ -69,7 +72,8 @@ void RecordWindow::Release(const RecordId& id) {
 
 // Records still being fetched stay: their reply finds them.
 void RecordWindow::ForgetOld() {
-  while (!released_.empty() && (released_bytes_ > kRestoreRecentBytes || released_.size() > kRestoreBatchIds)) {
+  while (!released_.empty() &&
+         (released_bytes_ > kRestoreRecentBytes || released_.size() > kRestoreBatchIds)) {
     const auto oldest = slots_.find(released_.front());
     if (!oldest->second->done) return;
     released_bytes_ -= oldest->second->bytes.size();

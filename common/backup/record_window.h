@@ -27,14 +27,17 @@ namespace ember::backup {
 class RecordWindow {
  public:
   // `cancelled` may be null; all must outlive the window.
-  RecordWindow(VaultPort* vault, const RecordOpener* opener, int threads, const std::atomic<bool>* cancelled);
+  RecordWindow(VaultPort* vault, const RecordOpener* opener, int threads,
+               const std::atomic<bool>* cancelled);
   ~RecordWindow();
   RecordWindow(const RecordWindow&) = delete;
   RecordWindow& operator=(const RecordWindow&) = delete;
 
-  // Each Want needs a Release. A record that is wanted, or was released lately, is not fetched again.
+  // Each Want needs a Release. A record that is wanted, or was released lately, is not fetched
+  // again.
   void Want(const RecordId& id);
-  // The bytes of a wanted record; valid until its Release. DATA_LOSS: absent, damaged, or not content.
+  // The bytes of a wanted record; valid until its Release. DATA_LOSS: absent, damaged, or not
+  // content.
   absl::StatusOr<absl::string_view> Wait(const RecordId& id);
   void Release(const RecordId& id);
 

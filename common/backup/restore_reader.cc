@@ -20,13 +20,15 @@ using format::v1::BackupSummary;
 using format::v1::Entry;
 
 absl::Status CheckCancelled(const RestoreOptions& options) {
-  if (options.cancelled != nullptr && options.cancelled->load()) return absl::CancelledError("it was cancelled");
+  if (options.cancelled != nullptr && options.cancelled->load())
+    return absl::CancelledError("it was cancelled");
   return absl::OkStatus();
 }
 
 class Reader : public RestoreReader {
  public:
-  Reader(VaultPort* vault, std::unique_ptr<RecordOpener> opener, BackupSummary summary, const RecordId& root)
+  Reader(VaultPort* vault, std::unique_ptr<RecordOpener> opener, BackupSummary summary,
+         const RecordId& root)
       : vault_(vault), opener_(std::move(opener)), summary_(std::move(summary)), root_(root) {}
 
   const BackupSummary& summary() const override { return summary_; }
@@ -51,14 +53,19 @@ class Reader : public RestoreReader {
                        std::vector<v1::PathProblem>* holes) override {
     const std::unique_ptr<ManifestReader> manifest = ReadManifest(options, holes);
     RecordWindow window(vault_, opener_.get(), options.threads, options.cancelled);
-    RestoreRun run({.options = &options, .manifest = manifest.get(),
-                    .manifest_of = [this](const std::string& path) {
-                      RestoreOptions one;
-                      one.paths = {path};
-                      return ReadManifest(one, nullptr);
-                    },
-                    .window = &window, .target = target, .holes = holes,
-                    .damaged = [this](absl::string_view path, const absl::Status& why) { return DamagedAt(path, why); },
+    RestoreRun run({.options = &options,
+                    .manifest = manifest.get(),
+                    .manifest_of =
+                        [this](const std::string& path) {
+                          RestoreOptions one;
+                          one.paths = {path};
+                          return ReadManifest(one, nullptr);
+                        },
+                    .window = &window,
+                    .target = target,
+                    .holes = holes,
+                    .damaged = [this](absl::string_view path,
+                                      const absl::Status& why) { return DamagedAt(path, why); },
                     .bytes_total = options.paths.empty() ? summary_.bytes() : 0,
                     .files_total = options.paths.empty() ? summary_.files() : 0});
     return run.Run();
@@ -70,14 +77,17 @@ class Reader : public RestoreReader {
     manifest_records_ = 0;
     const std::unique_ptr<ManifestReader> manifest = ReadManifest(strict, nullptr);
     RecordWindow window(vault_, opener_.get(), options.threads, options.cancelled);
-    VerifyRun run({.options = &strict, .manifest = manifest.get(), .window = &window,
-                   .damaged = [this](absl::string_view path, const absl::Status& why) { return DamagedAt(path, why); }});
+    VerifyRun run({.options = &strict,
+                   .manifest = manifest.get(),
+                   .window = &window,
+                   .damaged = [this](absl::string_view path, const absl::Status& why) {
+                     return DamagedAt(path, why);
+                   }});
     EMBER_RETURN_IF_ERROR(run.Run());
     const ManifestTotals& totals = run.totals();
-    if (options.paths.empty() &&
-        (totals.entries != static_cast<uint64_t>(summary_.entries()) ||
-         totals.files != static_cast<uint64_t>(summary_.files()) ||
-         totals.bytes != static_cast<uint64_t>(summary_.bytes()))) {
+    if (options.paths.empty() && (totals.entries != static_cast<uint64_t>(summary_.entries()) ||
+                                  totals.files != static_cast<uint64_t>(summary_.files()) ||
+                                  totals.bytes != static_cast<uint64_t>(summary_.bytes()))) {
       return Damaged(Name(), "its summary counts other entries than it has");
     }
     v1::VerifyResult result;
@@ -89,20 +99,24 @@ class Reader : public RestoreReader {
 
  private:
   std::string Name() const {
-    return absl::StrCat("backup '", summary_.backup_id(), "' of workload '", summary_.workload(), "'");
+    return absl::StrCat("backup '", summary_.backup_id(), "' of workload '", summary_.workload(),
+                        "'");
   }
   absl::Status DamagedAt(absl::string_view path, const absl::Status& why) const {
     return Damaged(absl::StrCat(Name(), ", ", ShownPath(path), ","), why.message());
   }
 
-  std::unique_ptr<ManifestReader> ReadManifest(const RestoreOptions& options, std::vector<v1::PathProblem>* holes) {
+  std::unique_ptr<ManifestReader> ReadManifest(const RestoreOptions& options,
+                                               std::vector<v1::PathProblem>* holes) {
     const bool anyway = options.anyway;
-    const auto on_damage = [this, anyway, holes](const std::string& first_path, const absl::Status& why) {
+    const auto on_damage = [this, anyway, holes](const std::string& first_path,
+                                                 const absl::Status& why) {
       if (!anyway) return DamagedAt(first_path, why);
       if (holes != nullptr) {
         v1::PathProblem hole;
         hole.set_path(first_path);
-        hole.set_problem(absl::StrCat("a part of the file list that starts here is lost: ", why.message()));
+        hole.set_problem(
+            absl::StrCat("a part of the file list that starts here is lost: ", why.message()));
         holes->push_back(std::move(hole));
       }
       return absl::OkStatus();
@@ -124,12 +138,14 @@ class Reader : public RestoreReader {
 };
 
 absl::Status Unreadable(const std::string& backup_id, const absl::Status& why) {
-  return absl::IsDataLoss(why) ? Damaged(absl::StrCat("backup '", backup_id, "'"), why.message()) : why;
+  return absl::IsDataLoss(why) ? Damaged(absl::StrCat("backup '", backup_id, "'"), why.message())
+                               : why;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RestoreReader>> RestoreReader::Open(VaultPort* vault, const std::string& backup_id,
+absl::StatusOr<std::unique_ptr<RestoreReader>> RestoreReader::Open(VaultPort* vault,
+                                                                   const std::string& backup_id,
                                                                    const KeySource& keys) {
   EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault->GetBackup(backup_id));
   if (stored.backup_id() != backup_id) {
@@ -137,10 +153,12 @@ absl::StatusOr<std::unique_ptr<RestoreReader>> RestoreReader::Open(VaultPort* va
   }
   EMBER_ASSIGN_OR_RETURN(
       RestoreKeys restore_keys,
-      keys(stored.domain_id(), std::vector<v1::Keybox>(stored.keyboxes().begin(), stored.keyboxes().end())));
+      keys(stored.domain_id(),
+           std::vector<v1::Keybox>(stored.keyboxes().begin(), stored.keyboxes().end())));
   auto opener = std::make_unique<RecordOpener>(stored.domain_id(), std::move(restore_keys));
   const std::string* key = opener->KeyOf(stored.session_id());
-  if (key == nullptr) return Unreadable(backup_id, absl::DataLossError("there is no key for its session"));
+  if (key == nullptr)
+    return Unreadable(backup_id, absl::DataLossError("there is no key for its session"));
   absl::StatusOr<BackupSummary> summary = OpenSummary(*key, stored);
   if (!summary.ok()) return Unreadable(backup_id, summary.status());
   RecordId root;

@@ -23,12 +23,16 @@ RecordId IdOf(const Extent& extent) {
   return id;
 }
 
-bool HasContent(const Entry& entry) { return entry.type() == EntryType::FILE && entry.hardlink_to().empty(); }
+bool HasContent(const Entry& entry) {
+  return entry.type() == EntryType::FILE && entry.hardlink_to().empty();
+}
 
 }  // namespace
 
 RestoreRun::RestoreRun(Context context)
-    : context_(std::move(context)), filter_(context_.options->paths), window_max_(kRestoreWindowBytesMin) {
+    : context_(std::move(context)),
+      filter_(context_.options->paths),
+      window_max_(kRestoreWindowBytesMin) {
   progress_.set_phase("restoring");
   progress_.set_bytes_total(context_.bytes_total);
   progress_.set_files_total(context_.files_total);
@@ -75,7 +79,8 @@ absl::Status RestoreRun::Pull() {
   return absl::OkStatus();
 }
 
-// The first name of `link` is not wanted: `link` becomes the first name, or a name of the one that has become it.
+// The first name of `link` is not wanted: `link` becomes the first name, or a name of the one that
+// has become it.
 absl::Status RestoreRun::FollowHardLink(Entry* link) {
   const std::string first_path = link->hardlink_to();
   const auto [stand_in, is_new] = stand_ins_.emplace(first_path, link->path());
@@ -88,7 +93,8 @@ absl::Status RestoreRun::FollowHardLink(Entry* link) {
   std::unique_ptr<ManifestReader> reader = context_.manifest_of(first_path);
   absl::StatusOr<bool> found = reader->Next(&first);
   if (found.ok() && (!*found || first.path() != first_path || !first.hardlink_to().empty())) {
-    found = absl::DataLossError(absl::StrCat("its first name ", ShownPath(first_path), " is not in the backup"));
+    found = absl::DataLossError(
+        absl::StrCat("its first name ", ShownPath(first_path), " is not in the backup"));
   }
   if (!found.ok()) {
     absl::Status content;
@@ -173,14 +179,16 @@ absl::Status RestoreRun::DeliverContent(const std::string& path, absl::Status* c
     PopFront();
     if (!more) return absl::OkStatus();
     EMBER_ASSIGN_OR_RETURN(const bool continues, FrontContinues(path));
-    if (!continues) return Hole(path, absl::DataLossError("the rest of its extents is missing"), content);
+    if (!continues)
+      return Hole(path, absl::DataLossError("the rest of its extents is missing"), content);
   }
 }
 
 absl::Status RestoreRun::DeliverFront(const std::string& path, absl::Status* content) {
   Part& front = ahead_.front();  // stays where it is while more is read ahead
   if (!front.inline_content.empty()) {
-    progress_.set_bytes_read(progress_.bytes_read() + static_cast<int64_t>(front.inline_content.size()));
+    progress_.set_bytes_read(progress_.bytes_read() +
+                             static_cast<int64_t>(front.inline_content.size()));
     EMBER_RETURN_IF_ERROR(context_.target->Write(0, front.inline_content));
   }
   for (int i = 0; i < front.extents.size(); ++i) {
@@ -194,7 +202,8 @@ absl::Status RestoreRun::DeliverFront(const std::string& path, absl::Status* con
   return absl::OkStatus();
 }
 
-absl::Status RestoreRun::DeliverExtent(const std::string& path, const Extent& extent, absl::Status* content) {
+absl::Status RestoreRun::DeliverExtent(const std::string& path, const Extent& extent,
+                                       absl::Status* content) {
   absl::StatusOr<absl::string_view> bytes = context_.window->Wait(IdOf(extent));
   if (bytes.ok() && bytes->size() < static_cast<size_t>(extent.start() + extent.length())) {
     bytes = absl::DataLossError("an extent reaches beyond its record");
@@ -220,7 +229,8 @@ absl::Status RestoreRun::SkipContent(const std::string& path) {
   }
 }
 
-absl::Status RestoreRun::Hole(const std::string& path, const absl::Status& why, absl::Status* content) {
+absl::Status RestoreRun::Hole(const std::string& path, const absl::Status& why,
+                              absl::Status* content) {
   if (!absl::IsDataLoss(why)) return why;
   const absl::Status damaged = context_.damaged(path, why);
   if (!context_.options->anyway) return damaged;
@@ -236,7 +246,8 @@ absl::Status RestoreRun::Hole(const std::string& path, const absl::Status& why, 
 
 absl::Status RestoreRun::CheckCancelled() const {
   const std::atomic<bool>* cancelled = context_.options->cancelled;
-  if (cancelled != nullptr && cancelled->load()) return absl::CancelledError("the restore was cancelled");
+  if (cancelled != nullptr && cancelled->load())
+    return absl::CancelledError("the restore was cancelled");
   return absl::OkStatus();
 }
 

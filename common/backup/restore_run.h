@@ -1,4 +1,5 @@
-// One restore: the manifest gives entries, the window their records, the target gets both in path order.
+// One restore: the manifest gives entries, the window their records, the target gets both in path
+// order.
 #ifndef EMBER_COMMON_BACKUP_RESTORE_RUN_H_
 #define EMBER_COMMON_BACKUP_RESTORE_RUN_H_
 
@@ -59,7 +60,8 @@ class RestoreRun {
   absl::Status DeliverEntry();
   absl::Status DeliverContent(const std::string& path, absl::Status* content);
   absl::Status DeliverFront(const std::string& path, absl::Status* content);
-  absl::Status DeliverExtent(const std::string& path, const format::v1::Extent& extent, absl::Status* content);
+  absl::Status DeliverExtent(const std::string& path, const format::v1::Extent& extent,
+                             absl::Status* content);
   absl::Status SkipContent(const std::string& path);
   // Lets the damage pass as a hole, or returns the error that ends the restore.
   absl::Status Hole(const std::string& path, const absl::Status& why, absl::Status* content);
@@ -76,7 +78,8 @@ class RestoreRun {
   size_t window_max_;
   std::unique_ptr<ManifestReader> linked_;  // gives the further parts of a hard link's first name
   std::string linked_path_;
-  // First names that are not wanted → the first wanted name of the same inode, which stands in for them.
+  // First names that are not wanted → the first wanted name of the same inode, which stands in for
+  // them.
   absl::flat_hash_map<std::string, std::string> stand_ins_;
   v1::Progress progress_;
   int64_t reported_bytes_ = 0;

@@ -15,7 +15,9 @@ constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 }  // namespace
 
 UploadPipeline::UploadPipeline(Options options)
-    : options_(std::move(options)), ask_(!options_.session->domain_empty()), known_(std::move(options_.known)) {
+    : options_(std::move(options)),
+      ask_(!options_.session->domain_empty()),
+      known_(std::move(options_.known)) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Work(); });
   if (ask_) threads_.emplace_back([this] { Ask(); });
   threads_.emplace_back([this] { Upload(); });
@@ -73,7 +75,8 @@ absl::Status UploadPipeline::Submit(RecordType::Value type, std::string plaintex
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecordId> UploadPipeline::SubmitForId(RecordType::Value type, std::string plaintext) {
+absl::StatusOr<RecordId> UploadPipeline::SubmitForId(RecordType::Value type,
+                                                     std::string plaintext) {
   auto item = std::make_unique<Item>();
   item->type = type;
   item->plaintext = std::move(plaintext);
@@ -140,8 +143,8 @@ void UploadPipeline::Work() {
     if (ItemPtr item = Take(&to_seal_)) {
       mu_.Unlock();
       item->nonce = NextNonce();
-      item->payload = SealRecord(options_.domain_id, options_.session_key, item->nonce, item->id, item->type,
-                                 item->plaintext);
+      item->payload = SealRecord(options_.domain_id, options_.session_key, item->nonce, item->id,
+                                 item->type, item->plaintext);
       item->plaintext = std::string();
       mu_.Lock();
       to_upload_.push_back(std::move(item));

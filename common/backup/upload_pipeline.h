@@ -1,4 +1,5 @@
-// From plaintext to sealed records in the vault, on several threads: id → known? → compress → seal → upload.
+// From plaintext to sealed records in the vault, on several threads: id → known? → compress → seal
+// → upload.
 #ifndef EMBER_COMMON_BACKUP_UPLOAD_PIPELINE_H_
 #define EMBER_COMMON_BACKUP_UPLOAD_PIPELINE_H_
 
@@ -22,15 +23,16 @@ namespace ember::backup {
 
 using KnownIds = absl::flat_hash_set<RecordIdPrefix>;
 
-// One thread submits; the pipeline owns the others. What is in flight never exceeds kInFlightBytes: Submit waits.
-// The first error, or a cancellation, ends everything: each call returns it from then on.
+// One thread submits; the pipeline owns the others. What is in flight never exceeds kInFlightBytes:
+// Submit waits. The first error, or a cancellation, ends everything: each call returns it from then
+// on.
 class UploadPipeline {
  public:
   struct Options {
     VaultSession* session = nullptr;  // must outlive the pipeline
     std::string domain_id;
     std::string id_key;
-    absl::string_view session_key;    // must outlive the pipeline
+    absl::string_view session_key;  // must outlive the pipeline
     int threads = 2;
     const std::atomic<bool>* cancelled = nullptr;  // may be null
     KnownIds known;                                // surely in the vault
@@ -41,8 +43,10 @@ class UploadPipeline {
   UploadPipeline(const UploadPipeline&) = delete;
   UploadPipeline& operator=(const UploadPipeline&) = delete;
 
-  // Makes `plaintext` a record, and sends it unless the vault has it. `resolved` gets its id, on another thread.
-  absl::Status Submit(RecordType::Value type, std::string plaintext, std::function<void(const RecordId&)> resolved);
+  // Makes `plaintext` a record, and sends it unless the vault has it. `resolved` gets its id, on
+  // another thread.
+  absl::Status Submit(RecordType::Value type, std::string plaintext,
+                      std::function<void(const RecordId&)> resolved);
   // The same, with the id at once.
   absl::StatusOr<RecordId> SubmitForId(RecordType::Value type, std::string plaintext);
   // Waits until `done`, which changes only in a `resolved`.

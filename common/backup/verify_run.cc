@@ -22,7 +22,8 @@ absl::Status VerifyRun::Run() {
     EMBER_ASSIGN_OR_RETURN(const bool more, context_.manifest->Next(&entry));
     if (!more) break;
     totals_.Add(entry);
-    for (const format::v1::Extent& extent : entry.extents()) EMBER_RETURN_IF_ERROR(Check(entry.path(), extent));
+    for (const format::v1::Extent& extent : entry.extents())
+      EMBER_RETURN_IF_ERROR(Check(entry.path(), extent));
     if (totals_.entries % kReportEntries == 0) Report();
   }
   EMBER_RETURN_IF_ERROR(FinishDownTo(0));

@@ -1,4 +1,5 @@
-// What every vault does for its clients, whatever it is made of. Include it once in a test binary and instantiate:
+// What every vault does for its clients, whatever it is made of. Include it once in a test binary
+// and instantiate:
 //
 //   INSTANTIATE_TEST_SUITE_P(Memory, VaultPortContract, ::testing::Values(VaultPortFactory(...)));
 #ifndef EMBER_TESTS_CONTRACT_VAULT_PORT_CONTRACT_H_
@@ -56,7 +57,8 @@ class VaultPortContract : public ::testing::TestWithParam<VaultPortFactory> {
   Opened Open(const v1::OpenSessionRequest& request) {
     auto session = port_->OpenSession(request);
     EXPECT_OK(session);
-    return {request.session_id(), request.backup_id(), session.ok() ? *std::move(session) : nullptr};
+    return {request.session_id(), request.backup_id(),
+            session.ok() ? *std::move(session) : nullptr};
   }
   Opened Open(const std::string& workload = "web") { return Open(Request(workload)); }
 
@@ -73,7 +75,8 @@ class VaultPortContract : public ::testing::TestWithParam<VaultPortFactory> {
     record.set_type(format::v1::RecordType::DATA);
     record.set_nonce(static_cast<uint64_t>(n) + 1);
     std::string payload(size, static_cast<char>(n));
-    for (size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(i * 31 + static_cast<size_t>(n));
+    for (size_t i = 0; i < payload.size(); ++i)
+      payload[i] = static_cast<char>(i * 31 + static_cast<size_t>(n));
     record.set_payload(std::move(payload));
     return record;
   }
@@ -111,7 +114,8 @@ class VaultPortContract : public ::testing::TestWithParam<VaultPortFactory> {
     ReadBack read;
     read.status = port_->Read(request, [&](v1::ReadReply&& reply) {
       ++read.replies;
-      for (const auto& record : reply.records()) read.repeated |= !read.records.emplace(record.id(), record).second;
+      for (const auto& record : reply.records())
+        read.repeated |= !read.records.emplace(record.id(), record).second;
       for (const auto& problem : reply.problems()) read.problems[problem.id()] = problem;
       return absl::OkStatus();
     });
@@ -135,7 +139,8 @@ TEST_P(VaultPortContract, WhatWasFlushedIsPresentInTheOrderAsked) {
   Opened opened = Open();
   ASSERT_OK(opened.session->Upload(Record(2)));
   ASSERT_OK(opened.session->Flush());
-  ASSERT_OK_AND_ASSIGN(const std::vector<bool> absent, opened.session->Absent({Id(1), Id(2), Id(3)}));
+  ASSERT_OK_AND_ASSIGN(const std::vector<bool> absent,
+                       opened.session->Absent({Id(1), Id(2), Id(3)}));
   EXPECT_THAT(absent, ::testing::ElementsAre(true, false, true));
 }
 
@@ -342,7 +347,8 @@ TEST_P(VaultPortContract, AnOldPlacementEpochIsRefused) {
 TEST_P(VaultPortContract, TooManyQuestionsAtOnceAreRefused) {
   Opened opened = Open();
   EXPECT_OK(opened.session->Absent(Ids(0, kHaveBatchMax)));
-  EXPECT_THAT(opened.session->Absent(Ids(0, kHaveBatchMax + 1)), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(opened.session->Absent(Ids(0, kHaveBatchMax + 1)),
+              HasCode(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace ember::testing

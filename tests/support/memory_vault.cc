@@ -12,8 +12,12 @@ namespace ember::testing {
 // A session's view of its vault.
 class MemorySession : public backup::VaultSession {
  public:
-  MemorySession(MemoryVault* vault, std::string session_id, uint64_t token, bool domain_empty, bool parent_present)
-      : vault_(vault), session_id_(std::move(session_id)), token_(token), domain_empty_(domain_empty),
+  MemorySession(MemoryVault* vault, std::string session_id, uint64_t token, bool domain_empty,
+                bool parent_present)
+      : vault_(vault),
+        session_id_(std::move(session_id)),
+        token_(token),
+        domain_empty_(domain_empty),
         parent_present_(parent_present) {}
 
   bool domain_empty() const override { return domain_empty_; }
@@ -48,12 +52,14 @@ class MemorySession : public backup::VaultSession {
     return vault_->Find(session_id_, token_).status();
   }
 
-  absl::StatusOr<v1::CommitReply> Commit(const v1::CommitHeader& header, const std::vector<std::string>& ids) override {
+  absl::StatusOr<v1::CommitReply> Commit(const v1::CommitHeader& header,
+                                         const std::vector<std::string>& ids) override {
     absl::MutexLock lock(&vault_->mu_);
     EMBER_RETURN_IF_ERROR(vault_->Count(MemoryVault::Call::kCommit));
     EMBER_ASSIGN_OR_RETURN(MemoryVault::Session * session, vault_->Find(session_id_, token_));
     if (session->committed) return session->reply;
-    if (header.ids_total() != ids.size() || std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>()) != ids.end()) {
+    if (header.ids_total() != ids.size() ||
+        std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>()) != ids.end()) {
       return absl::InvalidArgumentError("ids are not sorted and unique, or not all came");
     }
     v1::CommitReply reply;
@@ -103,17 +109,21 @@ class MemorySession : public backup::VaultSession {
 absl::Status MemoryVault::Count(Call call) {
   const int64_t count = calls_[call]++;
   const auto fault = faults_.find(call);
-  return fault != faults_.end() && count >= fault->second.first ? fault->second.second : absl::OkStatus();
+  return fault != faults_.end() && count >= fault->second.first ? fault->second.second
+                                                                : absl::OkStatus();
 }
 
-absl::StatusOr<MemoryVault::Session*> MemoryVault::Find(const std::string& session_id, uint64_t token) {
+absl::StatusOr<MemoryVault::Session*> MemoryVault::Find(const std::string& session_id,
+                                                        uint64_t token) {
   const auto at = sessions_.find(session_id);
   if (at == sessions_.end()) return absl::NotFoundError("no such session");
-  if (newest_token_[at->second.workload] != token) return absl::AbortedError("the session was superseded");
+  if (newest_token_[at->second.workload] != token)
+    return absl::AbortedError("the session was superseded");
   return &at->second;
 }
 
-absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(v1::OpenSessionRequest request) {
+absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(
+    v1::OpenSessionRequest request) {
   absl::MutexLock lock(&mu_);
   EMBER_RETURN_IF_ERROR(Count(Call::kOpenSession));
   uint64_t& epoch = highest_epoch_[request.workload()];
@@ -128,11 +138,13 @@ absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(v
   newest_token_[request.workload()] = session.token;
   bool parent_present = false;
   for (const v1::StoredBackup& backup : backups_) {
-    parent_present |= !request.parent_root().empty() && backup.manifest_root() == request.parent_root() &&
+    parent_present |= !request.parent_root().empty() &&
+                      backup.manifest_root() == request.parent_root() &&
                       backup.domain_id() == request.domain_id();
   }
-  auto opened = std::make_unique<MemorySession>(this, request.session_id(), session.token,
-                                                domains_.count(request.domain_id()) == 0, parent_present);
+  auto opened =
+      std::make_unique<MemorySession>(this, request.session_id(), session.token,
+                                      domains_.count(request.domain_id()) == 0, parent_present);
   sessions_[request.session_id()] = std::move(session);
   return opened;
 }
@@ -156,7 +168,8 @@ absl::StatusOr<v1::ListStoredBackupsReply> MemoryVault::ListBackups(const std::s
   return reply;
 }
 
-absl::Status MemoryVault::Read(v1::ReadRequest request, const std::function<absl::Status(v1::ReadReply&&)>& sink) {
+absl::Status MemoryVault::Read(v1::ReadRequest request,
+                               const std::function<absl::Status(v1::ReadReply&&)>& sink) {
   std::vector<v1::ReadReply> replies;
   {
     absl::MutexLock lock(&mu_);

@@ -19,10 +19,12 @@ namespace ember::testing {
 // Passes tests/contract/vault_port_contract.h. Safe for concurrent use.
 class MemoryVault : public backup::VaultPort {
  public:
-  absl::StatusOr<std::unique_ptr<backup::VaultSession>> OpenSession(v1::OpenSessionRequest request) override;
+  absl::StatusOr<std::unique_ptr<backup::VaultSession>> OpenSession(
+      v1::OpenSessionRequest request) override;
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override;
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override;
-  absl::Status Read(v1::ReadRequest request, const std::function<absl::Status(v1::ReadReply&&)>& sink) override;
+  absl::Status Read(v1::ReadRequest request,
+                    const std::function<absl::Status(v1::ReadReply&&)>& sink) override;
 
   enum class Call { kOpenSession, kAbsent, kUpload, kFlush, kCommit, kRead };
   // After `times` more successes, `call` fails with `status` for ever; OK lifts it.
@@ -51,7 +53,8 @@ class MemoryVault : public backup::VaultPort {
     v1::CommitReply reply;
   };
   absl::Status Count(Call call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<Session*> Find(const std::string& session_id, uint64_t token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<Session*> Find(const std::string& session_id, uint64_t token)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable absl::Mutex mu_;
   std::map<std::string, v1::Record> records_ ABSL_GUARDED_BY(mu_);

@@ -22,7 +22,8 @@ constexpr char kSecond[] = "web/20260102-000000";
 class BackupFailure : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (int i = 0; i < 40; ++i) tree_.Add(absl::StrCat("srv/", i), Noise(i, i % 2 == 0 ? 3000 : 300000));
+    for (int i = 0; i < 40; ++i)
+      tree_.Add(absl::StrCat("srv/", i), Noise(i, i % 2 == 0 ? 3000 : 300000));
   }
   std::string cache() const { return bench_.directory.Join("web.cache"); }
   BackupBench bench_;
@@ -117,8 +118,10 @@ TEST_F(BackupFailure, PathsThatLeaveTheTreeAreRefused) {
 
 TEST_F(BackupFailure, AVaultErrorEndsTheBackupWithItsCode) {
   const std::pair<Call, absl::Status> faults[] = {
-      {Call::kOpenSession, absl::UnavailableError("gone")},  {Call::kUpload, absl::ResourceExhaustedError("disk full")},
-      {Call::kUpload, absl::AbortedError("superseded")},     {Call::kFlush, absl::UnavailableError("gone")},
+      {Call::kOpenSession, absl::UnavailableError("gone")},
+      {Call::kUpload, absl::ResourceExhaustedError("disk full")},
+      {Call::kUpload, absl::AbortedError("superseded")},
+      {Call::kFlush, absl::UnavailableError("gone")},
       {Call::kCommit, absl::AbortedError("superseded")},
   };
   for (const auto& [call, status] : faults) {
@@ -162,7 +165,8 @@ TEST_F(BackupFailure, CancellationIsPrompt) {
 TEST_F(BackupFailure, RecordsTheVaultLostAreNoticedAndTheNextBackupSendsThem) {
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
   vault_.ChangeStored([](v1::Record& record) { return record.type() != RecordType::DATA; });
-  EXPECT_THAT(bench_.Backup(tree_, &vault_, kSecond), HasCodeAndText(absl::StatusCode::kAborted, "lost"));
+  EXPECT_THAT(bench_.Backup(tree_, &vault_, kSecond),
+              HasCodeAndText(absl::StatusCode::kAborted, "lost"));
   EXPECT_FALSE(FileExists(cache()));
   EXPECT_THAT(vault_.GetBackup(kSecond), HasCode(absl::StatusCode::kNotFound));
   ASSERT_OK(bench_.Backup(tree_, &vault_, kSecond));
@@ -216,7 +220,8 @@ TEST_F(BackupFailure, ARestoreNamesWorkloadAndPathOfDamage) {
 TEST_F(BackupFailure, AnywayLeavesHolesAndListsThem) {
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
   int data = 0;
-  vault_.ChangeStored([&](v1::Record& record) { return record.type() != RecordType::DATA || ++data % 3 != 0; });
+  vault_.ChangeStored(
+      [&](v1::Record& record) { return record.type() != RecordType::DATA || ++data % 3 != 0; });
   ASSERT_GT(data, 3);
   ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
   FakeTarget target;
@@ -243,7 +248,8 @@ TEST_F(BackupFailure, AnywayGoesOnBehindALostLeaf) {
   for (int i = 0; i < 3000; ++i) tree_.Add(absl::StrCat("srv/many/", i), absl::StrCat("file ", i));
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
   int leaves = 0;
-  vault_.ChangeStored([&](v1::Record& record) { return record.type() != RecordType::LEAF || ++leaves != 4; });
+  vault_.ChangeStored(
+      [&](v1::Record& record) { return record.type() != RecordType::LEAF || ++leaves != 4; });
   ASSERT_GT(leaves, 4);
   ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
   FakeTarget target;
@@ -263,14 +269,17 @@ TEST_F(BackupFailure, AnywayGoesOnBehindALostLeaf) {
 TEST_F(BackupFailure, OpenSaysWhatIsWrong) {
   EXPECT_THAT(bench_.Open(&vault_, kFirst), HasCode(absl::StatusCode::kNotFound));
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
-  EXPECT_THAT(backup::RestoreReader::Open(&vault_, kFirst,
-                                          [](const auto&, const auto&) -> absl::StatusOr<backup::RestoreKeys> {
-                                            return absl::PermissionDeniedError("no order");
-                                          }),
+  EXPECT_THAT(backup::RestoreReader::Open(
+                  &vault_, kFirst,
+                  [](const auto&, const auto&) -> absl::StatusOr<backup::RestoreKeys> {
+                    return absl::PermissionDeniedError("no order");
+                  }),
               HasCode(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(backup::RestoreReader::Open(
                   &vault_, kFirst,
-                  [](const auto&, const auto&) -> absl::StatusOr<backup::RestoreKeys> { return backup::RestoreKeys(); }),
+                  [](const auto&, const auto&) -> absl::StatusOr<backup::RestoreKeys> {
+                    return backup::RestoreKeys();
+                  }),
               HasCode(absl::StatusCode::kDataLoss));
   ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, vault_.GetBackup(kFirst));
   vault_.ReportDamaged(stored.manifest_root());

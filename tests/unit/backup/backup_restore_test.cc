@@ -178,6 +178,17 @@ TEST_F(BackupRestore, ACacheWhoseBackupTheVaultDoesNotHaveIsNotUsed) {
   EXPECT_EQ(Difference(tree_, target), "");
 }
 
+TEST_F(BackupRestore, ACacheOfAnotherDomainIsNotUsed) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  tree_.ForgetOpened();
+  bench_.domain.set_id("domain-2");
+  bench_.domain.set_id_key(std::string(32, 'j'));
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kSecond));
+  EXPECT_GT(tree_.opened(), 150);
+  EXPECT_EQ(Difference(tree_, RestoreAll(kSecond)), "");
+}
+
 TEST_F(BackupRestore, ADamagedCacheOnlyCostsTime) {
   Populate(&tree_);
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));

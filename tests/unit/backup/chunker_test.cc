@@ -93,8 +93,9 @@ TEST(Chunker, AnotherKeyCutsElsewhere) {
 
 // A change here would send every file of every estate anew.
 TEST(Chunker, CutsAsItAlwaysDid) {
-  EXPECT_THAT(CutAll(Chunker(kKey), Noise(6, 2000000)), ::testing::ElementsAre(336989, 132719, 287639, 241829, 288733, 287835,
-                                                                           295441, 128815));
+  EXPECT_THAT(
+      CutAll(Chunker(kKey), Noise(6, 2000000)),
+      ::testing::ElementsAre(336989, 132719, 287639, 241829, 288733, 287835, 295441, 128815));
 }
 
 }  // namespace

@@ -22,8 +22,11 @@ class Content : public backup::FileContent {
     if (file_->on_read) file_->on_read();
     const auto at = std::prev(file_->data.upper_bound(position_), file_->data.empty() ? 0 : 1);
     auto run = file_->data.empty() ? file_->data.end() : at;
-    if (run != file_->data.end() && run->first + static_cast<int64_t>(run->second.size()) <= position_) ++run;
-    if (run == file_->data.end()) return file_->read_error.ok() ? absl::StatusOr<Piece>(Piece{}) : file_->read_error;
+    if (run != file_->data.end() &&
+        run->first + static_cast<int64_t>(run->second.size()) <= position_)
+      ++run;
+    if (run == file_->data.end())
+      return file_->read_error.ok() ? absl::StatusOr<Piece>(Piece{}) : file_->read_error;
     const int64_t offset = std::max(position_, run->first);
     const size_t skip = static_cast<size_t>(offset - run->first);
     const size_t size = std::min({buffer.size(), run->second.size() - skip, file_->piece_max});
@@ -57,7 +60,8 @@ std::string Noise(uint64_t seed, size_t bytes) {
   return noise;
 }
 
-FakeFile& FakeTree::AddSparse(const std::string& path, int64_t size, std::map<int64_t, std::string> data) {
+FakeFile& FakeTree::AddSparse(const std::string& path, int64_t size,
+                              std::map<int64_t, std::string> data) {
   FakeFile& file = files_[path];
   file.entry.set_path(path);
   file.entry.set_type(EntryType::FILE);
@@ -93,11 +97,12 @@ absl::Status FakeTree::Walk(backup::BackupWriter* writer) {
     stamp.mtime_seconds = file.mtime_seconds;
     stamp.ctime_seconds = file.mtime_seconds;
     file.read = 0;
-    EMBER_RETURN_IF_ERROR(writer->Add(
-        file.entry, stamp, [file = &file]() -> absl::StatusOr<std::unique_ptr<backup::FileContent>> {
-          EMBER_RETURN_IF_ERROR(file->open_error);
-          return std::make_unique<Content>(file);
-        }));
+    EMBER_RETURN_IF_ERROR(
+        writer->Add(file.entry, stamp,
+                    [file = &file]() -> absl::StatusOr<std::unique_ptr<backup::FileContent>> {
+                      EMBER_RETURN_IF_ERROR(file->open_error);
+                      return std::make_unique<Content>(file);
+                    }));
   }
   return absl::OkStatus();
 }
@@ -111,13 +116,15 @@ void FakeTree::ForgetOpened() {
 }
 int64_t FakeTree::bytes() const {
   int64_t bytes = 0;
-  for (const auto& [path, file] : files_) bytes += file.entry.hardlink_to().empty() ? file.entry.size() : 0;
+  for (const auto& [path, file] : files_)
+    bytes += file.entry.hardlink_to().empty() ? file.entry.size() : 0;
   return bytes;
 }
 
 absl::StatusOr<bool> FakeTarget::Begin(const Entry& entry) {
   if (open_) order_error = "an object begins within another";
-  if (!files.empty() && !backup::PathLess(files.rbegin()->first, entry.path())) order_error = "not in path order";
+  if (!files.empty() && !backup::PathLess(files.rbegin()->first, entry.path()))
+    order_error = "not in path order";
   current_ = entry.path();
   open_ = true;
   files[current_].entry = entry;
@@ -167,7 +174,8 @@ backup::BackupOptions BackupBench::Options(const std::string& backup_id) {
 }
 
 backup::KeySource BackupBench::Keys() const {
-  return [this](const std::string&, const std::vector<v1::Keybox>& boxes) -> absl::StatusOr<backup::RestoreKeys> {
+  return [this](const std::string&,
+                const std::vector<v1::Keybox>& boxes) -> absl::StatusOr<backup::RestoreKeys> {
     backup::RestoreKeys keys;
     keys.id_key = domain.id_key();
     for (const v1::Keybox& box : boxes) {
@@ -194,19 +202,22 @@ std::string Difference(FakeTree& tree, const FakeTarget& restored) {
     const auto at = restored.files.find(path);
     if (at == restored.files.end()) return absl::StrCat(path, " is missing");
     const Restored& got = at->second;
-    if (got.entry.SerializeAsString() != file.entry.SerializeAsString()) return absl::StrCat(path, ": other metadata");
+    if (got.entry.SerializeAsString() != file.entry.SerializeAsString())
+      return absl::StrCat(path, ": other metadata");
     if (!got.content.ok() || !got.ended) return absl::StrCat(path, ": ", got.content.ToString());
     // Pieces that touch are one run on both sides.
     std::map<int64_t, std::string> expected;
     for (const auto& [offset, bytes] : file.data) {
       if (!expected.empty() &&
-          expected.rbegin()->first + static_cast<int64_t>(expected.rbegin()->second.size()) == offset) {
+          expected.rbegin()->first + static_cast<int64_t>(expected.rbegin()->second.size()) ==
+              offset) {
         expected.rbegin()->second += bytes;
       } else {
         expected[offset] = bytes;
       }
     }
-    if (file.entry.hardlink_to().empty() && got.data != expected) return absl::StrCat(path, ": other bytes");
+    if (file.entry.hardlink_to().empty() && got.data != expected)
+      return absl::StrCat(path, ": other bytes");
   }
   return "";
 }

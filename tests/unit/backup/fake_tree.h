@@ -18,7 +18,9 @@
 namespace ember::testing {
 
 struct PathOrder {
-  bool operator()(const std::string& a, const std::string& b) const { return backup::PathLess(a, b); }
+  bool operator()(const std::string& a, const std::string& b) const {
+    return backup::PathLess(a, b);
+  }
 };
 
 // `bytes` reproducible bytes, not compressible.
@@ -31,7 +33,7 @@ struct FakeFile {
   int64_t mtime_seconds = 1700000000;
   absl::Status open_error;
   absl::Status read_error;
-  int unsettled = 0;         // so many reads see a change
+  int unsettled = 0;  // so many reads see a change
   size_t piece_max = 300000;
   int opened = 0;
   int read = 0;
@@ -87,11 +89,14 @@ class BackupBench {
   BackupBench();
   backup::BackupOptions Options(const std::string& backup_id);
   backup::KeySource Keys() const;
-  absl::StatusOr<v1::BackupResult> Backup(FakeTree& tree, backup::VaultPort* vault, backup::BackupOptions options);
-  absl::StatusOr<v1::BackupResult> Backup(FakeTree& tree, backup::VaultPort* vault, const std::string& backup_id) {
+  absl::StatusOr<v1::BackupResult> Backup(FakeTree& tree, backup::VaultPort* vault,
+                                          backup::BackupOptions options);
+  absl::StatusOr<v1::BackupResult> Backup(FakeTree& tree, backup::VaultPort* vault,
+                                          const std::string& backup_id) {
     return Backup(tree, vault, Options(backup_id));
   }
-  absl::StatusOr<std::unique_ptr<backup::RestoreReader>> Open(backup::VaultPort* vault, const std::string& backup_id) {
+  absl::StatusOr<std::unique_ptr<backup::RestoreReader>> Open(backup::VaultPort* vault,
+                                                              const std::string& backup_id) {
     return backup::RestoreReader::Open(vault, backup_id, Keys());
   }
   FakeClock clock;

@@ -1,4 +1,5 @@
-// The gRPC port against a plain service over the vault in memory: same contract, and faults of the transport.
+// The gRPC port against a plain service over the vault in memory: same contract, and faults of the
+// transport.
 #include <atomic>
 #include <map>
 
@@ -33,15 +34,17 @@ class Service : public v1::VaultService::Service {
     sessions_[request->session_id()] = *std::move(session);
     return grpc::Status::OK;
   }
-  grpc::Status Have(grpc::ServerContext*, const v1::HaveRequest* request, v1::HaveReply* reply) override {
+  grpc::Status Have(grpc::ServerContext*, const v1::HaveRequest* request,
+                    v1::HaveReply* reply) override {
     if (request->token() != 42) return ToGrpc(absl::AbortedError("wrong token"));
     auto absent = Of(request->session_id())->Absent({request->ids().begin(), request->ids().end()});
     if (!absent.ok()) return ToGrpc(absent.status());
     for (const bool one : *absent) reply->mutable_absent()->push_back(one ? 1 : 0);
     return grpc::Status::OK;
   }
-  grpc::Status Upload(grpc::ServerContext*,
-                      grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override {
+  grpc::Status Upload(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::UploadReply, v1::UploadRequest>* stream) override {
     v1::UploadRequest request;
     v1::UploadReply reply;
     for (int count = 0; stream->Read(&request); ++count) {
@@ -119,15 +122,18 @@ class OverGrpc : public VaultUnderTest {
   std::unique_ptr<backup::VaultPort> port_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Grpc, VaultPortContract,
-                         ::testing::Values(VaultPortFactory([] { return std::make_unique<OverGrpc>(); })));
+INSTANTIATE_TEST_SUITE_P(Grpc, VaultPortContract, ::testing::Values(VaultPortFactory([] {
+                           return std::make_unique<OverGrpc>();
+                         })));
 
 TEST(GrpcVault, CarriesABackupThereAndBack) {
   OverGrpc vault;
   BackupBench bench;
   FakeTree tree;
-  for (int i = 0; i < 60; ++i) tree.Add(absl::StrCat("srv/", i), Noise(i, i % 3 == 0 ? 2000000 : 3000));
-  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench.Backup(tree, vault.port(), "web/20260101-000000"));
+  for (int i = 0; i < 60; ++i)
+    tree.Add(absl::StrCat("srv/", i), Noise(i, i % 3 == 0 ? 2000000 : 3000));
+  ASSERT_OK_AND_ASSIGN(const v1::BackupResult result,
+                       bench.Backup(tree, vault.port(), "web/20260101-000000"));
   EXPECT_TRUE(result.read_back_ok()) << result.read_back_error();
   ASSERT_OK_AND_ASSIGN(const auto reader, bench.Open(vault.port(), "web/20260101-000000"));
   FakeTarget target;
@@ -166,7 +172,9 @@ TEST(GrpcVault, AServerThatGoesAwayEndsTheBackup) {
   BackupBench bench;
   FakeTree tree;
   for (int i = 0; i < 60; ++i) tree.Add(absl::StrCat("srv/", i), Noise(i, 1000000));
-  tree.at("srv/30").on_read = [&] { vault.server->Shutdown(gpr_time_from_seconds(0, GPR_TIMESPAN)); };
+  tree.at("srv/30").on_read = [&] {
+    vault.server->Shutdown(gpr_time_from_seconds(0, GPR_TIMESPAN));
+  };
   const auto result = bench.Backup(tree, vault.port(), "web/20260101-000000");
   EXPECT_FALSE(result.ok());
 }

@@ -36,9 +36,10 @@ class Manifest : public ::testing::Test {
     return entry;
   }
   RecordId Build(const std::vector<Entry>& entries) {
-    ManifestBuilder builder(kKey, [this](RecordType::Value type, std::string bytes) -> absl::StatusOr<RecordId> {
-      return Store(type, std::move(bytes));
-    });
+    ManifestBuilder builder(
+        kKey, [this](RecordType::Value type, std::string bytes) -> absl::StatusOr<RecordId> {
+          return Store(type, std::move(bytes));
+        });
     for (const Entry& entry : entries) EXPECT_OK(builder.Add(entry));
     auto root = builder.Finish();
     EXPECT_OK(root);
@@ -89,7 +90,8 @@ class Manifest : public ::testing::Test {
       paths.insert(path);
     }
     std::vector<Entry> entries;
-    for (const std::string& path : paths) entries.push_back(File(path, static_cast<int64_t>(random() % 1000)));
+    for (const std::string& path : paths)
+      entries.push_back(File(path, static_cast<int64_t>(random() % 1000)));
     std::sort(entries.begin(), entries.end(),
               [](const Entry& a, const Entry& b) { return PathLess(a.path(), b.path()); });
     return entries;
@@ -100,10 +102,13 @@ class Manifest : public ::testing::Test {
 };
 
 TEST(PathOrder, IsThatOfADepthFirstWalk) {
-  const std::vector<std::string> sorted = {"", "a", "a/b", "a/b/c", "a/\x01", "a/\xff", "a\x01", "a-b", "a.b", "ab", "b"};
-  std::vector<std::string> expected = {"", "a", "a/\x01", "a/b", "a/b/c", "a/\xff", "a\x01", "a-b", "a.b", "ab", "b"};
+  const std::vector<std::string> sorted = {"",      "a",   "a/b", "a/b/c", "a/\x01", "a/\xff",
+                                           "a\x01", "a-b", "a.b", "ab",    "b"};
+  std::vector<std::string> expected = {"",      "a",   "a/\x01", "a/b", "a/b/c", "a/\xff",
+                                       "a\x01", "a-b", "a.b",    "ab",  "b"};
   std::vector<std::string> got = sorted;
-  std::sort(got.begin(), got.end(), [](const std::string& a, const std::string& b) { return PathLess(a, b); });
+  std::sort(got.begin(), got.end(),
+            [](const std::string& a, const std::string& b) { return PathLess(a, b); });
   EXPECT_EQ(got, expected);
   for (const std::string& path : sorted) EXPECT_FALSE(PathLess(path, path));
 }
@@ -145,7 +150,9 @@ TEST_F(Manifest, OneChangeRewritesItsLeafAndSpine) {
     const size_t at = static_cast<size_t>(i) * 997;
     if (i % 3 == 0) changed[at].set_mode(0600);
     if (i % 3 == 1) changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(at));
-    if (i % 3 == 2) changed.insert(changed.begin() + static_cast<std::ptrdiff_t>(at) + 1, File(entries[at].path() + "/new"));
+    if (i % 3 == 2)
+      changed.insert(changed.begin() + static_cast<std::ptrdiff_t>(at) + 1,
+                     File(entries[at].path() + "/new"));
     Build(changed);
     EXPECT_LE(fresh_, 6) << i;
     EXPECT_GE(fresh_, 2) << i;
@@ -194,7 +201,8 @@ TEST_F(Manifest, FiltersGiveWhatASearchWouldGive) {
     }
     std::vector<std::string> expected;
     for (const Entry& entry : entries) {
-      if (std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return IsWithin(entry.path(), w); })) {
+      if (std::any_of(wanted.begin(), wanted.end(),
+                      [&](const std::string& w) { return IsWithin(entry.path(), w); })) {
         expected.push_back(entry.path());
       }
     }
@@ -217,7 +225,8 @@ TEST_F(Manifest, DamagedBytesAreDataLossOrReadTheSame) {
     } else {
       bytes[random() % bytes.size()] ^= static_cast<char>(1 << (random() % 8));
     }
-    const auto paths = Paths(Reader(root));  // must not crash; the id check comes before in real life
+    const auto paths =
+        Paths(Reader(root));  // must not crash; the id check comes before in real life
     if (!paths.ok()) {
       EXPECT_THAT(paths, HasCode(absl::StatusCode::kDataLoss));
     }
@@ -245,13 +254,26 @@ TEST_F(Manifest, MaliciousLeavesAreRefused) {
   constexpr int64_t kBig = std::numeric_limits<int64_t>::max();
   EXPECT_OK(refused({with(10, {{0, 5, 0}, {5, 5, 7}})}));
   for (const Entry& bad : {
-           with(10, {{0, 11, 0}}), with(10, {{5, 5, 0}, {0, 5, 0}}), with(10, {{0, 5, 0}, {4, 5, 0}}),
-           with(10, {{-1, 5, 0}}), with(10, {{0, -5, 0}}), with(10, {{0, 0, 0}}), with(10, {{0, 5, -1}}),
-           with(10, {{0, 5, kBig}}), with(kBig, {{kBig, 5, 0}}), with(kBig, {{0, kBig, 0}}), with(-1, {}),
-           with(-kBig, {{0, 5, 0}}), File("../up"), File("/abs"), File("a//b"), File(std::string("nul\0x", 5)),
+           with(10, {{0, 11, 0}}),
+           with(10, {{5, 5, 0}, {0, 5, 0}}),
+           with(10, {{0, 5, 0}, {4, 5, 0}}),
+           with(10, {{-1, 5, 0}}),
+           with(10, {{0, -5, 0}}),
+           with(10, {{0, 0, 0}}),
+           with(10, {{0, 5, -1}}),
+           with(10, {{0, 5, kBig}}),
+           with(kBig, {{kBig, 5, 0}}),
+           with(kBig, {{0, kBig, 0}}),
+           with(-1, {}),
+           with(-kBig, {{0, 5, 0}}),
+           File("../up"),
+           File("/abs"),
+           File("a//b"),
+           File(std::string("nul\0x", 5)),
            File(std::string(kPathBytesMax + 1, 'x')),
        }) {
-    EXPECT_THAT(refused({bad}), HasCode(absl::StatusCode::kDataLoss)) << bad.ShortDebugString().substr(0, 200);
+    EXPECT_THAT(refused({bad}), HasCode(absl::StatusCode::kDataLoss))
+        << bad.ShortDebugString().substr(0, 200);
   }
   EXPECT_THAT(refused({File("b"), File("a")}), HasCode(absl::StatusCode::kDataLoss));
   EXPECT_THAT(refused({File("a"), File("a")}), HasCode(absl::StatusCode::kDataLoss));
@@ -293,10 +315,15 @@ TEST_F(Manifest, MaliciousNodesAreRefused) {
   EXPECT_OK(read(good));
   using Node = format::v1::ManifestNode;
   const std::vector<std::function<void(Node*)>> changes = {
-      [](Node* n) { n->set_version(2); }, [](Node* n) { n->set_level(0); }, [](Node* n) { n->set_level(2); },
-      [](Node* n) { n->set_level(1000); }, [](Node* n) { n->clear_children(); },
-      [](Node* n) { n->mutable_children(0)->set_id("x"); }, [](Node* n) { n->mutable_children(0)->set_first_path("b"); },
-      [](Node* n) { n->mutable_children(0)->set_entries(2); }, [](Node* n) { n->mutable_children(0)->set_bytes(-1); },
+      [](Node* n) { n->set_version(2); },
+      [](Node* n) { n->set_level(0); },
+      [](Node* n) { n->set_level(2); },
+      [](Node* n) { n->set_level(1000); },
+      [](Node* n) { n->clear_children(); },
+      [](Node* n) { n->mutable_children(0)->set_id("x"); },
+      [](Node* n) { n->mutable_children(0)->set_first_path("b"); },
+      [](Node* n) { n->mutable_children(0)->set_entries(2); },
+      [](Node* n) { n->mutable_children(0)->set_bytes(-1); },
       [](Node* n) { *n->add_children() = format::v1::Child(n->children(0)); },
   };
   for (size_t i = 0; i < changes.size(); ++i) {
@@ -304,7 +331,8 @@ TEST_F(Manifest, MaliciousNodesAreRefused) {
     changes[i](&node);
     EXPECT_THAT(read(node), HasCode(absl::StatusCode::kDataLoss)) << i;
   }
-  EXPECT_THAT(Paths(Reader(Store(RecordType::DATA, "bytes"))), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(Paths(Reader(Store(RecordType::DATA, "bytes"))),
+              HasCode(absl::StatusCode::kDataLoss));
 }
 
 }  // namespace

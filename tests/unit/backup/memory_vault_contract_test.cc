@@ -12,8 +12,9 @@ class InMemory : public VaultUnderTest {
   MemoryVault vault_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Memory, VaultPortContract,
-                         ::testing::Values(VaultPortFactory([] { return std::make_unique<InMemory>(); })));
+INSTANTIATE_TEST_SUITE_P(Memory, VaultPortContract, ::testing::Values(VaultPortFactory([] {
+                           return std::make_unique<InMemory>();
+                         })));
 
 }  // namespace
 }  // namespace ember::testing

@@ -27,9 +27,11 @@ v1::Record Sealed(absl::string_view plaintext, RecordType::Value type = RecordTy
 }
 
 TEST(Record, OpensToWhatWasSealed) {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{5}, size_t{1000}, kChunkMax, kRecordBytesMax}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{5}, size_t{1000}, kChunkMax, kRecordBytesMax}) {
     for (const std::string& plaintext : {Noise(size, size), std::string(size, 'x')}) {
-      ASSERT_OK_AND_ASSIGN(const std::string opened, OpenRecord("domain", kIdKey, kSessionKey, Sealed(plaintext)));
+      ASSERT_OK_AND_ASSIGN(const std::string opened,
+                           OpenRecord("domain", kIdKey, kSessionKey, Sealed(plaintext)));
       EXPECT_EQ(opened, plaintext);
     }
   }
@@ -45,37 +47,50 @@ TEST(Record, AnyFlippedBitIsDataLoss) {
   for (size_t i = 0; i < record.payload().size(); ++i) {
     v1::Record damaged = record;
     (*damaged.mutable_payload())[i] ^= static_cast<char>(1 << (i % 8));
-    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged), HasCode(absl::StatusCode::kDataLoss)) << i;
+    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged),
+                HasCode(absl::StatusCode::kDataLoss))
+        << i;
   }
   for (size_t i = 0; i < record.id().size(); ++i) {
     v1::Record damaged = record;
     (*damaged.mutable_id())[i] ^= 1;
-    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged), HasCode(absl::StatusCode::kDataLoss)) << i;
+    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged),
+                HasCode(absl::StatusCode::kDataLoss))
+        << i;
   }
   for (size_t size = 0; size < record.payload().size(); ++size) {
     v1::Record damaged = record;
     damaged.mutable_payload()->resize(size);
-    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged), HasCode(absl::StatusCode::kDataLoss)) << size;
+    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, damaged),
+                HasCode(absl::StatusCode::kDataLoss))
+        << size;
   }
 }
 
 TEST(Record, EverythingAroundThePayloadIsBound) {
   const v1::Record record = Sealed("text");
-  EXPECT_THAT(OpenRecord("other", kIdKey, kSessionKey, record), HasCode(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(OpenRecord("domain", std::string(32, 'j'), kSessionKey, record), HasCode(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(OpenRecord("domain", kIdKey, std::string(32, 't'), record), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("other", kIdKey, kSessionKey, record),
+              HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("domain", std::string(32, 'j'), kSessionKey, record),
+              HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("domain", kIdKey, std::string(32, 't'), record),
+              HasCode(absl::StatusCode::kDataLoss));
   EXPECT_THAT(OpenRecord("domain", kIdKey, "", record), HasCode(absl::StatusCode::kDataLoss));
   v1::Record changed = record;
   changed.set_nonce(8);
-  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed),
+              HasCode(absl::StatusCode::kDataLoss));
   for (const uint32_t type : {0u, 2u, 257u}) {
     changed = record;
     changed.set_type(type);
-    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed), HasCode(absl::StatusCode::kDataLoss)) << type;
+    EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed),
+                HasCode(absl::StatusCode::kDataLoss))
+        << type;
   }
   changed = record;
   changed.set_id("short");
-  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, changed),
+              HasCode(absl::StatusCode::kDataLoss));
 }
 
 TEST(Record, ASealedLieAboutTheIdIsFound) {
@@ -85,7 +100,8 @@ TEST(Record, ASealedLieAboutTheIdIsFound) {
   record.set_type(RecordType::DATA);
   record.set_nonce(1);
   record.set_payload(SealRecord("domain", kSessionKey, 1, id, RecordType::DATA, "what it is"));
-  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, record), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenRecord("domain", kIdKey, kSessionKey, record),
+              HasCode(absl::StatusCode::kDataLoss));
 }
 
 TEST(Record, IdsDependOnTypeContentAndKey) {

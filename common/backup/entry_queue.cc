@@ -1,0 +1,109 @@
+#include "common/backup/entry_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+namespace ember::backup {
+namespace {
+
+// The list of references is deduplicated whenever it has doubled.
+constexpr size_t kReferencesBeforeSort = 1 << 20;
+
+}  // namespace
+
+EntryQueue::EntryQueue(std::string cut_key, UploadPipeline* pipeline,
+                       std::unique_ptr<EntryCacheWriter> cache)
+    : pipeline_(pipeline),
+      cache_(std::move(cache)),
+      builder_(std::move(cut_key),
+               [this](RecordType::Value type, std::string bytes) {
+                 return Store(type, std::move(bytes));
+               }),
+      references_sort_at_(kReferencesBeforeSort) {}
+
+absl::Status EntryQueue::Push(PendingEntry pending) {
+  pending_extents_ += pending.slots();
+  pending_.push_back(std::move(pending));
+  EMBER_RETURN_IF_ERROR(EmitResolved());
+  while (pending_.size() > 2 * kPendingEntriesMax || pending_extents_ > 2 * kPendingExtentsMax) {
+    EMBER_RETURN_IF_ERROR(WaitForFront());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EntryQueue::WaitForFront() {
+  EMBER_RETURN_IF_ERROR(pipeline_->WaitUntil([this] { return pending_.front().resolved(); }));
+  return EmitResolved();
+}
+
+absl::Status EntryQueue::EmitResolved() {
+  while (!pending_.empty() && pending_.front().resolved()) EMBER_RETURN_IF_ERROR(EmitFront());
+  return absl::OkStatus();
+}
+
+absl::Status EntryQueue::EmitFront() {
+  PendingEntry front = std::move(pending_.front());
+  pending_.pop_front();
+  pending_extents_ -= front.slots();
+  const bool cacheable = front.cacheable;
+  const SourceStamp stamp = front.stamp;
+  return EmitParts(std::move(front), [&](format::v1::Entry part) {
+    for (const format::v1::Extent& extent : part.extents()) {
+      RecordId id;
+      ParseRecordId(extent.id(), &id);
+      Refer(id);
+    }
+    // A cache that cannot be written costs the next backup time, not this one its success.
+    if (cacheable && cache_ != nullptr && !cache_->Add(stamp, part).ok()) cache_ = nullptr;
+    return builder_.Add(std::move(part));
+  });
+}
+
+absl::StatusOr<RecordId> EntryQueue::Finish() {
+  while (!pending_.empty()) EMBER_RETURN_IF_ERROR(WaitForFront());
+  return builder_.Finish();
+}
+
+absl::StatusOr<RecordId> EntryQueue::Store(RecordType::Value type, std::string bytes) {
+  EMBER_ASSIGN_OR_RETURN(const RecordId id, pipeline_->SubmitForId(type, std::move(bytes)));
+  Refer(id);
+  return id;
+}
+
+void EntryQueue::Refer(const RecordId& id) {
+  if (!references_.empty() && references_.back() == id) return;
+  references_.push_back(id);
+  if (references_.size() < references_sort_at_) return;
+  SortReferences();
+  references_sort_at_ = std::max(kReferencesBeforeSort, 2 * references_.size());
+}
+
+void EntryQueue::SortReferences() {
+  // As bytes, the way a vault compares them.
+  const auto less = [](const RecordId& a, const RecordId& b) { return BytesOf(a) < BytesOf(b); };
+  std::sort(references_.begin(), references_.end(), less);
+  references_.erase(std::unique(references_.begin(), references_.end()), references_.end());
+}
+
+std::vector<std::string> EntryQueue::TakeReferences() {
+  SortReferences();
+  std::vector<std::string> ids;
+  ids.reserve(references_.size());
+  for (const RecordId& id : references_) ids.emplace_back(BytesOf(id));
+  std::vector<RecordId>().swap(references_);
+  return ids;
+}
+
+void EntryQueue::PublishCache(const EntryCacheHeader& header) {
+  if (cache_ == nullptr) return;
+  const absl::Status status = cache_->Publish(header);
+  if (!status.ok()) {
+    LogWarning("backup", "the next backup may read more", {{"why", status.message()}});
+  }
+}
+
+}  // namespace ember::backup

@@ -1,0 +1,56 @@
+// Entries on their way into the manifest, in path order, each when the ids of its content are
+// known.
+#ifndef EMBER_COMMON_BACKUP_ENTRY_QUEUE_H_
+#define EMBER_COMMON_BACKUP_ENTRY_QUEUE_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/backup/entry_cache.h"
+#include "common/backup/manifest.h"
+#include "common/backup/pending_content.h"
+#include "common/backup/upload_pipeline.h"
+
+namespace ember::backup {
+
+// Builds the manifest, the new cache and the list of references. Use from one thread.
+class EntryQueue {
+ public:
+  // `pipeline` must outlive all calls but PublishCache. `cache` may be null.
+  EntryQueue(std::string cut_key, UploadPipeline* pipeline,
+             std::unique_ptr<EntryCacheWriter> cache);
+
+  // Waits when more than twice kPendingEntriesMax entries wait already: the first of them is then
+  // in a closed group (GroupPacker::Passed), so the wait ends.
+  absl::Status Push(PendingEntry pending);
+  // The manifest's root, once all groups are closed.
+  absl::StatusOr<RecordId> Finish();
+  const ManifestTotals& totals() const { return builder_.totals(); }
+  // All record ids of the manifest and below; sorted, unique.
+  std::vector<std::string> TakeReferences();
+  void PublishCache(const EntryCacheHeader& header);
+
+ private:
+  absl::Status EmitResolved();
+  absl::Status EmitFront();
+  absl::Status WaitForFront();
+  absl::StatusOr<RecordId> Store(RecordType::Value type, std::string bytes);
+  void Refer(const RecordId& id);
+  void SortReferences();
+
+  UploadPipeline* const pipeline_;
+  std::unique_ptr<EntryCacheWriter> cache_;
+  ManifestBuilder builder_;
+  std::deque<PendingEntry> pending_;
+  size_t pending_extents_ = 0;
+  std::vector<RecordId> references_;
+  size_t references_sort_at_;
+};
+
+}  // namespace ember::backup
+
+#endif  // EMBER_COMMON_BACKUP_ENTRY_QUEUE_H_
