@@ -1,0 +1,562 @@
+"""One controller and its agents as real processes, for the end-to-end tests.
+
+    def test(check):
+        with Estate(["n1", "n2"]) as estate: ...
+    run(test, limit_seconds=120)
+
+With `isolated=True` (root) every node lives in a network namespace of its own, joined by a bridge in another one, and
+sees its own directory as `estate.srv`; links can be cut. Otherwise all share the loopback. Nothing leaves the machine,
+and nothing is left behind: processes, guards, namespaces, files. EMBER_BIN names the directory of the programs,
+EMBER_TEST_TOOLS that of ember-nasty-tree and ember-tree-compare.
+"""
+import contextlib
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+BIN = os.environ.get("EMBER_BIN", "")
+TOOLS = os.environ.get("EMBER_TEST_TOOLS", os.path.join(BIN, "..", "tests", "support"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+SKIPPED = 77  # the SKIP_RETURN_CODE of the ctests
+PREFIX = "ember-e2e-"
+
+# The exit codes of `ember`.
+DONE, FAILED, USAGE, PARTIAL, REFUSED, NOT_FOUND, UNREACHABLE, DAMAGED = range(8)
+
+# The shortest times of silence that the relations of an estate's settings allow.
+SHORT_TIMES = {"lease": "11s", "suspect_after": "7s", "unreachable_after": "12s", "dead_after": "36s"}
+
+_started = time.monotonic()
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def step(text):
+    print(f"[{time.monotonic() - _started:6.1f}s] {text}", flush=True)
+
+
+class Failure(AssertionError):
+    pass
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def check_equal(actual, expected, what):
+    check(actual == expected, f"{what}: {actual!r}, expected {expected!r}")
+
+
+def wait_for(predicate, seconds, what):
+    """The first true value of `predicate()`, asked until `seconds` have passed."""
+    end = time.monotonic() + seconds
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.1)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def program(name):
+    return os.path.join(BIN, name)
+
+
+def tool(name):
+    return os.path.join(TOOLS, name)
+
+
+def nasty_tree(directory, files=300):
+    subprocess.run([tool("ember-nasty-tree"), directory, str(files)], check=True)
+
+
+def remove_tree(directory):
+    subprocess.run([tool("ember-nasty-tree"), "--remove", directory], check=True)
+
+
+def check_same_tree(a, b):
+    result = subprocess.run([tool("ember-tree-compare"), a, b], stdout=subprocess.PIPE)
+    lines = result.stdout.decode(errors="backslashreplace").splitlines()
+    check(result.returncode == 0, f"{len(lines)} differences between {a} and {b}:\n  " + "\n  ".join(lines[:20]))
+
+
+def count_files(directory):
+    return sum(len(files) for _, _, files in os.walk(os.fsencode(directory)))
+
+
+def run_checked(*command):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check(result.returncode == 0, f"{' '.join(command)}: {result.stdout.decode(errors='replace')}")
+    return result.stdout.decode(errors="replace")
+
+
+def kill(pid, sig=signal.SIGKILL):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def die_with_parent():
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Namespace:
+    """A network namespace; `address` is what it has on the bridge."""
+
+    def __init__(self, name, address):
+        self.name, self.address = name, address
+        self.path = f"/run/netns/{name}"
+
+    def make(self):
+        run_checked("ip", "netns", "add", self.name)
+        self.inode = os.stat(self.path).st_ino
+        run_checked("ip", "-n", self.name, "link", "set", "lo", "up")
+
+    def pids(self):
+        found = []
+        for pid in all_pids():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{pid}/ns/net").st_ino == self.inode:
+                    found.append(pid)
+        return found
+
+    def enter(self):
+        """Prefix of a command that runs inside; it keeps its pid."""
+        return ["nsenter", f"--net={self.path}"]
+
+    def connect(self, address, timeout=5):
+        """A connection made from inside, usable everywhere."""
+        result = []
+
+        def dial():
+            try:
+                with open(self.path) as file:
+                    if _libc.setns(file.fileno(), 0x40000000) != 0:  # CLONE_NEWNET, of this thread alone
+                        raise OSError(ctypes.get_errno(), "setns")
+                result.append(socket.create_connection(address, timeout))
+            except OSError as error:
+                result.append(error)
+
+        thread = threading.Thread(target=dial)
+        thread.start()
+        thread.join()
+        if isinstance(result[0], OSError):
+            raise result[0]
+        return result[0]
+
+
+class Loopback:
+    """Stands in for a namespace where none is needed."""
+    address = "127.0.0.1"
+
+    def enter(self):
+        return []
+
+    def connect(self, address, timeout=5):
+        return socket.create_connection(address, timeout)
+
+
+class Process:
+    """A long-running program with its log."""
+
+    def __init__(self, command, log, environment=None):
+        self.log = log
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                          preexec_fn=die_with_parent, env={**os.environ, **(environment or {})})
+        self.pid = self.popen.pid
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def kill(self, sig=signal.SIGKILL, seconds=20):
+        if self.running():
+            self.popen.send_signal(sig)
+        return self.popen.wait(seconds)
+
+
+class Node:
+    def __init__(self, estate, name, space, link=None):
+        self.estate, self.name, self.space, self.link = estate, name, space, link
+        self.directory = os.path.join(estate.work, name)
+        self.state = os.path.join(self.directory, "state")
+        self.srv = os.path.join(self.directory, "srv")
+        os.makedirs(self.srv)
+        self.port = 7444 if estate.isolated else free_port()
+        self.log = os.path.join(estate.logs, f"{name}.log")
+        self.agent = None
+
+    @property
+    def listen(self):
+        return f"{self.space.address}:{self.port}"
+
+    def _inside(self, command):
+        """As this node sees the world: its network and its own `srv`."""
+        if not self.estate.isolated:
+            return command
+        script = f'mount --bind "{self.srv}" "{self.estate.srv}" && exec "$@"'
+        return self.space.enter() + ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"] + command
+
+    def join(self, token=None):
+        token = token or self.estate.token(self.name)
+        result = subprocess.run(self.space.enter() + [program("ember-agent"), "join", token, "--state-dir", self.state],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        check(result.returncode == 0, f"join of {self.name}: {result.stdout.decode(errors='replace')}")
+
+    def start(self, environment=None, arguments=()):
+        command = [program("ember-agent"), "--state-dir", self.state, "--name", self.name, "--listen", self.listen]
+        self.agent = Process(self._inside(command + list(arguments)), self.log, environment)
+
+    def kill_agent(self):
+        check(self.agent.running(), f"the agent of {self.name} is not running")
+        self.agent.kill()
+
+    def stop_agent(self):
+        check_equal(self.agent.kill(signal.SIGTERM), 0, f"exit code of the agent of {self.name} after SIGTERM")
+
+    def down(self):
+        """Stops the services that this agent started; the agent must not run."""
+        return subprocess.run([program("ember-agent"), "down", "--state-dir", self.state], timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode
+
+    def cut(self):
+        run_checked("ip", "-n", self.estate.hub.name, "link", "set", self.link, "down")
+
+    def heal(self):
+        run_checked("ip", "-n", self.estate.hub.name, "link", "set", self.link, "up")
+
+    def state_seen(self):
+        return self.estate.node(self.name)["state"]
+
+    def pids(self, text):
+        """Processes of this node's services whose command has `text`."""
+        if self.estate.isolated:
+            candidates = self.space.pids()
+        else:
+            candidates = self.estate.own_pids(self.directory)
+        return [pid for pid in candidates if text in command_of(pid) and alive(pid) and
+                not command_of(pid).startswith(program("ember-agent"))]
+
+    def pid(self, text):
+        found = self.pids(text)
+        check(len(found) == 1, f"{len(found)} processes of {self.name} have '{text}', expected one")
+        return found[0]
+
+    def http(self, address, path="/", timeout=5):
+        """(status, body) of a GET from inside, or (0, b"") when nobody answers."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection(*address, timeout=timeout)
+            connection.sock = self.space.connect(address, timeout)
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            body = reply.read()
+            connection.close()
+            return reply.status, body
+        return 0, b""
+
+
+class Answer:
+    """What one call of `ember` gave."""
+
+    def __init__(self, arguments, result):
+        self.arguments = arguments
+        self.code = result.returncode
+        self.out = result.stdout.decode(errors="backslashreplace")
+        self.err = result.stderr.decode(errors="backslashreplace")
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def expect(self, code):
+        check(self.code == code, f"ember {' '.join(self.arguments)}: exit code {self.code}, expected {code}\n"
+              f"{self.out[-3000:]}{self.err[-3000:]}")
+        return self
+
+    def expect_text(self, *texts):
+        for text in texts:
+            check(text in self.out + self.err,
+                  f"ember {' '.join(self.arguments)}: '{text}' is not in its answer\n{self.out}{self.err}")
+        return self
+
+
+class Estate:
+    def __init__(self, nodes=("n1", "n2", "n3"), isolated=False, work=None):
+        self.isolated = isolated
+        self.own_work = work is None
+        self.work = work or tempfile.mkdtemp(prefix=PREFIX)
+        self.logs = os.path.join(self.work, "logs")
+        self.srv = os.path.join(self.work, "srv")
+        self.em_state = os.path.join(self.work, "em")
+        os.makedirs(self.logs, exist_ok=True)
+        os.makedirs(self.srv, exist_ok=True)
+        self.spaces = []
+        self.nodes = {}
+        self.em = None
+        self._names = list(nodes)
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def __enter__(self):
+        try:
+            self._make_network()
+            self.start_em(first=True)
+            for node in self.nodes.values():
+                node.join()
+                node.start()
+            for node in self.nodes.values():
+                wait_for(lambda: node.state_seen() == "ALIVE", 30, f"{node.name} is ALIVE")
+        except BaseException:
+            self.report()
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None:
+            self.report()
+        self.close()
+
+    def _make_network(self):
+        if not self.isolated:
+            self.hub = Loopback()
+            self.em_port = free_port()
+            for name in self._names:
+                self.nodes[name] = Node(self, name, Loopback())
+            return
+        sweep()
+        self.em_port = 7443
+        self.hub = self._namespace("hub", "10.88.0.1")
+        ip_hub = ["ip", "-n", self.hub.name]
+        run_checked(*ip_hub, "link", "add", "br0", "type", "bridge")
+        run_checked(*ip_hub, "address", "add", "10.88.0.1/24", "dev", "br0")
+        run_checked(*ip_hub, "link", "set", "br0", "up")
+        for number, name in enumerate(self._names, 1):
+            space = self._namespace(name, f"10.88.0.{10 + number}")
+            link = f"veth{number}"
+            run_checked(*ip_hub, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space.name)
+            run_checked(*ip_hub, "link", "set", link, "master", "br0", "up")
+            run_checked("ip", "-n", space.name, "address", "add", f"{space.address}/24", "dev", "eth0")
+            run_checked("ip", "-n", space.name, "link", "set", "eth0", "up")
+            self.nodes[name] = Node(self, name, space, link)
+
+    def _namespace(self, name, address):
+        space = Namespace(f"{PREFIX}{os.getpid()}-{name}", address)
+        self.spaces.append(space)
+        space.make()
+        return space
+
+    def start_em(self, first=False, environment=None):
+        command = [program("ember-controller"), "--state-dir", self.em_state, "--listen", self.em_address]
+        if first:
+            run_checked(*command, "init", "--no-install")
+        self.em = Process(self.hub.enter() + command, os.path.join(self.logs, "em.log"), environment)
+        wait_for(lambda: self.ember("status", check_code=None).code == DONE, 30, "the EM answers")
+
+    def kill_em(self):
+        check(self.em.running(), "the EM is not running")
+        self.em.kill()
+
+    def close(self):
+        """Everything ends, whatever state it is in. The logs stay when EMBER_E2E_KEEP is set."""
+        for node in self.nodes.values():
+            if node.agent is not None:
+                node.agent.kill()
+        if self.em is not None:
+            self.em.kill()
+        for node in self.nodes.values():
+            if os.path.isdir(node.state):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    node.down()
+        leftover = [pid for space in self.spaces if hasattr(space, "inode") for pid in space.pids()]
+        leftover += self.own_pids(self.work)
+        for pid in leftover:
+            kill(pid)
+        for space in self.spaces:
+            subprocess.run(["ip", "netns", "delete", space.name], stderr=subprocess.DEVNULL)
+        if self.own_work and not os.environ.get("EMBER_E2E_KEEP"):
+            remove_tree(self.work)
+
+    def own_pids(self, directory):
+        """Processes whose command names `directory`: nobody else knows its random name."""
+        return [pid for pid in all_pids() if pid != os.getpid() and directory in command_of(pid)]
+
+    def report(self):
+        """What happened, for the reader of a failed test."""
+        if self.em is not None and self.em.running():
+            for verb in (["status"], ["recovery", "list"], ["events"]):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    answer = self.ember(*verb, check_code=None)
+                    print(f"--- ember {' '.join(verb)}\n{tail(answer.out + answer.err, 40)}")
+        for name in sorted(os.listdir(self.logs)):
+            with open(os.path.join(self.logs, name), errors="backslashreplace") as log:
+                print(f"--- the end of {name}\n{tail(log.read(), 40)}")
+        sys.stdout.flush()
+
+    # --- the command line ----------------------------------------------------------------------------------------
+
+    @property
+    def em_address(self):
+        return f"{self.hub.address}:{self.em_port}"
+
+    def command(self, *arguments):
+        return self.hub.enter() + [program("ember"), *arguments]
+
+    def environment(self, identity=None):
+        return {**os.environ, "EMBER_EM": self.em_address, "HOME": self.work,
+                "EMBER_IDENTITY": identity or os.path.join(self.em_state, "admin")}
+
+    def ember(self, *arguments, check_code=DONE, seconds=300, stdin=b"", identity=None):
+        result = subprocess.run(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, input=stdin,
+                                timeout=seconds, env=self.environment(identity))
+        answer = Answer(arguments, result)
+        return answer if check_code is None else answer.expect(check_code)
+
+    def begin(self, *arguments):
+        """`ember` in the background."""
+        return subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=self.environment(), preexec_fn=die_with_parent)
+
+    def ask(self, *arguments):
+        return self.ember(*arguments, "--json").json
+
+    def token(self, name):
+        return self.ember("node", "token", name, "--em-address", self.em_address).out.strip()
+
+    def apply(self, description):
+        """An estate as Python has it: JSON is YAML."""
+        path = os.path.join(self.work, "estate.json")
+        with open(path, "w") as file:
+            json.dump(description, file, indent=1)
+        return self.ember("apply", "-f", path, "--yes")
+
+    def backup(self, workload, code=DONE):
+        return self.ember("backup", "run", workload, "--json", check_code=code).json
+
+    def backups(self, workload):
+        return self.ask("backup", "list", workload)["items"]
+
+    def node(self, name):
+        return self.ask("node", "show", name)
+
+    def workload(self, name):
+        return self.ask("workload", "show", name)
+
+    def wait_running(self, *names, seconds=60):
+        for name in names:
+            wait_for(lambda: self.workload(name)["state"] == "RUNNING", seconds, f"{name} is RUNNING")
+
+    def recoveries(self, workload):
+        """Oldest first, with their steps."""
+        items = self.ask("recovery", "list", "--workload", workload)["items"]
+        return sorted((self.ask("recovery", "show", item["id"]) for item in items), key=lambda r: r["started"])
+
+    def wait_recovered(self, workload, count=1, seconds=120):
+        """The newest of `count` recoveries, once it is DONE."""
+
+        def ended():
+            found = self.recoveries(workload)
+            if len(found) < count or found[-1]["state"] not in ("DONE", "ESCALATED", "CANCELLED"):
+                return None
+            return found
+
+        found = wait_for(ended, seconds, f"recovery {count} of {workload} has ended")
+        check(len(found) == count, f"{workload} was recovered {len(found)} times, expected {count}")
+        check(found[-1]["state"] == "DONE", f"recovery of {workload}: {found[-1]['state']}: {found[-1]['message']} "
+              f"{found[-1].get('diagnostics')}")
+        return found[-1]
+
+    def events(self, kind=None, subject=None):
+        items = self.ask("events")["items"]
+        return [e for e in items if kind in (None, e["type"]) and subject in (None, e["subject"])]
+
+
+def tail(text, lines):
+    return "\n".join("  " + line for line in text.splitlines()[-lines:])
+
+
+def exec_service(*command, **more):
+    return {"exec": {"command": list(command), **more}}
+
+
+def files(*paths):
+    return [{"files": {"paths": list(paths)}}]
+
+
+def sweep():
+    """Takes away namespaces, and what runs in them, of tests that were killed before they could."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        parts = name[len(PREFIX):].split("-")
+        if not name.startswith(PREFIX) or not parts[0].isdigit() or os.path.exists(f"/proc/{parts[0]}"):
+            continue
+        space = Namespace(name, "")
+        space.inode = os.stat(space.path).st_ino
+        for pid in space.pids():
+            kill(pid)
+        subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
+
+
+def _interrupted(number, frame):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def _out_of_time(number, frame):
+    raise Failure("the test is out of time")
+
+
+def run(test, limit_seconds, root=True):
+    """Runs `test()` and ends the process: 0, 1 or SKIPPED. Cleans up on SIGINT, SIGTERM and when time is over."""
+    if not BIN:
+        sys.exit("EMBER_BIN is not set: the directory of ember, ember-agent and ember-controller")
+    if root and os.geteuid() != 0:
+        print("skipped: only root may make network namespaces and trees with foreign owners")
+        sys.exit(SKIPPED)
+    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.alarm(limit_seconds)
+    try:
+        test()
+    except KeyboardInterrupt:
+        print("interrupted")
+        sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        print("FAILED", flush=True)
+        sys.exit(1)
+    step("passed")
