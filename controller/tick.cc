@@ -27,6 +27,15 @@ void DistrustOwnStall(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   em.board.last_tick = now;
 }
 
+// A new term knows the states of the last one but not what became of them: it listens before it acts. Ends by itself,
+// because a node that stays silent is no longer ALIVE.
+bool StillListening(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  for (const auto& [name, node] : em.catalog->nodes()) {
+    if (node.state() == v1::NodeState::ALIVE && em.board.nodes.count(name) == 0) return true;
+  }
+  return false;
+}
+
 void ForgetProgress(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   for (auto it = em.board.progress.begin(); it != em.board.progress.end();) {
     it = em.catalog->orders().count(it->first) == 0 ? em.board.progress.erase(it) : std::next(it);
@@ -58,10 +67,12 @@ absl::Status Tick(EmState& em) {
   em.news = false;
   DistrustOwnStall(em);
   EMBER_RETURN_IF_ERROR(UpdateNodes(em));
-  EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
-  EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));
-  EMBER_RETURN_IF_ERROR(AddDueRuns(em));
-  EMBER_RETURN_IF_ERROR(AdvanceRuns(em));
+  if (!StillListening(em)) {
+    EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
+    EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));
+    EMBER_RETURN_IF_ERROR(AddDueRuns(em));
+    EMBER_RETURN_IF_ERROR(AdvanceRuns(em));
+  }
   ForgetProgress(em);
   em.board.tick_millis_max = std::max(em.board.tick_millis_max,
                                       absl::ToInt64Milliseconds(em.clock->Monotonic() - started));

@@ -94,7 +94,11 @@ DetectorPolicy PolicyFrom(const v1::Settings& settings) {
 FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy) {
   FleetVerdict verdict;
   for (const NodeView& node : fleet.nodes) {
-    const absl::Duration silent = fleet.now - std::max(node.last_beat, fleet.trusted_from);
+    // Not heard since we listen again: its next beat may take a whole deadline to come round.
+    const absl::Duration heard = node.last_beat >= fleet.trusted_from
+                                     ? node.last_beat
+                                     : fleet.trusted_from + absl::Seconds(kBeatDeadlineSeconds);
+    const absl::Duration silent = std::max(absl::ZeroDuration(), fleet.now - heard);
     verdict.nodes.push_back({node.name, JudgeSilence(node, silent, fleet, policy), silent});
   }
   verdict.freeze = JudgeFreeze(fleet, verdict.nodes, policy);

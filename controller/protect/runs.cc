@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/beats.h"
 #include "controller/protect/schedule.h"
 #include "controller/recover/saga.h"
 
@@ -145,7 +146,7 @@ class RunStep {
     order.set_workload(run().workload());
     auto node = run().kind() == "backup" ? FillBackup(&order) : FillRead(&order);
     if (!node.ok())
-      return node.status().code() == absl::StatusCode::kUnavailable && IsScheduled()
+      return node.status().code() == absl::StatusCode::kUnavailable && (IsScheduled() || vault_is_new_)
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
@@ -256,9 +257,15 @@ class RunStep {
     }
   }
 
+  // True when the estate was applied a moment ago and the vault's node has not taken that in yet.
+  bool NotYetTold(const v1::VaultAddress& vault) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    return em_.board.nodes.at(vault.node()).config_version !=
+           ConfigFor(em_, vault.node()).version();
+  }
+
   // The first reachable vault of the workload's policies (of the run's policy, when scheduled).
   absl::StatusOr<v1::VaultAddress> ChooseVault(const v1::Estate& estate,
-                                               const v1::WorkloadSpec& spec) const
+                                               const v1::WorkloadSpec& spec)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     std::vector<std::string> names;
     for (const std::string& policy_name : spec.policies()) {
@@ -273,8 +280,10 @@ class RunStep {
                                 "add one to the estate file, then `ember apply`");
     for (const std::string& name : names) {
       auto address = AddressOf(em_, name);
-      if (address.ok()) return address;
-      why = address.status();
+      if (address.ok() && !NotYetTold(*address)) return address;
+      vault_is_new_ = vault_is_new_ || address.ok();
+      why = address.ok() ? absl::UnavailableError(absl::StrCat("vault '", name, "' is new to its node"))
+                         : address.status();
     }
     return why;
   }
@@ -380,6 +389,7 @@ class RunStep {
   EmState& em_;
   rec::RunRecord record_;
   Batch batch_;
+  bool vault_is_new_ = false;  // why no vault could be chosen
 };
 
 absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::PolicySpec& policy)

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/limits.h"
+#include "common/rpc/convert.h"
 #include "controller/recover/saga.h"
 
 namespace ember::controller {
@@ -145,11 +146,16 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
     return Wait(absl::StrCat("waiting for ", absl::StrJoin(view.unmet_dependencies, ", "),
                              " to be verified"));
   }
+  const bool here_alive = Alive(view, view.workload.node());
+  if (here_alive && !view.fact) {
+    const absl::Duration waited = view.now - rpc::FromTimestamp(recovery.recovery().started());
+    if (waited < absl::Seconds(kRecoveryVerifySeconds)) return Wait("waiting for its agent to report it");
+    return GiveUp(absl::StrCat("the agent of ", view.workload.node(), " does not report it"));
+  }
   std::vector<BackupChoice> usable;
   for (const BackupChoice& backup : view.backups) {
     if (backup.reachable) usable.push_back(backup);
   }
-  const bool here_alive = Alive(view, view.workload.node());
   const bool has_data = !view.spec.sources().empty();
   if (here_alive) {
     if (auto in_place = TryInPlace(recovery, view, usable))

@@ -144,6 +144,7 @@ TEST(Scenario, RandomStormsBreakNoInvariant) {
       cluster.RunFor(absl::Seconds(random() % 60));
     }
     // Everything mended: whatever was begun must end.
+    cluster.MendNetwork();
     ASSERT_TRUE(cluster.Do("start_em"));
     for (const std::string& node : cluster.nodes()) {
       ASSERT_TRUE(cluster.Do("heal " + node));

@@ -35,6 +35,8 @@ class SimCluster {
   // NODE`, `kill_em`, `start_em`, `crash_em_at_write N` (counted from now), `clock NODE|em
   // SECONDS`. False: not understood.
   bool Do(const std::string& command);
+  // No more lost or slow messages.
+  void MendNetwork() { network_ = SimNetwork{}; }
   void RunFor(absl::Duration duration);
 
   absl::Duration now() { return clock_.Monotonic() - start_; }
@@ -78,7 +80,7 @@ class SimCluster {
   const absl::Duration start_;
   const absl::Time start_wall_;
   std::mt19937_64 random_;
-  const SimNetwork network_;
+  SimNetwork network_;
   MemoryDisk disk_;
   std::unique_ptr<controller::EmState> em_;  // null while it is down
   std::vector<std::string> node_names_;

@@ -53,6 +53,8 @@ TEST(FailureDetector, NobodyIsDeadWithinTwoLeasesOfAStart) {
                           absl::Seconds(100));
   fleet.trusted_from = absl::Seconds(70);
   EXPECT_EQ(Judge(fleet).nodes[0].state, State::UNREACHABLE);
+  fleet.trusted_from = absl::Seconds(82);
+  EXPECT_EQ(Judge(fleet).nodes[0].state, State::ALIVE) << "its beat may still come";
   fleet.trusted_from = absl::Seconds(0);
   EXPECT_EQ(Judge(fleet).nodes[0].state, State::DEAD);
 }

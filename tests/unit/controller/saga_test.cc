@@ -342,6 +342,16 @@ TEST(Saga, TheTargetDyingIsFencedLikeAnyOtherNode) {
   EXPECT_FALSE(story.recovery.fence_proven());
 }
 
+TEST(Saga, ItDoesNotActBeforeItsAgentReported) {
+  Story story;
+  story.view.fact.reset();
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::PLANNED);
+  story.view.now = kNow + absl::Seconds(kRecoveryVerifySeconds);
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+}
+
 TEST(Saga, RepeatingAStepChangesNothing) {
   Story story;
   story.Run();
