@@ -187,7 +187,9 @@ void AgentImpl::BuildLink() {
   ports.clock = clock_;
   ports.em = em_.get();
   ports.facts = [this] { return exchange_->Facts(); };
-  ports.reply = [this](const v1::HeartbeatReply& reply, absl::Duration sent) { exchange_->Reply(reply, sent); };
+  ports.reply = [this](const v1::HeartbeatReply& reply, absl::Duration sent) {
+    return exchange_->Reply(reply, sent);
+  };
   ports.duplicate = options_.duplicate;
   ports.renewed = [this] { peers_->Redial(); };
   link_ = std::make_unique<Link>(std::move(ports));

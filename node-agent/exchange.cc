@@ -38,22 +38,21 @@ v1::HeartbeatRequest Exchange::Facts() {
 absl::Status Exchange::Store(const v1::HeartbeatReply& reply) {
   EMBER_RETURN_IF_ERROR(parts_.epochs->RaiseController(reply.em_epoch()));
   if (reply.has_config()) EMBER_RETURN_IF_ERROR(parts_.state->SaveConfig(reply.config()));
-  for (const std::string& id : reply.acknowledged_orders()) EMBER_RETURN_IF_ERROR(parts_.ledger->Acknowledge(id));
   return absl::OkStatus();
 }
 
-void Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sent) {
-  if (const absl::Status stored = Store(reply); !stored.ok()) {
-    LogError("link", "a reply is ignored", {{"error", stored.ToString()}});
-    return;
-  }
+absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sent) {
+  EMBER_RETURN_IF_ERROR(Store(reply));
+  absl::Status first = absl::OkStatus();
+  for (const std::string& id : reply.acknowledged_orders()) first.Update(parts_.ledger->Acknowledge(id));
   parts_.events->Acknowledge(reply.acknowledged_event_seq());
   // Accepting suspends what is to be restored, before a changed assignment could start it.
-  for (const v1::Order& order : reply.orders()) parts_.orders->Accept(order);
+  for (const v1::Order& order : reply.orders()) first.Update(parts_.orders->Accept(order));
   if (reply.has_config()) Apply(reply.config());
   parts_.lease->Granted(sent, absl::Milliseconds(reply.lease_millis()));
   parts_.orders->Release();
   for (const std::string& id : reply.cancelled_orders()) parts_.orders->Cancel(id);
+  return first;
 }
 
 void Exchange::Apply(const v1::NodeConfig& config) {

@@ -52,8 +52,9 @@ class Exchange {
 
   v1::HeartbeatRequest Facts();
   // Everything durable first, then in force, then the lease: so whoever holds a lease has acted on what came with it.
-  // A reply of a controller that was replaced (a lower epoch), or one that cannot be stored, changes nothing.
-  void Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
+  // A reply of a controller that was replaced (a lower epoch), or one whose configuration cannot be stored, changes
+  // nothing. An order that cannot be stored is not taken, the rest is. Returns the first of these errors.
+  absl::Status Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
 
  private:
   void Apply(const v1::NodeConfig& config);

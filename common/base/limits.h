@@ -248,6 +248,10 @@ inline constexpr int64_t kVoteAgainMillis = 500;
 inline constexpr int64_t kLeaseLookMillis = 250;  // how often the agent compares its lease with the time
 static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
               "before the first agent gives up asking");
+// Beats that are answered at once follow each other no faster than this; an answer that could not be carried out (a
+// full disk) is asked for again after kReplyRetryMillis.
+inline constexpr int64_t kBeatMillisMin = 50;
+inline constexpr int64_t kReplyRetryMillis = 1000;
 inline constexpr int64_t kVaultRetrySeconds = 5;
 inline constexpr int64_t kVaultLookMillis = 500;  // a vault just assigned is opened within this
 inline constexpr int64_t kKeyReleaseSeconds = 30;

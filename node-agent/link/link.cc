@@ -89,8 +89,19 @@ absl::Status Link::Beat() {
     ports_.duplicate();
     return absl::OkStatus();
   }
-  ports_.reply(reply, sent);
+  Handle(reply, sent);
   return absl::OkStatus();
+}
+
+// The controller answers at once while something it said is not done: that must not become a race of beats.
+void Link::Handle(const v1::HeartbeatReply& reply, absl::Duration sent) {
+  if (const absl::Status done = ports_.reply(reply, sent); !done.ok()) {
+    LogError("link", "a reply could not be carried out", {{"error", done.ToString()}});
+    ports_.clock->Sleep(absl::Milliseconds(kReplyRetryMillis), stop_);
+    return;
+  }
+  const absl::Duration taken = ports_.clock->Monotonic() - sent;
+  if (taken < absl::Milliseconds(kBeatMillisMin)) ports_.clock->Sleep(absl::Milliseconds(kBeatMillisMin) - taken, stop_);
 }
 
 void Link::Note(const absl::Status& status) {

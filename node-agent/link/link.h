@@ -24,8 +24,8 @@ class Link {
     Clock* clock = nullptr;
     EmChannel* em = nullptr;
     std::function<v1::HeartbeatRequest()> facts;
-    // A reply to the beat sent at `sent` (Monotonic).
-    std::function<void(const v1::HeartbeatReply&, absl::Duration sent)> reply;
+    // A reply to the beat sent at `sent` (Monotonic). Not OK: some of it could not be carried out.
+    std::function<absl::Status(const v1::HeartbeatReply&, absl::Duration sent)> reply;
     // Another live agent has this name. No beat follows.
     std::function<void()> duplicate;
     std::function<void()> renewed;  // there is a new certificate
@@ -44,6 +44,7 @@ class Link {
   absl::Status Beat();
   void Note(const absl::Status& status);
   absl::Duration Backoff();
+  void Handle(const v1::HeartbeatReply& reply, absl::Duration sent);
 
   const Ports ports_;
   absl::Mutex mu_;

@@ -41,6 +41,26 @@ bool VaultLostRecords(const absl::Status& status) {
   return absl::IsAborted(status) && absl::StrContains(status.message(), "vault lost");
 }
 
+// The agent ended after an earlier try of this order was committed and before its result was durable. What could not
+// be read then is not known any more, so the backup counts as PARTIAL: kept and listed, but the RPO wants another.
+absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const DataPlane& plane) {
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(order.backup().vault()));
+  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault->GetBackup(order.backup().backup_id()));
+  if (stored.workload() != order.workload()) {
+    return absl::AlreadyExistsError(absl::StrCat("backup ", stored.backup_id(), " is of another workload"));
+  }
+  constexpr char kWhy[] = "the agent was interrupted right after the commit: what could not be read is not known";
+  v1::BackupResult result;
+  result.set_outcome(v1::Outcome::PARTIAL);
+  result.add_problems()->set_problem(kWhy);
+  result.set_problems_total(1);
+  result.set_vault_sequence(stored.sequence());
+  *result.mutable_vault_received() = stored.received();
+  result.set_manifest_root(stored.manifest_root());
+  result.set_read_back_error(kWhy);
+  return result;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
@@ -60,6 +80,7 @@ absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPla
   EMBER_RETURN_IF_ERROR(ValidateName("vault", order.backup().vault().name()));
   EMBER_RETURN_IF_ERROR(MakeDirectories(plane.cache_directory));
   absl::StatusOr<v1::BackupResult> result = BackUpOnce(order, order.backup().full(), plane, context);
+  if (absl::IsAlreadyExists(result.status())) return CommittedEarlier(order, plane);
   if (result.ok() || order.backup().full() || !VaultLostRecords(result.status())) return result;
   LogWarning("orders", "the vault lost records: everything is read again",
              {{"order", order.id()}, {"error", result.status().ToString()}});

@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddr
                                                              const rpc::Identity& identity);
 
 // Reads the sources of order.backup().spec() into the vault. When the vault lost records that the cache of the last
-// backup names, everything is read again, once.
+// backup names, everything is read again, once. PARTIAL when an earlier try of the order was committed, its result lost.
 absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,
                                            const OrderContext& context);
 

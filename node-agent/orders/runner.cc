@@ -32,17 +32,14 @@ void OrderRunner::Stop() {
   threads_.clear();
 }
 
-void OrderRunner::Accept(const v1::Order& order) {
-  absl::StatusOr<bool> is_new = ports_.ledger->Accept(order);
-  if (!is_new.ok()) {
-    LogWarning("orders", "an order is not taken now", {{"order", order.id()}, {"error", is_new.status().ToString()}});
-    return;
-  }
-  if (!*is_new) return;
+absl::Status OrderRunner::Accept(const v1::Order& order) {
+  EMBER_ASSIGN_OR_RETURN(const bool is_new, ports_.ledger->Accept(order));
+  if (!is_new) return absl::OkStatus();
   LogInfo("orders", "accepted", {{"order", order.id()}, {"workload", order.workload()}});
   ports_.actions->Accepted(order);
   absl::MutexLock lock(&mu_);
   accepted_.push_back(order);
+  return absl::OkStatus();
 }
 
 void OrderRunner::Release() {

@@ -58,9 +58,9 @@ class OrderRunner {
   // Cancels what runs and leaves it open, to be executed again by the next agent. Waits for the threads.
   void Stop();
 
-  // Makes an order durable. A known id is only reported again. What cannot be stored now is logged; the controller
-  // offers it again.
-  void Accept(const v1::Order& order);
+  // Makes an order durable. A known id is only reported again. What cannot be stored now is offered again by the
+  // controller.
+  absl::Status Accept(const v1::Order& order);
   // Lets accepted orders run: called when the configuration that came with them is in force.
   void Release();
   // A waiting order fails at once, a running one soon, both with CANCELLED; a finished one is left alone.

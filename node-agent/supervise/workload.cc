@@ -241,10 +241,11 @@ absl::Status Workload::DoStart() {
   }
   absl::Status started = self_fence ? service->SetDeadline(deadline) : absl::OkStatus();
   if (started.ok()) started = service->Start();
+  const absl::StatusOr<ServiceStatus> status = started.ok() ? service->Status() : started;
   absl::MutexLock lock(&mu_);
   health_ = Health{.start = health_.start + 1};
   expected_up_ = started.ok();
-  seen_.service.running = started.ok();
+  seen_.service = status.ok() ? *status : ServiceStatus{.running = started.ok()};
   if (started.ok()) {
     LogInfo("supervise", "started", {{"workload", name_}, {"epoch", record_.assignment().epoch()}});
   } else {

@@ -140,6 +140,11 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
   EXPECT_EQ(backup.backup().files(), 1);
   EXPECT_TRUE(backup.backup().read_back_ok()) << backup.backup().read_back_error();
 
+  const v1::OrderUpdate again = BackUp("run/1-again", "20260101-000000");
+  ASSERT_EQ(again.state(), v1::OrderUpdate::DONE) << again.error();
+  EXPECT_EQ(again.backup().outcome(), v1::Outcome::PARTIAL) << "committed by an order whose result is not known here";
+  EXPECT_EQ(again.backup().vault_sequence(), backup.backup().vault_sequence());
+
   v1::Order verify = Make("run/2");
   verify.mutable_verify()->set_backup_id("notes/20260101-000000");
   *verify.mutable_verify()->mutable_vault() = Vault();

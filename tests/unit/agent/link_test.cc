@@ -41,6 +41,7 @@ class LinkTest : public ::testing::Test {
       absl::MutexLock lock(&mu_);
       replies_.push_back(reply);
       sent_ = sent;
+      return absl::OkStatus();
     };
     ports.duplicate = [this] { duplicate_ = true; };
     ports.renewed = [this] { ++renewed_; };

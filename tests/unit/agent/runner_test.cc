@@ -158,7 +158,7 @@ class RunnerTest : public ::testing::Test {
     runner_->Run();
   }
   void Give(const v1::Order& order) {
-    runner_->Accept(order);
+    EXPECT_OK(runner_->Accept(order));
     runner_->Release();
   }
   v1::OrderUpdate UpdateOf(const std::string& id) {
@@ -202,10 +202,10 @@ TEST_F(RunnerTest, AFailureKeepsItsCodeAndText) {
 }
 
 TEST_F(RunnerTest, NothingRunsBeforeRelease) {
-  runner_->Accept(BackupOf("a", "db"));
+  ASSERT_OK(runner_->Accept(BackupOf("a", "db")));
   Give(BackupOf("b", "web"));  // releases both
   ExpectEnds("a", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
-  runner_->Accept(BackupOf("c", "db"));
+  ASSERT_OK(runner_->Accept(BackupOf("c", "db")));
   EXPECT_EQ(UpdateOf("c").state(), v1::OrderUpdate::ACCEPTED);
   EXPECT_EQ(actions_.times("c"), 0);
 }
