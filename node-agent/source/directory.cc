@@ -34,7 +34,8 @@ absl::StatusOr<std::vector<Name>> ListNames(int directory) {
       at += entry->d_reclen;
     }
   }
-  std::sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.name < b.name; });
+  std::sort(names.begin(), names.end(),
+            [](const Name& a, const Name& b) { return a.name < b.name; });
   return names;
 }
 
@@ -62,7 +63,8 @@ absl::StatusOr<Fd> OpenBelow(int directory, absl::string_view path) {
 
 absl::StatusOr<Fd> OpenDirectory(const std::string& path) {
   Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME));
-  if (!fd.valid() && errno == EPERM) fd = Fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() && errno == EPERM)
+    fd = Fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoToStatus(errno, "open " + Shown(path).substr(1));
   return fd;
 }
@@ -94,7 +96,8 @@ absl::Status DirectoryStack::Leave() {
     Fd above = OpenQuietly(left.fd.get(), "..", O_DIRECTORY);
     struct stat info;
     // ".." of a directory moved meanwhile leads anywhere, also out of the tree.
-    if (above.valid() && fstat(above.get(), &info) == 0 && info.st_dev == now.device && info.st_ino == now.inode) {
+    if (above.valid() && fstat(above.get(), &info) == 0 && info.st_dev == now.device &&
+        info.st_ino == now.inode) {
       now.fd = std::move(above);
       return absl::OkStatus();
     }

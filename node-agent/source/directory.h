@@ -1,5 +1,5 @@
-// Directories by descriptor: names are resolved one component at a time relative to an open directory, so that a path
-// may be of any length and no symbolic link is ever followed.
+// Directories by descriptor: names are resolved one component at a time relative to an open
+// directory, so that a path may be of any length and no symbolic link is ever followed.
 #ifndef EMBER_NODE_AGENT_SOURCE_DIRECTORY_H_
 #define EMBER_NODE_AGENT_SOURCE_DIRECTORY_H_
 
@@ -23,8 +23,8 @@ struct Name {
 // All names but "." and "..", sorted bytewise.
 absl::StatusOr<std::vector<Name>> ListNames(int directory);
 
-// Opens for reading without following a link, without changing the access time where that is permitted, and without
-// waiting. `flags` are added (O_DIRECTORY). An invalid Fd leaves errno.
+// Opens for reading without following a link, without changing the access time where that is
+// permitted, and without waiting. `flags` are added (O_DIRECTORY). An invalid Fd leaves errno.
 Fd OpenQuietly(int directory, const std::string& name, int flags);
 // The directory `name`. NOT_FOUND also when it is something else.
 absl::StatusOr<Fd> OpenDirectoryAt(int directory, const std::string& name);
@@ -43,8 +43,8 @@ class DirectoryStack {
   size_t depth() const { return levels_.size() - 1; }
   void Enter(Fd directory);
   absl::Status Enter(const std::string& name);
-  // Back to the directory above. ABORTED when it is no longer above (somebody moved the one left): then the current
-  // directory is not usable and can only be left, too.
+  // Back to the directory above. ABORTED when it is no longer above (somebody moved the one left):
+  // then the current directory is not usable and can only be left, too.
   absl::Status Leave();
 
  private:

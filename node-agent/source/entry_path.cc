@@ -32,13 +32,15 @@ size_t Utf8Length(absl::string_view text) {
 
 absl::StatusOr<std::string> EntryPath(absl::string_view absolute) {
   if (!absl::StartsWith(absolute, "/") || absl::StrContains(absolute, absl::string_view("\0", 1))) {
-    return absl::InvalidArgumentError(absl::StrCat("path '", Shown(absolute).substr(1), "': it is not absolute"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("path '", Shown(absolute).substr(1), "': it is not absolute"));
   }
   std::string path;
   for (absl::string_view part : absl::StrSplit(absolute, '/', absl::SkipEmpty())) {
     if (part == ".") continue;
     if (part == "..") {
-      return absl::InvalidArgumentError(absl::StrCat("path '", Shown(absolute).substr(1), "': it has a '..' in it"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("path '", Shown(absolute).substr(1), "': it has a '..' in it"));
     }
     path = Child(path, part);
   }

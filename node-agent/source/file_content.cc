@@ -15,7 +15,8 @@ namespace {
 
 class Content : public backup::FileContent {
  public:
-  Content(std::shared_ptr<const Fd> file, const struct statx& info, std::shared_ptr<std::atomic<bool>> failed)
+  Content(std::shared_ptr<const Fd> file, const struct statx& info,
+          std::shared_ptr<std::atomic<bool>> failed)
       : file_(std::move(file)), before_(info), size_(info.stx_size), failed_(std::move(failed)) {
     if (size_ >= kReadAheadFileBytes) posix_fadvise(file_->get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   }
@@ -92,7 +93,8 @@ class Content : public backup::FileContent {
 
 }  // namespace
 
-std::unique_ptr<backup::FileContent> OpenContent(std::shared_ptr<const Fd> file, const struct statx& info,
+std::unique_ptr<backup::FileContent> OpenContent(std::shared_ptr<const Fd> file,
+                                                 const struct statx& info,
                                                  std::shared_ptr<std::atomic<bool>> failed) {
   return std::make_unique<Content>(std::move(file), info, std::move(failed));
 }

@@ -12,9 +12,10 @@
 
 namespace ember::agent {
 
-// Reads `file`, whose statx(2) was `info`, leaving out its holes. Sets `failed` when reading fails, so that the walk
-// knows the file did not get into the backup.
-std::unique_ptr<backup::FileContent> OpenContent(std::shared_ptr<const Fd> file, const struct statx& info,
+// Reads `file`, whose statx(2) was `info`, leaving out its holes. Sets `failed` when reading fails,
+// so that the walk knows the file did not get into the backup.
+std::unique_ptr<backup::FileContent> OpenContent(std::shared_ptr<const Fd> file,
+                                                 const struct statx& info,
                                                  std::shared_ptr<std::atomic<bool>> failed);
 
 }  // namespace ember::agent

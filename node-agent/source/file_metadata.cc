@@ -39,13 +39,15 @@ EntryType::Value TypeOf(uint32_t mode) {
 
 // Names are for people; the proto field is text, so a name in an old encoding is left out.
 std::string PlainName(const char* name) {
-  const bool plain = std::all_of(name, name + strlen(name), [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+  const bool plain =
+      std::all_of(name, name + strlen(name), [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
   return plain ? name : "";
 }
 
 std::string ReadLink(const Object& object, std::string* target) {
   target->resize(4096);  // PATH_MAX: a target cannot be longer
-  const ssize_t length = readlinkat(object.directory, object.name.c_str(), target->data(), target->size());
+  const ssize_t length =
+      readlinkat(object.directory, object.name.c_str(), target->data(), target->size());
   if (length < 0) return absl::StrCat("its target cannot be read: ", strerror(errno));
   target->resize(length);
   return "";
@@ -71,11 +73,14 @@ void FillTimesAndOwner(const struct statx& info, Entry* entry) {
 
 bool Stat(const Object& object, struct statx* info) {
   constexpr int kFlags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-  if (object.fd >= 0) return statx(object.fd, "", kFlags | AT_EMPTY_PATH, STATX_BASIC_STATS, info) == 0;
+  if (object.fd >= 0)
+    return statx(object.fd, "", kFlags | AT_EMPTY_PATH, STATX_BASIC_STATS, info) == 0;
   return statx(object.directory, object.name.c_str(), kFlags, STATX_BASIC_STATS, info) == 0;
 }
 
-uint64_t DeviceOf(const struct statx& info) { return makedev(info.stx_dev_major, info.stx_dev_minor); }
+uint64_t DeviceOf(const struct statx& info) {
+  return makedev(info.stx_dev_major, info.stx_dev_minor);
+}
 
 std::string MetadataReader::Read(const Object& object, const struct statx& info, Entry* entry) {
   FillTimesAndOwner(info, entry);
@@ -102,10 +107,11 @@ std::string MetadataReader::Read(const Object& object, const struct statx& info,
   return problem.empty() ? xattr_problem : problem;
 }
 
-// f_fsid with the type: ext4, btrfs, zfs and tmpfs derive it from the file system's own UUID (btrfs: and the
-// subvolume), so it survives a remount; the device number does not, where it is anonymous. xfs and vfat make it from
-// the device number: when that changes, everything is read once more, nothing wrong is believed. File systems without
-// one (FUSE, NFS say 0) fall back to the device number of this boot.
+// f_fsid with the type: ext4, btrfs, zfs and tmpfs derive it from the file system's own UUID
+// (btrfs: and the subvolume), so it survives a remount; the device number does not, where it is
+// anonymous. xfs and vfat make it from the device number: when that changes, everything is read
+// once more, nothing wrong is believed. File systems without one (FUSE, NFS say 0) fall back to the
+// device number of this boot.
 backup::SourceStamp MetadataReader::Stamp(int fd, const struct statx& info) {
   std::string& name = file_systems_[DeviceOf(info)];
   if (name.empty()) {
@@ -113,9 +119,9 @@ backup::SourceStamp MetadataReader::Stamp(int fd, const struct statx& info) {
     fstatfs(fd, &system);
     const uint32_t high = system.f_fsid.__val[0], low = system.f_fsid.__val[1];
     const auto type = absl::Hex(static_cast<uint32_t>(system.f_type));
-    name = high != 0 || low != 0
-               ? absl::StrCat(type, "-", absl::Hex(high, absl::kZeroPad8), absl::Hex(low, absl::kZeroPad8))
-               : absl::StrCat(type, "-device-", absl::Hex(DeviceOf(info)));
+    name = high != 0 || low != 0 ? absl::StrCat(type, "-", absl::Hex(high, absl::kZeroPad8),
+                                                absl::Hex(low, absl::kZeroPad8))
+                                 : absl::StrCat(type, "-device-", absl::Hex(DeviceOf(info)));
   }
   return {.file_system = name,
           .inode = info.stx_ino,
@@ -151,8 +157,9 @@ const std::string& MetadataReader::GroupName(uint32_t gid) {
 }
 
 bool SameMetadata(const Entry& a, const Entry& b) {
-  if (a.type() != b.type() || a.uid() != b.uid() || a.gid() != b.gid() || a.device() != b.device() ||
-      a.symlink() != b.symlink() || a.xattrs_size() != b.xattrs_size()) {
+  if (a.type() != b.type() || a.uid() != b.uid() || a.gid() != b.gid() ||
+      a.device() != b.device() || a.symlink() != b.symlink() ||
+      a.xattrs_size() != b.xattrs_size()) {
     return false;
   }
   // The mode of a link means nothing and cannot be set.
@@ -163,7 +170,8 @@ bool SameMetadata(const Entry& a, const Entry& b) {
     return false;
   }
   for (int i = 0; i < a.xattrs_size(); ++i) {  // both sorted by name
-    if (a.xattrs(i).name() != b.xattrs(i).name() || a.xattrs(i).value() != b.xattrs(i).value()) return false;
+    if (a.xattrs(i).name() != b.xattrs(i).name() || a.xattrs(i).value() != b.xattrs(i).value())
+      return false;
   }
   return true;
 }

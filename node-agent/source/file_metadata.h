@@ -15,7 +15,8 @@
 
 namespace ember::agent {
 
-// An object: open for reading or writing (regular files, directories), else by its name in an open directory.
+// An object: open for reading or writing (regular files, directories), else by its name in an open
+// directory.
 struct Object {
   int fd = -1;
   int directory = -1;
@@ -26,12 +27,12 @@ struct Object {
 bool Stat(const Object& object, struct statx* info);
 uint64_t DeviceOf(const struct statx& info);
 
-// Reads attributes. Remembers what is the same for many objects (names of owners, names of file systems). Use from one
-// thread.
+// Reads attributes. Remembers what is the same for many objects (names of owners, names of file
+// systems). Use from one thread.
 class MetadataReader {
  public:
-  // Fills in everything but path, hardlink and content. Returns what could not be read, "" when nothing; what could is
-  // filled in all the same. Inode flags need an open object.
+  // Fills in everything but path, hardlink and content. Returns what could not be read, "" when
+  // nothing; what could is filled in all the same. Inode flags need an open object.
   std::string Read(const Object& object, const struct statx& info, format::v1::Entry* entry);
   // `fd` is any object of the same file system.
   backup::SourceStamp Stamp(int fd, const struct statx& info);
@@ -46,15 +47,18 @@ class MetadataReader {
   std::unordered_map<uint64_t, bool> flagless_;             // devices without inode flags
 };
 
-// Called with what could not be set: a key that is the same for all failures of one cause, and a text.
+// Called with what could not be set: a key that is the same for all failures of one cause, and a
+// text.
 using AttributeProblem = std::function<void(absl::string_view key, absl::string_view problem)>;
 
-// Gives `object` the owner, extended attributes, mode, inode flags (but those of kFlagsLast) and times of `entry`.
-// What this process may not set goes to `problem`; RESOURCE_EXHAUSTED and DATA_LOSS (EIO) are errors.
-absl::Status ApplyMetadata(const Object& object, const format::v1::Entry& entry, const AttributeProblem& problem);
+// Gives `object` the owner, extended attributes, mode, inode flags (but those of kFlagsLast) and
+// times of `entry`. What this process may not set goes to `problem`; RESOURCE_EXHAUSTED and
+// DATA_LOSS (EIO) are errors.
+absl::Status ApplyMetadata(const Object& object, const format::v1::Entry& entry,
+                           const AttributeProblem& problem);
 
-// The same object by all that is kept of it, content aside? Of directories the times do not count: they tell of
-// changes below, which count themselves.
+// The same object by all that is kept of it, content aside? Of directories the times do not count:
+// they tell of changes below, which count themselves.
 bool SameMetadata(const format::v1::Entry& a, const format::v1::Entry& b);
 
 }  // namespace ember::agent

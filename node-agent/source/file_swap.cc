@@ -29,8 +29,10 @@ bool Exists(int directory, const std::string& name) {
 // Not every file system knows the flags of renameat2(2).
 bool FlagsUnknown(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
 
-bool RenameToFree(int from_directory, const std::string& from, int to_directory, const std::string& to) {
-  if (renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+bool RenameToFree(int from_directory, const std::string& from, int to_directory,
+                  const std::string& to) {
+  if (renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) == 0)
+    return true;
   if (!FlagsUnknown(errno)) return false;
   if (Exists(to_directory, to)) {
     errno = EEXIST;
@@ -39,8 +41,8 @@ bool RenameToFree(int from_directory, const std::string& from, int to_directory,
   return renameat(from_directory, from.c_str(), to_directory, to.c_str()) == 0;
 }
 
-// An immutable or append-only object cannot be renamed; lifts that for the life of this object. The flags are set again
-// on the inode, wherever it went.
+// An immutable or append-only object cannot be renamed; lifts that for the life of this object. The
+// flags are set again on the inode, wherever it went.
 class FlagsLifted {
  public:
   FlagsLifted(int directory, const std::string& name) {
@@ -67,14 +69,16 @@ class FlagsLifted {
 
 absl::Status Sync(int directory, const std::string& path) {
   // EBADF: a directory that this user may pass but not read.
-  if (fsync(directory) != 0 && errno != EBADF && errno != EINVAL) return ErrnoToStatus(errno, "fsync " + path);
+  if (fsync(directory) != 0 && errno != EBADF && errno != EINVAL)
+    return ErrnoToStatus(errno, "fsync " + path);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 FileSwap::FileSwap(absl::Time now)
-    : stamp_(absl::StrCat(".ember-safety-", absl::FormatTime("%Y%m%d-%H%M%S", now, absl::UTCTimeZone()))) {}
+    : stamp_(absl::StrCat(".ember-safety-",
+                          absl::FormatTime("%Y%m%d-%H%M%S", now, absl::UTCTimeZone()))) {}
 
 std::string FileSwap::SafetyName(int directory, const std::string& name) const {
   for (int n = 0;; ++n) {
@@ -95,7 +99,8 @@ absl::Status FileSwap::Swap(Place* place) {
   return status;
 }
 
-absl::Status FileSwap::Move(int from_directory, const std::string& from, int to_directory, const std::string& to) {
+absl::Status FileSwap::Move(int from_directory, const std::string& from, int to_directory,
+                            const std::string& to) {
   const FlagsLifted lifted(from_directory, from);
   if (!RenameToFree(from_directory, from, to_directory, to)) {
     return WriteError(errno, "rename to", Shown(to).substr(1));
@@ -110,7 +115,8 @@ absl::Status FileSwap::Move(int from_directory, const std::string& from, int to_
 
 absl::Status FileSwap::SwapWhole(Place* place) {
   const int parent = place->parent.get();
-  if (!Exists(parent, place->name)) return Move(place->staging.get(), kStagedName, parent, place->name);
+  if (!Exists(parent, place->name))
+    return Move(place->staging.get(), kStagedName, parent, place->name);
   const std::string safety = SafetyName(parent, place->name);
   place->safety_copy = JoinPath(SplitLast(place->destination).first, safety);
   if (SplitLast(place->destination).first.empty()) place->safety_copy = "/" + safety;
@@ -118,8 +124,8 @@ absl::Status FileSwap::SwapWhole(Place* place) {
   return Exchange(place, safety);
 }
 
-// The new tree stands under the safety copy's name; one call changes the two. A crash before it leaves the old data
-// in place (and a complete restore beside it), a crash after it the new.
+// The new tree stands under the safety copy's name; one call changes the two. A crash before it
+// leaves the old data in place (and a complete restore beside it), a crash after it the new.
 absl::Status FileSwap::Exchange(Place* place, const std::string& safety) {
   const int parent = place->parent.get();
   const std::string name = place->name;
@@ -134,7 +140,8 @@ absl::Status FileSwap::Exchange(Place* place, const std::string& safety) {
     });
     return absl::OkStatus();
   }
-  if (!FlagsUnknown(errno)) return ErrnoToStatus(errno, absl::StrCat("exchange ", Shown(name).substr(1)));
+  if (!FlagsUnknown(errno))
+    return ErrnoToStatus(errno, absl::StrCat("exchange ", Shown(name).substr(1)));
   // Without the flag there is an instant in which nothing has the name.
   EMBER_RETURN_IF_ERROR(Move(parent, safety, place->staging.get(), kStagedName));
   EMBER_RETURN_IF_ERROR(Move(parent, name, parent, safety));
@@ -150,7 +157,8 @@ absl::Status FileSwap::MoveAside(Place* place) {
     if (IsOwnLeftover(old.name) || place->kept.contains(old.name)) continue;
     if (aside == nullptr) {
       const std::string safety = SafetyName(directory, "");
-      if (mkdirat(directory, safety.c_str(), 0700) != 0) return WriteError(errno, "make directory", safety);
+      if (mkdirat(directory, safety.c_str(), 0700) != 0)
+        return WriteError(errno, "make directory", safety);
       undo_.push_back([directory, safety]() -> absl::Status {
         if (unlinkat(directory, safety.c_str(), AT_REMOVEDIR) == 0) return absl::OkStatus();
         return ErrnoToStatus(errno, absl::StrCat("remove ", safety));
@@ -158,7 +166,8 @@ absl::Status FileSwap::MoveAside(Place* place) {
       place->safety_copy = JoinPath(place->destination, safety);
       EMBER_ASSIGN_OR_RETURN(Fd fd, OpenDirectoryAt(directory, safety));
       aside = std::make_shared<Fd>(std::move(fd));
-      undo_.push_back([aside] { return absl::OkStatus(); });  // stays open until the moves into it are undone
+      undo_.push_back(
+          [aside] { return absl::OkStatus(); });  // stays open until the moves into it are undone
     }
     EMBER_RETURN_IF_ERROR(Move(directory, old.name, aside->get(), old.name));
   }

@@ -12,8 +12,9 @@
 
 namespace ember::agent {
 
-// At every instant, also of a crash, each object is under its own name, in a safety copy or in staging; nothing that
-// was there before is ever in a staging directory, because a repeat of the order empties those.
+// At every instant, also of a crash, each object is under its own name, in a safety copy or in
+// staging; nothing that was there before is ever in a staging directory, because a repeat of the
+// order empties those.
 class FileSwap {
  public:
   // `now` names the safety copies, in UTC.
@@ -28,7 +29,8 @@ class FileSwap {
   absl::Status SwapInside(Place* place);
   absl::Status Exchange(Place* place, const std::string& safety);
   absl::Status MoveAside(Place* place);
-  absl::Status Move(int from_directory, const std::string& from, int to_directory, const std::string& to);
+  absl::Status Move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to);
   // Undoes back to `mark`.
   absl::Status UndoTo(size_t mark);
   std::string SafetyName(int directory, const std::string& name) const;

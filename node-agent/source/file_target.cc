@@ -34,7 +34,9 @@ absl::Status Refused(const Entry& entry, absl::string_view why) {
   return Damaged("the list of files", absl::StrCat(Shown(entry.path()), " ", why));
 }
 
-std::string StagedPath(absl::string_view below) { return below.empty() ? kStagedName : Child(kStagedName, below); }
+std::string StagedPath(absl::string_view below) {
+  return below.empty() ? kStagedName : Child(kStagedName, below);
+}
 
 }  // namespace
 
@@ -44,14 +46,16 @@ absl::Status WriteError(int error_number, absl::string_view what, absl::string_v
   return ErrnoToStatus(error_number, where);
 }
 
-void RestoreWarnings::Add(absl::string_view path, absl::string_view key, absl::string_view problem) {
+void RestoreWarnings::Add(absl::string_view path, absl::string_view key,
+                          absl::string_view problem) {
   if (problems_.size() >= kProblemsReportedMax || !keys_.insert(std::string(key)).second) return;
   v1::PathProblem& added = problems_.emplace_back();
   added.set_path(std::string(path));
   added.set_problem(std::string(problem));
 }
 
-FileTarget::FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled, RestoreWarnings* warnings)
+FileTarget::FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled,
+                       RestoreWarnings* warnings)
     : places_(places),
       finder_(PathsOf(*places)),
       cancelled_(cancelled),
@@ -66,7 +70,8 @@ AttributeProblem FileTarget::WarnAbout(const Entry& entry) {
 }
 
 absl::StatusOr<bool> FileTarget::Begin(const Entry& entry) {
-  if (cancelled_ != nullptr && cancelled_->load()) return absl::CancelledError("the restore was cancelled");
+  if (cancelled_ != nullptr && cancelled_->load())
+    return absl::CancelledError("the restore was cancelled");
   EMBER_RETURN_IF_ERROR(CheckEntryPath(entry.path()));
   if (last_path_.has_value() && !backup::PathLess(*last_path_, entry.path())) {
     return Refused(entry, "comes twice or out of order");
@@ -79,7 +84,8 @@ absl::StatusOr<bool> FileTarget::Begin(const Entry& entry) {
   return file_.valid();
 }
 
-// Leaves the directories that are complete, and demands that the object's own directory is the current one.
+// Leaves the directories that are complete, and demands that the object's own directory is the
+// current one.
 absl::StatusOr<FileTarget::Spot> FileTarget::SpotFor(const Entry& entry) {
   const int index = finder_.Find(entry.path());
   if (index < 0) return Refused(entry, "is outside of what was backed up");
@@ -103,7 +109,8 @@ absl::StatusOr<FileTarget::Spot> FileTarget::SpotFor(const Entry& entry) {
 absl::Status FileTarget::CloseDirectory(Staging* staging, Place* place) {
   Entry entry = std::move(staging->open.back());
   staging->open.pop_back();
-  if (place->inside && entry.path() == place->path) {  // the destination gets the attributes, after the swap
+  if (place->inside &&
+      entry.path() == place->path) {  // the destination gets the attributes, after the swap
     place->attributes = std::move(entry);
   } else {
     EMBER_RETURN_IF_ERROR(FinishObject(entry, {.fd = staging->stack->fd()}));
@@ -115,10 +122,12 @@ absl::Status FileTarget::Make(const Entry& entry, const Spot& spot) {
   const int index = finder_.Find(entry.path());
   if (index >= 0 && (*places_)[index].inside && entry.path() == (*places_)[index].path &&
       entry.type() != EntryType::DIRECTORY) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot restore ", Shown(entry.path()),
-                                                      ": it is no directory, but something is mounted there"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot restore ", Shown(entry.path()),
+                     ": it is no directory, but something is mounted there"));
   }
-  if (!entry.hardlink_to().empty() && entry.type() != EntryType::DIRECTORY) return MakeLink(entry, spot);
+  if (!entry.hardlink_to().empty() && entry.type() != EntryType::DIRECTORY)
+    return MakeLink(entry, spot);
   switch (entry.type()) {
     case EntryType::DIRECTORY: return MakeDirectory(entry, spot);
     case EntryType::FILE: return MakeFile(entry, spot);
@@ -139,7 +148,8 @@ absl::Status FileTarget::Make(const Entry& entry, const Spot& spot) {
 }
 
 absl::Status FileTarget::MakeDirectory(const Entry& entry, const Spot& spot) {
-  if (mkdirat(spot.directory, spot.name.c_str(), 0700) != 0) return WriteError(errno, "make directory", entry.path());
+  if (mkdirat(spot.directory, spot.name.c_str(), 0700) != 0)
+    return WriteError(errno, "make directory", entry.path());
   absl::StatusOr<Fd> fd = OpenDirectoryAt(spot.directory, spot.name);
   if (!fd.ok()) return Annotate(fd.status(), Shown(entry.path()));
   // Also clears what was inherited from the directory above.
@@ -151,7 +161,8 @@ absl::Status FileTarget::MakeDirectory(const Entry& entry, const Spot& spot) {
 }
 
 absl::Status FileTarget::MakeFile(const Entry& entry, const Spot& spot) {
-  file_ = Fd(openat(spot.directory, spot.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  file_ = Fd(openat(spot.directory, spot.name.c_str(),
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file_.valid()) return WriteError(errno, "create", entry.path());
   SetFlags(file_.get(), entry.inode_flags(), kFlagsWhenEmpty);
   written_end_ = 0;
@@ -164,17 +175,19 @@ absl::Status FileTarget::MakeSpecial(const Entry& entry, const Spot& spot) {
   if (entry.type() == EntryType::CHARACTER) type = S_IFCHR;
   if (entry.type() == EntryType::BLOCK) type = S_IFBLK;
   const bool is_device = type == S_IFCHR || type == S_IFBLK;
-  if (mknodat(spot.directory, spot.name.c_str(), type | 0600, is_device ? entry.device() : 0) == 0) {
+  if (mknodat(spot.directory, spot.name.c_str(), type | 0600, is_device ? entry.device() : 0) ==
+      0) {
     return absl::OkStatus();
   }
   if (errno != EPERM || !is_device) return WriteError(errno, "make", entry.path());
   skipped_ = true;
-  warnings_->Add(entry.path(), entry.path(), "this device could not be made: the agent has not the right (root) to");
+  warnings_->Add(entry.path(), entry.path(),
+                 "this device could not be made: the agent has not the right (root) to");
   return absl::OkStatus();
 }
 
-// Another name of an object restored before. Where a link is impossible (another file system, too many names) it
-// becomes a copy: the content counts more than the topology.
+// Another name of an object restored before. Where a link is impossible (another file system, too
+// many names) it becomes a copy: the content counts more than the topology.
 absl::Status FileTarget::MakeLink(const Entry& entry, const Spot& spot) {
   EMBER_RETURN_IF_ERROR(CheckEntryPath(entry.hardlink_to()));
   const int index = finder_.Find(entry.hardlink_to());
@@ -214,7 +227,8 @@ absl::Status FileTarget::CopyFrom(const Spot& first, const Entry& entry, const S
 
 absl::Status FileTarget::Write(int64_t offset, absl::string_view bytes) {
   if (!file_.valid() || offset < 0) return absl::InternalError("content without a file");
-  if (cancelled_ != nullptr && cancelled_->load()) return absl::CancelledError("the restore was cancelled");
+  if (cancelled_ != nullptr && cancelled_->load())
+    return absl::CancelledError("the restore was cancelled");
   bytes_ += bytes.size();
   while (!bytes.empty()) {
     const ssize_t n = pwrite(file_.get(), bytes.data(), bytes.size(), offset);
@@ -230,7 +244,8 @@ absl::Status FileTarget::Write(int64_t offset, absl::string_view bytes) {
 absl::Status FileTarget::End(const Entry& entry, const absl::Status& content) {
   if (entry.type() == EntryType::FILE) ++files_;
   if (skipped_ || linked_ || entry.type() == EntryType::DIRECTORY) return absl::OkStatus();
-  if (!file_.valid()) return FinishObject(entry, {.directory = spot_.directory, .name = spot_.name});
+  if (!file_.valid())
+    return FinishObject(entry, {.directory = spot_.directory, .name = spot_.name});
   if (written_end_ < entry.size() && ftruncate(file_.get(), entry.size()) != 0) {
     return WriteError(errno, "write", entry.path());
   }
@@ -240,8 +255,10 @@ absl::Status FileTarget::End(const Entry& entry, const absl::Status& content) {
 }
 
 absl::Status FileTarget::FinishObject(const Entry& entry, const Object& object) {
-  // Without privileges a directory must stay open to its owner until nothing is done below it any more.
-  const bool shut = !is_root_ && entry.type() == EntryType::DIRECTORY && (entry.mode() & 0700) != 0700;
+  // Without privileges a directory must stay open to its owner until nothing is done below it any
+  // more.
+  const bool shut =
+      !is_root_ && entry.type() == EntryType::DIRECTORY && (entry.mode() & 0700) != 0700;
   const uint32_t flags = entry.inode_flags() & kFlagsLast;
   if (shut || flags != 0) {
     late_.push_back({entry.path(), entry.mode() & 07777, flags, shut});
@@ -255,25 +272,30 @@ absl::Status FileTarget::FinishObject(const Entry& entry, const Object& object) 
 absl::Status FileTarget::Finish() {
   file_ = Fd();
   for (size_t i = 0; i < places_->size(); ++i) {
-    while (!stagings_[i].open.empty()) EMBER_RETURN_IF_ERROR(CloseDirectory(&stagings_[i], &(*places_)[i]));
+    while (!stagings_[i].open.empty())
+      EMBER_RETURN_IF_ERROR(CloseDirectory(&stagings_[i], &(*places_)[i]));
     stagings_[i].stack = nullptr;
   }
   return absl::OkStatus();
 }
 
-absl::Status FileTarget::FinishInPlace() {
+void FileTarget::FinishInPlace() {
   for (const Place& place : *places_) {
     if (!place.attributes.has_value()) continue;
     RemoveOtherXattrs(place.directory.get(), *place.attributes);
-    EMBER_RETURN_IF_ERROR(FinishObject(*place.attributes, {.fd = place.directory.get()}));
+    const absl::Status status = FinishObject(*place.attributes, {.fd = place.directory.get()});
+    if (!status.ok()) {
+      warnings_->Add(place.path, "attributes",
+                     absl::StrCat("its attributes could not be set: ", status.message()));
+    }
   }
   // What lies deeper was completed earlier; shutting a directory first would bar the way.
   for (const Late& late : late_) {
     if (const absl::Status status = FinishLate(late); !status.ok()) {
-      warnings_->Add(late.path, "late", absl::StrCat("its mode or inode flags could not be set: ", status.message()));
+      warnings_->Add(late.path, "late",
+                     absl::StrCat("its mode or inode flags could not be set: ", status.message()));
     }
   }
-  return absl::OkStatus();
 }
 
 absl::Status FileTarget::FinishLate(const Late& late) {
@@ -285,7 +307,8 @@ absl::Status FileTarget::FinishLate(const Late& late) {
   EMBER_ASSIGN_OR_RETURN(const Fd parent, OpenBelow(place.host(), directory));
   const Fd fd = OpenQuietly(parent.get(), name.empty() ? "." : std::string(name), 0);
   if (!fd.valid()) return ErrnoToStatus(errno, "open");
-  if (late.flags != 0 && !SetFlags(fd.get(), late.flags, kFlagsLast)) return ErrnoToStatus(errno, "set inode flags");
+  if (late.flags != 0 && !SetFlags(fd.get(), late.flags, kFlagsLast))
+    return ErrnoToStatus(errno, "set inode flags");
   if (late.set_mode && fchmod(fd.get(), late.mode) != 0) return ErrnoToStatus(errno, "chmod");
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
-// Writes restored objects into the staging trees of places. Nothing outside of them can be reached, whatever the
-// entries say: every object is made new, by its name in a directory that this target made just before.
+// Writes restored objects into the staging trees of places. Nothing outside of them can be reached,
+// whatever the entries say: every object is made new, by its name in a directory that this target
+// made just before.
 #ifndef EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
 #define EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
 
@@ -34,7 +35,8 @@ class RestoreWarnings {
 class FileTarget : public backup::RestoreTarget {
  public:
   // The staging directories of `places` are open. All pointers must outlive the target.
-  FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled, RestoreWarnings* warnings);
+  FileTarget(std::vector<Place>* places, const std::atomic<bool>* cancelled,
+             RestoreWarnings* warnings);
 
   absl::StatusOr<bool> Begin(const format::v1::Entry& entry) override;
   absl::Status Write(int64_t offset, absl::string_view bytes) override;
@@ -42,8 +44,9 @@ class FileTarget : public backup::RestoreTarget {
 
   // Completes the directories still open. Call after the last entry.
   absl::Status Finish();
-  // Sets what forbids change, and the attributes of inside places. Call after the swap.
-  absl::Status FinishInPlace();
+  // Sets what forbids change, and the attributes of inside places; what fails is a warning. Call
+  // after the swap.
+  void FinishInPlace();
 
   int64_t files() const { return files_; }
   int64_t bytes() const { return bytes_; }
@@ -52,7 +55,8 @@ class FileTarget : public backup::RestoreTarget {
  private:
   struct Staging {
     std::unique_ptr<DirectoryStack> stack;
-    std::vector<format::v1::Entry> open;  // directories entered, their attributes still to be applied
+    std::vector<format::v1::Entry>
+        open;  // directories entered, their attributes still to be applied
   };
   // Where a new object goes.
   struct Spot {
@@ -88,10 +92,10 @@ class FileTarget : public backup::RestoreTarget {
   std::vector<Staging> stagings_;  // as places_
   std::vector<Late> late_;
   std::optional<std::string> last_path_;
-  Spot spot_;     // of the object begun
+  Spot spot_;             // of the object begun
   bool skipped_ = false;  // the object begun could not be made
   bool linked_ = false;   // the object begun is complete
-  Fd file_;       // the regular file begun
+  Fd file_;               // the regular file begun
   int64_t written_end_ = 0;
   int64_t files_ = 0;
   int64_t bytes_ = 0;

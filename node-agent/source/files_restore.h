@@ -8,9 +8,10 @@
 
 namespace ember::agent {
 
-// Source::Restore for files: survey, check, write beside the target, swap. Where things go depends on the backup's own
-// roots, not on what the estate says today.
-absl::StatusOr<v1::RestoreResult> RestoreFiles(backup::RestoreReader* reader, const RestorePlan& plan);
+// Source::Restore for files: survey, check, write beside the target, swap. Where things go depends
+// on the backup's own roots, not on what the estate says today.
+absl::StatusOr<v1::RestoreResult> RestoreFiles(backup::RestoreReader* reader,
+                                               const RestorePlan& plan);
 
 }  // namespace ember::agent
 

@@ -65,13 +65,15 @@ class FilesSourceReader : public Source {
   absl::Status Read(backup::BackupWriter* writer) override {
     for (const FileRoot& root : roots_) {
       if (StateOf(root) != RootState::kMissing) continue;
-      return WithHint(absl::FailedPreconditionError(absl::StrCat("cannot back up ", Shown(root.path), ": it is missing")),
+      return WithHint(absl::FailedPreconditionError(
+                          absl::StrCat("cannot back up ", Shown(root.path), ": it is missing")),
                       "restore it, or correct the path in the estate file");
     }
     return WalkFiles(roots_, writer);
   }
 
-  absl::StatusOr<v1::RestoreResult> Restore(backup::RestoreReader* reader, const RestorePlan& plan) override {
+  absl::StatusOr<v1::RestoreResult> Restore(backup::RestoreReader* reader,
+                                            const RestorePlan& plan) override {
     return RestoreFiles(reader, plan);
   }
 

@@ -10,9 +10,9 @@
 
 namespace ember::agent {
 
-// Directories and files of this host; all of a workload's `files` sources as one, so that their entries come in one
-// order. A root listed twice is read once and leaves out only what every listing excludes. INVALID_ARGUMENT for a path
-// that is not absolute.
+// Directories and files of this host; all of a workload's `files` sources as one, so that their
+// entries come in one order. A root listed twice is read once and leaves out only what every
+// listing excludes. INVALID_ARGUMENT for a path that is not absolute.
 absl::StatusOr<std::unique_ptr<Source>> OpenFilesSource(const std::vector<v1::FilesSource>& specs);
 
 }  // namespace ember::agent

@@ -27,7 +27,8 @@ std::string Unescape(absl::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size()) {
-      plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+      plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                        (text[i + 3] - '0')));
       i += 3;
     } else {
       plain.push_back(text[i]);
@@ -68,7 +69,8 @@ bool OnPseudoFileSystem(int fd) {
 
 bool IsMountPoint(int directory, const std::string& name) {
   struct statx info;
-  if (statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &info) != 0) return false;
+  if (statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &info) != 0)
+    return false;
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
@@ -85,7 +87,8 @@ absl::StatusOr<std::vector<std::string>> MountPointsBelow(absl::string_view dire
   EMBER_ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/mountinfo"));
   std::vector<std::string> below;
   for (std::string& point : ParseMountInfo(text)) {
-    if (point != directory && IsAtOrBelow(point.substr(1), directory.substr(1))) below.push_back(std::move(point));
+    if (point != directory && IsAtOrBelow(point.substr(1), directory.substr(1)))
+      below.push_back(std::move(point));
   }
   std::sort(below.begin(), below.end(), backup::PathLess);
   below.erase(std::unique(below.begin(), below.end()), below.end());

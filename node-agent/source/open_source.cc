@@ -12,8 +12,8 @@ absl::StatusOr<std::unique_ptr<Source>> OpenSource(const v1::WorkloadSpec& spec)
     switch (source.kind_case()) {
       case v1::SourceSpec::kFiles: files.push_back(source.files()); break;
       case v1::SourceSpec::KIND_NOT_SET:
-        return absl::InvalidArgumentError(
-            absl::StrCat("workload '", spec.name(), "' has a source of a kind that this agent does not know"));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "workload '", spec.name(), "' has a source of a kind that this agent does not know"));
     }
   }
   return OpenFilesSource(files);

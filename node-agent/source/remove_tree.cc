@@ -17,12 +17,15 @@
 namespace ember::agent {
 namespace {
 
-absl::Status Failed(const std::string& name) { return ErrnoToStatus(errno, "remove " + Shown(name).substr(1)); }
+absl::Status Failed(const std::string& name) {
+  return ErrnoToStatus(errno, "remove " + Shown(name).substr(1));
+}
 
 // Opens a directory such that names can be removed from it.
 absl::StatusOr<Fd> OpenToEmpty(int directory, const std::string& name) {
   if (IsMountPoint(directory, name)) {
-    return absl::FailedPreconditionError("remove " + Shown(name).substr(1) + ": something is mounted there");
+    return absl::FailedPreconditionError("remove " + Shown(name).substr(1) +
+                                         ": something is mounted there");
   }
   absl::StatusOr<Fd> fd = OpenDirectoryAt(directory, name);
   if (!fd.ok() && absl::IsPermissionDenied(fd.status())) {
@@ -37,9 +40,11 @@ absl::StatusOr<Fd> OpenToEmpty(int directory, const std::string& name) {
 
 absl::Status RemoveFileAt(int directory, const std::string& name) {
   if (unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
-  if (errno == EPERM) {  // perhaps immutable; only regular files (and directories) can be, so opening is harmless
+  if (errno == EPERM) {  // perhaps immutable; only regular files (and directories) can be, so
+                         // opening is harmless
     struct stat info;
-    if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode)) {
+    if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(info.st_mode)) {
       const Fd fd = OpenQuietly(directory, name, 0);
       if (fd.valid()) SetFlags(fd.get(), 0, kFlagsLast);
     }
@@ -51,7 +56,8 @@ absl::Status RemoveFileAt(int directory, const std::string& name) {
 bool IsDirectory(int directory, const Name& name) {
   if (name.type != DT_UNKNOWN) return name.type == DT_DIR;
   struct stat info;
-  return fstatat(directory, name.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+  return fstatat(directory, name.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(info.st_mode);
 }
 
 struct Frame {
@@ -78,7 +84,8 @@ absl::Status RemoveTree(int directory, const std::string& name) {
     Frame& frame = frames.back();
     if (frame.names.empty()) {
       EMBER_RETURN_IF_ERROR(stack.Leave());
-      if (unlinkat(stack.fd(), frame.name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return Failed(frame.name);
+      if (unlinkat(stack.fd(), frame.name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return Failed(frame.name);
       frames.pop_back();
       continue;
     }

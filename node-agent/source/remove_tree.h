@@ -7,8 +7,8 @@
 
 namespace ember::agent {
 
-// Removes `name` in `directory` and everything below, also where modes or inode flags forbid it. Absent is OK.
-// FAILED_PRECONDITION at a mount point, which is not emptied.
+// Removes `name` in `directory` and everything below, also where modes or inode flags forbid it.
+// Absent is OK. FAILED_PRECONDITION at a mount point, which is not emptied.
 absl::Status RemoveTree(int directory, const std::string& name);
 
 }  // namespace ember::agent

@@ -40,11 +40,13 @@ absl::StatusOr<std::vector<Destination>> Wanted(const std::vector<std::string>& 
                       "ember backup files ID lists what is");
     }
   }
-  std::sort(wanted.begin(), wanted.end(),
-            [](const Destination& a, const Destination& b) { return backup::PathLess(a.path, b.path); });
+  std::sort(wanted.begin(), wanted.end(), [](const Destination& a, const Destination& b) {
+    return backup::PathLess(a.path, b.path);
+  });
   std::vector<Destination> apart;
   for (Destination& each : wanted) {
-    if (apart.empty() || !IsAtOrBelow(each.path, apart.back().path)) apart.push_back(std::move(each));
+    if (apart.empty() || !IsAtOrBelow(each.path, apart.back().path))
+      apart.push_back(std::move(each));
   }
   return apart;
 }
@@ -56,8 +58,8 @@ bool HoldsSomething(int directory, const std::string& name) {
   const absl::StatusOr<Fd> fd = OpenDirectoryAt(directory, name);
   if (!fd.ok()) return true;
   const auto names = ListNames(fd->get());
-  return !names.ok() ||
-         std::any_of(names->begin(), names->end(), [](const Name& each) { return !IsOwnLeftover(each.name); });
+  return !names.ok() || std::any_of(names->begin(), names->end(),
+                                    [](const Name& each) { return !IsOwnLeftover(each.name); });
 }
 
 }  // namespace
@@ -69,9 +71,10 @@ absl::StatusOr<std::vector<Destination>> FindDestinations(
   for (const std::string& root : roots) EMBER_RETURN_IF_ERROR(CheckEntryPath(root));
   EMBER_ASSIGN_OR_RETURN(std::vector<Destination> wanted, Wanted(roots, plan.paths));
   if (wanted.size() > kRestorePlacesMax) {
-    return WithHint(absl::InvalidArgumentError(absl::StrCat("cannot restore ", wanted.size(), " paths at once: at most ",
-                                                            kRestorePlacesMax)),
-                    "restore a directory that holds them");
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat("cannot restore ", wanted.size(),
+                                                " paths at once: at most ", kRestorePlacesMax)),
+        "restore a directory that holds them");
   }
   std::string target;
   if (!plan.target_directory.empty()) {
@@ -109,7 +112,8 @@ absl::Status CheckNothingReplaced(const RestorePlan& plan, const std::vector<Pla
   return absl::OkStatus();
 }
 
-absl::Status CheckSpace(const std::vector<Place>& places, const std::map<std::string, int64_t>& bytes_by_path) {
+absl::Status CheckSpace(const std::vector<Place>& places,
+                        const std::map<std::string, int64_t>& bytes_by_path) {
   std::map<dev_t, int64_t> needed;
   for (const Place& place : places) {
     struct stat info;
@@ -118,11 +122,12 @@ absl::Status CheckSpace(const std::vector<Place>& places, const std::map<std::st
     const auto bytes = bytes_by_path.find(place.path);
     int64_t& total = needed[info.st_dev];
     if (bytes != bytes_by_path.end()) total += bytes->second;
-    const uint64_t blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;  // root may use the reserve
+    const uint64_t blocks =
+        geteuid() == 0 ? system.f_bfree : system.f_bavail;  // root may use the reserve
     const uint64_t free = blocks * system.f_frsize;
     if (static_cast<uint64_t>(total) > free) {
-      return DiskFull(absl::StrCat("restore to ", Shown(place.destination).substr(1), " needs ", total, " bytes, ", free,
-                                   " are free"));
+      return DiskFull(absl::StrCat("restore to ", Shown(place.destination).substr(1), " needs ",
+                                   total, " bytes, ", free, " are free"));
     }
   }
   return absl::OkStatus();

@@ -15,14 +15,15 @@
 
 namespace ember::agent {
 
-// Restored objects stand below STAGING/data until they are swapped in. STAGING is on the destination's file system:
-// beside it, or inside when the destination is a mount point or has one below; those cannot be renamed without taking
-// the mount along, so their children are moved instead.
+// Restored objects stand below STAGING/data until they are swapped in. STAGING is on the
+// destination's file system: beside it, or inside when the destination is a mount point or has one
+// below; those cannot be renamed without taking the mount along, so their children are moved
+// instead.
 struct Place {
   std::string path;         // Entry.path of what goes here
   std::string destination;  // absolute, without links
-  Fd parent;                // the directory that holds it; not valid in a dry run when that is missing
-  std::string name;         // in `parent`
+  Fd parent;         // the directory that holds it; not valid in a dry run when that is missing
+  std::string name;  // in `parent`
   bool inside = false;
   Fd directory;                // inside: the destination
   std::set<std::string> kept;  // inside: names that are or hold mount points
@@ -51,8 +52,9 @@ struct MadeDirectory {
   std::optional<std::string> entry_path;
 };
 
-// Opens the way to `destination`; what is missing is made and added to `made`, or, when that is null, left: the place
-// then has no parent. FAILED_PRECONDITION when something on the way is not a directory.
+// Opens the way to `destination`; what is missing is made and added to `made`, or, when that is
+// null, left: the place then has no parent. FAILED_PRECONDITION when something on the way is not a
+// directory.
 absl::StatusOr<Place> OpenPlace(const Destination& destination, std::vector<MadeDirectory>* made);
 
 // A mount point below a place.
@@ -65,10 +67,11 @@ struct NestedMount {
 };
 absl::StatusOr<std::vector<NestedMount>> MountsBelow(const Place& place);
 
-// Turns `place` into an inside place where mounts demand it, with a further place for every directory above a mount
-// and every mount that is used. Mounts that are not used stay untouched. FAILED_PRECONDITION when a used mount cannot
-// hold files.
-absl::StatusOr<std::vector<Place>> SplitAtMounts(Place place, const std::vector<NestedMount>& mounts);
+// Turns `place` into an inside place where mounts demand it, with a further place for every
+// directory above a mount and every mount that is used. Mounts that are not used stay untouched.
+// FAILED_PRECONDITION when a used mount cannot hold files.
+absl::StatusOr<std::vector<Place>> SplitAtMounts(Place place,
+                                                 const std::vector<NestedMount>& mounts);
 
 // The place among `places` that holds `path`: the deepest one at or above it. -1: none.
 class PlaceFinder {

@@ -18,7 +18,8 @@ namespace {
 using format::v1::Entry;
 using format::v1::EntryType;
 
-std::vector<std::string> PathsOf(const std::vector<Place>& places, const std::vector<NestedMount>& mounts) {
+std::vector<std::string> PathsOf(const std::vector<Place>& places,
+                                 const std::vector<NestedMount>& mounts) {
   std::vector<std::string> paths;
   for (const Place& place : places) paths.push_back(place.path);
   for (const NestedMount& mount : mounts) paths.push_back(mount.path);
@@ -44,13 +45,16 @@ RestoreSurvey::RestoreSurvey(const std::vector<Place>& places, std::vector<Neste
 absl::Status RestoreSurvey::Add(const Entry& entry) {
   EMBER_RETURN_IF_ERROR(CheckEntryPath(entry.path()));
   const int place = finder_.Find(entry.path());
-  if (place < 0) return Damaged("the list of files", absl::StrCat(Shown(entry.path()), " was not asked for"));
+  if (place < 0)
+    return Damaged("the list of files", absl::StrCat(Shown(entry.path()), " was not asked for"));
   // The first entry after a mount point tells whether the backup has anything below it.
-  while (next_mount_ < mounts_.size() && backup::PathLess(mounts_[next_mount_].path, entry.path())) {
+  while (next_mount_ < mounts_.size() &&
+         backup::PathLess(mounts_[next_mount_].path, entry.path())) {
     NestedMount& mount = mounts_[next_mount_++];
     mount.used = IsAtOrBelow(entry.path(), mount.path);
   }
-  if (next_mount_ < mounts_.size() && mounts_[next_mount_].path == entry.path()) mounts_[next_mount_].seen = true;
+  if (next_mount_ < mounts_.size() && mounts_[next_mount_].path == entry.path())
+    mounts_[next_mount_].seen = true;
   ++entries;
   if (entry.path() == places_[place].path) found.insert(places_[place].path);
   if (entry.type() == EntryType::FILE) {
@@ -76,10 +80,12 @@ void RestoreSurvey::Compare(const Entry& entry, const Place& place, Disk* disk) 
   }
   // Below a directory that is not there, nothing is.
   const bool is_top = entry.path() == place.path;
-  const bool parent_open = is_top || (!disk->open.empty() && disk->open.back() == SplitLast(entry.path()).first);
+  const bool parent_open =
+      is_top || (!disk->open.empty() && disk->open.back() == SplitLast(entry.path()).first);
   const std::string name = is_top ? place.name : std::string(SplitLast(entry.path()).second);
   struct statx info;
-  if (disk->stack == nullptr || !parent_open || !Stat({.directory = disk->stack->fd(), .name = name}, &info)) {
+  if (disk->stack == nullptr || !parent_open ||
+      !Stat({.directory = disk->stack->fd(), .name = name}, &info)) {
     ++added;
     return;
   }
@@ -97,7 +103,8 @@ void RestoreSurvey::Compare(const Entry& entry, const Place& place, Disk* disk) 
 // Objects at and below a place, but not in mounts that will stay as they are.
 absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) const {
   struct statx info;
-  if (!place.parent.valid() || !Stat({.directory = place.parent.get(), .name = place.name}, &info)) return 0;
+  if (!place.parent.valid() || !Stat({.directory = place.parent.get(), .name = place.name}, &info))
+    return 0;
   if (!S_ISDIR(info.stx_mode)) return 1;
   std::set<std::string> skipped;
   for (const NestedMount& mount : mounts_) {

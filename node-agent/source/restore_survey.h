@@ -27,12 +27,12 @@ class RestoreSurvey {
   absl::Status Finish();
 
   int64_t files = 0;
-  int64_t bytes = 0;    // of content, without holes
+  int64_t bytes = 0;  // of content, without holes
   int64_t entries = 0;
   int64_t added = 0;
   int64_t removed = 0;
   int64_t changed = 0;
-  std::set<std::string> found;  // of the places' paths: those the backup has
+  std::set<std::string> found;                 // of the places' paths: those the backup has
   std::map<std::string, int64_t> place_bytes;  // by path of place or mount
   const std::vector<NestedMount>& mounts() const { return mounts_; }
 

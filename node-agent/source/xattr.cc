@@ -14,18 +14,22 @@
 namespace ember::agent {
 namespace {
 
-// The system calls take a path or a descriptor that can read; objects that cannot be opened (links, sockets) are
-// reached through the descriptor of their directory, so that the path stays short and no other link is followed.
+// The system calls take a path or a descriptor that can read; objects that cannot be opened (links,
+// sockets) are reached through the descriptor of their directory, so that the path stays short and
+// no other link is followed.
 std::string ProcPath(const Object& object) {
   return absl::StrCat("/proc/self/fd/", object.directory, "/", object.name);
 }
 
 ssize_t List(const Object& object, const std::string& path, char* buffer, size_t size) {
-  return object.fd >= 0 ? flistxattr(object.fd, buffer, size) : llistxattr(path.c_str(), buffer, size);
+  return object.fd >= 0 ? flistxattr(object.fd, buffer, size)
+                        : llistxattr(path.c_str(), buffer, size);
 }
 
-ssize_t Get(const Object& object, const std::string& path, const char* name, char* buffer, size_t size) {
-  return object.fd >= 0 ? fgetxattr(object.fd, name, buffer, size) : lgetxattr(path.c_str(), name, buffer, size);
+ssize_t Get(const Object& object, const std::string& path, const char* name, char* buffer,
+            size_t size) {
+  return object.fd >= 0 ? fgetxattr(object.fd, name, buffer, size)
+                        : lgetxattr(path.c_str(), name, buffer, size);
 }
 
 // Calls `get` with a growing buffer: the size may change between asking for it and reading.
@@ -64,25 +68,30 @@ std::string ReadXattrs(const Object& object, format::v1::Entry* entry) {
   std::string problem;
   for (const std::string& name : sorted) {
     std::string value;
-    if (Grow([&](char* buffer, size_t size) { return Get(object, path, name.c_str(), buffer, size); }, &value)) {
+    if (Grow([&](char* buffer,
+                 size_t size) { return Get(object, path, name.c_str(), buffer, size); },
+             &value)) {
       auto* xattr = entry->add_xattrs();
       xattr->set_name(name);
       xattr->set_value(std::move(value));
     } else if (errno != ENODATA) {  // ENODATA: removed since it was listed
-      problem = absl::StrCat("its extended attribute ", Shown(name).substr(1), " cannot be read: ", strerror(errno));
+      problem = absl::StrCat("its extended attribute ", Shown(name).substr(1),
+                             " cannot be read: ", strerror(errno));
     }
   }
   return problem;
 }
 
-void ApplyXattrs(const Object& object, const format::v1::Entry& entry, const AttributeProblem& problem) {
+void ApplyXattrs(const Object& object, const format::v1::Entry& entry,
+                 const AttributeProblem& problem) {
   if (entry.xattrs().empty()) return;
   const std::string path = object.fd >= 0 ? "" : ProcPath(object);
   for (const auto& xattr : entry.xattrs()) {
     const char* name = xattr.name().c_str();
-    const int result = object.fd >= 0
-                           ? fsetxattr(object.fd, name, xattr.value().data(), xattr.value().size(), 0)
-                           : lsetxattr(path.c_str(), name, xattr.value().data(), xattr.value().size(), 0);
+    const int result =
+        object.fd >= 0
+            ? fsetxattr(object.fd, name, xattr.value().data(), xattr.value().size(), 0)
+            : lsetxattr(path.c_str(), name, xattr.value().data(), xattr.value().size(), 0);
     if (result == 0) continue;
     const int error = errno;
     const std::string shown = Shown(xattr.name()).substr(1);
@@ -95,8 +104,9 @@ void RemoveOtherXattrs(int fd, const format::v1::Entry& entry) {
   format::v1::Entry now;
   ReadXattrs({.fd = fd}, &now);
   for (const auto& xattr : now.xattrs()) {
-    const bool kept = std::any_of(entry.xattrs().begin(), entry.xattrs().end(),
-                                  [&](const auto& wanted) { return wanted.name() == xattr.name(); });
+    const bool kept =
+        std::any_of(entry.xattrs().begin(), entry.xattrs().end(),
+                    [&](const auto& wanted) { return wanted.name() == xattr.name(); });
     // Security modules label every object; their attributes are not ours to remove.
     const bool label = xattr.name() == "security.selinux" || xattr.name() == "security.SMACK64";
     if (!kept && !label) fremovexattr(fd, xattr.name().c_str());

@@ -9,9 +9,11 @@
 
 namespace ember::agent {
 
-// Adds all attributes that this process can see, sorted by name. Returns what could not be read, "" when nothing.
+// Adds all attributes that this process can see, sorted by name. Returns what could not be read, ""
+// when nothing.
 std::string ReadXattrs(const Object& object, format::v1::Entry* entry);
-void ApplyXattrs(const Object& object, const format::v1::Entry& entry, const AttributeProblem& problem);
+void ApplyXattrs(const Object& object, const format::v1::Entry& entry,
+                 const AttributeProblem& problem);
 // Removes the attributes of an open object that `entry` has not.
 void RemoveOtherXattrs(int fd, const format::v1::Entry& entry);
 // Takes the ACLs away that a new object inherited from its directory.

@@ -1,4 +1,5 @@
-// What every kind of source does. Include it once in a test binary and instantiate with one factory per kind.
+// What every kind of source does. Include it once in a test binary and instantiate with one factory
+// per kind.
 #ifndef EMBER_TESTS_CONTRACT_SOURCE_CONTRACT_H_
 #define EMBER_TESTS_CONTRACT_SOURCE_CONTRACT_H_
 
@@ -19,8 +20,8 @@ class SourceUnderTest {
  public:
   virtual ~SourceUnderTest() = default;
   virtual v1::WorkloadSpec spec() const = 0;
-  virtual void Damage() = 0;            // changes some of it
-  virtual void Destroy() = 0;           // all of it is gone
+  virtual void Damage() = 0;                // changes some of it
+  virtual void Destroy() = 0;               // all of it is gone
   virtual std::string Content() const = 0;  // equal exactly when the data are equal
 };
 using SourceFactory = std::function<std::unique_ptr<SourceUnderTest>()>;
@@ -89,7 +90,8 @@ TEST_P(SourceContract, MissingDataAreNoticedAndNotBackedUp) {
   EXPECT_FALSE(source_->DataMissing());
   data_->Destroy();
   EXPECT_TRUE(source_->DataMissing());
-  EXPECT_THAT(source_->Read(WriteTo(&backup_).get()), HasCode(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(source_->Read(WriteTo(&backup_).get()),
+              HasCode(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_P(SourceContract, CancelledRestoreLeavesTheTargetAlone) {

@@ -17,16 +17,19 @@ class Writer : public backup::BackupWriter {
   Writer(MemoryBackup* backup, std::function<void(const std::string&)> before_end)
       : backup_(backup), before_end_(std::move(before_end)) {}
 
-  absl::Status Add(Entry entry, const backup::SourceStamp& given_stamp,
-                   const std::function<absl::StatusOr<std::unique_ptr<backup::FileContent>>()>& open) override {
-    if (!backup_->entries.empty() && !backup::PathLess(backup_->entries.back().entry.path(), entry.path())) {
+  absl::Status Add(
+      Entry entry, const backup::SourceStamp& given_stamp,
+      const std::function<absl::StatusOr<std::unique_ptr<backup::FileContent>>()>& open) override {
+    if (!backup_->entries.empty() &&
+        !backup::PathLess(backup_->entries.back().entry.path(), entry.path())) {
       return absl::InternalError("out of order: " + entry.path());
     }
     MemoryEntry added{std::move(entry), {}};
     backup::SourceStamp stamp = given_stamp;
     if (added.entry.type() == EntryType::FILE && added.entry.hardlink_to().empty()) {
       auto content = open();
-      const absl::Status status = content.ok() ? ReadAll(content->get(), &stamp, &added) : content.status();
+      const absl::Status status =
+          content.ok() ? ReadAll(content->get(), &stamp, &added) : content.status();
       if (!status.ok()) {
         AddProblem(added.entry.path(), status.message());
         return absl::OkStatus();
@@ -43,12 +46,14 @@ class Writer : public backup::BackupWriter {
   absl::StatusOr<v1::BackupResult> Commit() override { return v1::BackupResult(); }
 
  private:
-  absl::Status ReadAll(backup::FileContent* content, backup::SourceStamp* stamp, MemoryEntry* added) {
+  absl::Status ReadAll(backup::FileContent* content, backup::SourceStamp* stamp,
+                       MemoryEntry* added) {
     std::string buffer(100000, '\0');
     for (int attempt = 0; attempt < kUnstableReadsMax; ++attempt) {
       added->content.clear();
       while (true) {
-        EMBER_ASSIGN_OR_RETURN(const auto piece, content->Next(absl::MakeSpan(buffer.data(), buffer.size())));
+        EMBER_ASSIGN_OR_RETURN(const auto piece,
+                               content->Next(absl::MakeSpan(buffer.data(), buffer.size())));
         if (piece.size == 0) break;
         added->content.emplace_back(piece.offset, buffer.substr(0, piece.size));
       }
@@ -95,7 +100,9 @@ class Reader : public backup::RestoreReader {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<v1::VerifyResult> Verify(const backup::RestoreOptions&) override { return v1::VerifyResult(); }
+  absl::StatusOr<v1::VerifyResult> Verify(const backup::RestoreOptions&) override {
+    return v1::VerifyResult();
+  }
 
  private:
   static bool Wanted(const backup::RestoreOptions& options, const std::string& path) {
@@ -130,8 +137,8 @@ std::unique_ptr<backup::BackupWriter> WriteTo(MemoryBackup* backup,
   return std::make_unique<Writer>(backup, std::move(before_end));
 }
 
-std::unique_ptr<backup::RestoreReader> ReadFrom(const MemoryBackup* backup,
-                                                std::function<absl::Status(const std::string&)> before_entry) {
+std::unique_ptr<backup::RestoreReader> ReadFrom(
+    const MemoryBackup* backup, std::function<absl::Status(const std::string&)> before_entry) {
   return std::make_unique<Reader>(backup, std::move(before_entry));
 }
 

@@ -1,4 +1,5 @@
-// A backup in memory, without chunks or keys: what a source wrote, and what a restore would be given.
+// A backup in memory, without chunks or keys: what a source wrote, and what a restore would be
+// given.
 #ifndef EMBER_TESTS_SUPPORT_MEMORY_BACKUP_H_
 #define EMBER_TESTS_SUPPORT_MEMORY_BACKUP_H_
 
@@ -28,13 +29,14 @@ struct MemoryBackup {
   std::vector<std::string> Paths() const;
 };
 
-// Writes into `backup`, which must outlive it. `before_end` is called with each path when its content has been read,
-// before it is asked whether it settled.
-std::unique_ptr<backup::BackupWriter> WriteTo(MemoryBackup* backup,
-                                              std::function<void(const std::string&)> before_end = {});
-// Restores `backup`, which must outlive it. `before_entry` may end the restore with an error at a path.
-std::unique_ptr<backup::RestoreReader> ReadFrom(const MemoryBackup* backup,
-                                                std::function<absl::Status(const std::string&)> before_entry = {});
+// Writes into `backup`, which must outlive it. `before_end` is called with each path when its
+// content has been read, before it is asked whether it settled.
+std::unique_ptr<backup::BackupWriter> WriteTo(
+    MemoryBackup* backup, std::function<void(const std::string&)> before_end = {});
+// Restores `backup`, which must outlive it. `before_entry` may end the restore with an error at a
+// path.
+std::unique_ptr<backup::RestoreReader> ReadFrom(
+    const MemoryBackup* backup, std::function<absl::Status(const std::string&)> before_entry = {});
 
 }  // namespace ember::testing
 

@@ -23,7 +23,8 @@ namespace {
 
 class Maker {
  public:
-  Maker(int top, const NastyTreeOptions& options) : top_(top), options_(options), is_root_(geteuid() == 0) {}
+  Maker(int top, const NastyTreeOptions& options)
+      : top_(top), options_(options), is_root_(geteuid() == 0) {}
 
   absl::Status Run() {
     Names();
@@ -55,7 +56,9 @@ class Maker {
     if (error_.ok()) error_ = WriteAll(fd.get(), content, name);
     Check(fchmod(fd.get(), mode) == 0, name);
   }
-  std::string Proc(const std::string& name) { return absl::StrCat("/proc/self/fd/", top_, "/", name); }
+  std::string Proc(const std::string& name) {
+    return absl::StrCat("/proc/self/fd/", top_, "/", name);
+  }
   void Xattr(const std::string& name, const char* attribute, absl::string_view value) {
     Check(lsetxattr(Proc(name).c_str(), attribute, value.data(), value.size(), 0) == 0,
           absl::StrCat(attribute, " of ", name));
@@ -84,7 +87,8 @@ class Maker {
 
   void Holes() {
     Directory("holes");
-    const auto sparse = [&](const char* name, std::vector<std::pair<off_t, size_t>> data, off_t size) {
+    const auto sparse = [&](const char* name, std::vector<std::pair<off_t, size_t>> data,
+                            off_t size) {
       Fd fd(openat(top_, name, O_WRONLY | O_CREAT | O_EXCL, 0644));
       Check(fd.valid(), name);
       for (const auto& [offset, length] : data) {
@@ -135,8 +139,10 @@ class Maker {
     Xattr("attributes/user", "user.long", std::string(2000, 'v'));
     Xattr("attributes", "user.directory", "d");
     // u::rw- user:1234:r-- g::r-- m::r-- o::---, see acl(5) and the kernel's posix_acl_xattr.h.
-    const std::string acl("\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff"
-                          "\x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff", 44);
+    const std::string acl(
+        "\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff"
+        "\x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff",
+        44);
     File("attributes/acl", "a", 0640);
     Xattr("attributes/acl", "system.posix_acl_access", acl);
     Directory("attributes/inherits");
@@ -192,7 +198,8 @@ class Maker {
 
   void Crowd() {
     Directory("crowd");
-    for (int i = 0; i < options_.crowd; ++i) File(absl::StrCat("crowd/", i), absl::StrCat("file ", i));
+    for (int i = 0; i < options_.crowd; ++i)
+      File(absl::StrCat("crowd/", i), absl::StrCat("file ", i));
   }
 
   void Times() {
@@ -212,7 +219,8 @@ class Maker {
     Directory("times/directory");
     File("times/directory/child", "c");
     Time("times/directory", 1000000002, 44);
-    for (const char* name : {"names/a", "links", "modes/shut", "specials", "holes", "names", "modes"}) {
+    for (const char* name :
+         {"names/a", "links", "modes/shut", "specials", "holes", "names", "modes"}) {
       Time(name, 1234567890, 987654321);
     }
   }

@@ -9,13 +9,15 @@
 namespace ember::testing {
 
 struct NastyTreeOptions {
-  int crowd = 300;      // files in one directory
-  int depth = 40;       // directories below each other, 200 bytes per name: 21 and more are beyond PATH_MAX
-  bool flags = true;    // append-only and immutable objects (root)
+  int crowd = 300;  // files in one directory
+  int depth =
+      40;  // directories below each other, 200 bytes per name: 21 and more are beyond PATH_MAX
+  bool flags = true;  // append-only and immutable objects (root)
 };
 
-// Makes `directory` (new) and fills it. What only root may make (devices, foreign owners, trusted.* and security.*
-// attributes, immutable files) is made as root; what the file system refuses as unsupported is left out.
+// Makes `directory` (new) and fills it. What only root may make (devices, foreign owners, trusted.*
+// and security.* attributes, immutable files) is made as root; what the file system refuses as
+// unsupported is left out.
 absl::Status MakeNastyTree(const std::string& directory, const NastyTreeOptions& options = {});
 
 // Removes a tree of any kind, immutable objects and paths beyond PATH_MAX included.

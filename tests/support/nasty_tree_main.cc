@@ -1,4 +1,5 @@
-// ember-nasty-tree DIR [FILES]: makes DIR, with FILES files in one of its directories. ember-nasty-tree --remove DIR.
+// ember-nasty-tree DIR [FILES]: makes DIR, with FILES files in one of its directories.
+// ember-nasty-tree --remove DIR.
 #include <cstdio>
 #include <cstdlib>
 #include <string>

@@ -14,10 +14,10 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/escaping.h"
 #include "common/base/file.h"
 
 namespace ember::testing {
@@ -46,7 +46,8 @@ std::set<std::string> Names(int directory) {
   if (open == nullptr) return names;
   while (const dirent* entry = readdir(open)) {
     const std::string name = entry->d_name;
-    const bool own = absl::StrContains(name, ".ember-safety-") || absl::StartsWith(name, ".ember-restore-");
+    const bool own =
+        absl::StrContains(name, ".ember-safety-") || absl::StartsWith(name, ".ember-restore-");
     if (name != "." && name != ".." && !own) names.insert(name);
   }
   closedir(open);
@@ -59,7 +60,8 @@ std::map<std::string, std::string> Xattrs(const At& at) {
   const ssize_t size = llistxattr(at.Proc().c_str(), names.data(), names.size());
   if (size <= 0) return xattrs;
   names.resize(size);
-  for (const std::string& name : std::vector<std::string>(absl::StrSplit(names, '\0', absl::SkipEmpty()))) {
+  for (const std::string& name :
+       std::vector<std::string>(absl::StrSplit(names, '\0', absl::SkipEmpty()))) {
     std::string value(64 << 10, '\0');
     const ssize_t length = lgetxattr(at.Proc().c_str(), name.c_str(), value.data(), value.size());
     value.resize(std::max<ssize_t>(length, 0));
@@ -87,7 +89,8 @@ bool SameContent(int a, int b, off_t size) {
     const off_t data_a = lseek(a, at, SEEK_DATA), data_b = lseek(b, at, SEEK_DATA);
     if (data_a < 0 && data_b < 0) return true;  // holes to the end
     at = data_a < 0 ? data_b : data_b < 0 ? data_a : std::min(data_a, data_b);
-    const ssize_t got_a = pread(a, left.data(), left.size(), at), got_b = pread(b, right.data(), right.size(), at);
+    const ssize_t got_a = pread(a, left.data(), left.size(), at),
+                  got_b = pread(b, right.data(), right.size(), at);
     if (got_a != got_b || got_a < 0 || memcmp(left.data(), right.data(), got_a) != 0) return false;
     if (got_a == 0) return true;
     at += got_a;
@@ -98,8 +101,8 @@ bool SameContent(int a, int b, off_t size) {
 int Flags(int fd) {
   int flags = 0;
   if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return 0;
-  return flags & (FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_NOCOW_FL |
-                  FS_DIRSYNC_FL | FS_COMPR_FL);
+  return flags & (FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL |
+                  FS_NOCOW_FL | FS_DIRSYNC_FL | FS_COMPR_FL);
 }
 
 std::string Time(const timespec& time) { return absl::StrCat(time.tv_sec, ".", time.tv_nsec); }
@@ -123,7 +126,8 @@ class Comparison {
     }
     if (!S_ISLNK(sa.st_mode)) Differ(path, "mode", Octal(sa.st_mode), Octal(sb.st_mode));
     if (options_.owner) {
-      Differ(path, "owner", absl::StrCat(sa.st_uid, ":", sa.st_gid), absl::StrCat(sb.st_uid, ":", sb.st_gid));
+      Differ(path, "owner", absl::StrCat(sa.st_uid, ":", sa.st_gid),
+             absl::StrCat(sb.st_uid, ":", sb.st_gid));
     }
     Differ(path, "mtime", Time(sa.st_mtim), Time(sb.st_mtim));
     if (options_.atime) Differ(path, "atime", Time(sa.st_atim), Time(sb.st_atim));
@@ -134,7 +138,9 @@ class Comparison {
       case S_IFDIR: Directories(path, a, b); break;
       case S_IFLNK: Differ(path, "target", Target(a), Target(b)); break;
       case S_IFCHR:
-      case S_IFBLK: Differ(path, "device", absl::StrCat(sa.st_rdev), absl::StrCat(sb.st_rdev)); break;
+      case S_IFBLK:
+        Differ(path, "device", absl::StrCat(sa.st_rdev), absl::StrCat(sb.st_rdev));
+        break;
     }
   }
 
@@ -146,10 +152,11 @@ class Comparison {
     return length < 0 ? strerror(errno) : std::string(target, length);
   }
 
-  void Differ(const std::string& path, const std::string& what, const std::string& a, const std::string& b) {
+  void Differ(const std::string& path, const std::string& what, const std::string& a,
+              const std::string& b) {
     if (a == b) return;
-    lines.push_back(absl::StrCat(absl::CHexEscape(path), ": ", what, ": ", absl::CHexEscape(a), " | ",
-                                 absl::CHexEscape(b)));
+    lines.push_back(absl::StrCat(absl::CHexEscape(path), ": ", what, ": ", absl::CHexEscape(a),
+                                 " | ", absl::CHexEscape(b)));
   }
 
   void Xattributes(const std::string& path, const At& a, const At& b) {
@@ -178,7 +185,8 @@ class Comparison {
       lines.push_back(absl::StrCat(absl::CHexEscape(path), ": cannot be read: ", strerror(errno)));
       return;
     }
-    if (!SameContent(fa.get(), fb.get(), size_a)) lines.push_back(absl::StrCat(absl::CHexEscape(path), ": content"));
+    if (!SameContent(fa.get(), fb.get(), size_a))
+      lines.push_back(absl::StrCat(absl::CHexEscape(path), ": content"));
     Differ(path, "data", DataMap(fa.get(), size_a), DataMap(fb.get(), size_b));
     Differ(path, "flags", absl::StrCat(Flags(fa.get())), absl::StrCat(Flags(fb.get())));
   }
@@ -186,7 +194,8 @@ class Comparison {
   void Directories(const std::string& path, const At& a, const At& b) {
     const Fd fa = a.Open(O_DIRECTORY), fb = b.Open(O_DIRECTORY);
     if (!fa.valid() || !fb.valid()) {
-      lines.push_back(absl::StrCat(absl::CHexEscape(path), ": cannot be listed: ", strerror(errno)));
+      lines.push_back(
+          absl::StrCat(absl::CHexEscape(path), ": cannot be listed: ", strerror(errno)));
       return;
     }
     Differ(path, "flags", absl::StrCat(Flags(fa.get())), absl::StrCat(Flags(fb.get())));

@@ -8,14 +8,14 @@
 namespace ember::testing {
 
 struct TreeCompareOptions {
-  bool owner = true;  // uid and gid
+  bool owner = true;   // uid and gid
   bool atime = false;  // reading a tree may have changed them before
 };
 
-// One line per difference between the trees (or files) `a` and `b`; empty when there is none. Compared are types,
-// names, content, holes, modes, owners, mtimes to the nanosecond, link targets, devices, extended attributes, inode
-// flags and which names are links of one inode. Of Ember's own leftovers nothing is compared. Access times of what is
-// read do not change as root.
+// One line per difference between the trees (or files) `a` and `b`; empty when there is none.
+// Compared are types, names, content, holes, modes, owners, mtimes to the nanosecond, link targets,
+// devices, extended attributes, inode flags and which names are links of one inode. Of Ember's own
+// leftovers nothing is compared. Access times of what is read do not change as root.
 std::vector<std::string> CompareTrees(const std::string& a, const std::string& b,
                                       const TreeCompareOptions& options = {});
 

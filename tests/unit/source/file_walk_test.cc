@@ -19,7 +19,8 @@ class FileWalk : public SourceRig {
   // Paths of a backup below the rig's directory.
   std::vector<std::string> Names(const MemoryBackup& backup) const {
     std::vector<std::string> names;
-    for (const std::string& path : backup.Paths()) names.push_back(path.substr(directory_.path().size()));
+    for (const std::string& path : backup.Paths())
+      names.push_back(path.substr(directory_.path().size()));
     return names;
   }
 };
@@ -185,7 +186,8 @@ TEST_F(FileWalk, RefusesSourcesItDoesNotKnow) {
 TEST_F(FileWalk, FileSystemsBelowAreCrossedUnlessToldOtherwise) {
   Make("d/file");
   std::filesystem::create_directory(At("d/mount"));
-  if (mount("none", At("d/mount").c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "cannot mount here";
+  if (mount("none", At("d/mount").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "cannot mount here";
   Make("d/mount/inside");
   std::filesystem::create_directory(At("d/proc"));
   ASSERT_EQ(mount("none", At("d/proc").c_str(), "proc", 0, nullptr), 0);

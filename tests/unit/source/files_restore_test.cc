@@ -110,7 +110,8 @@ TEST_F(FilesRestore, APathThatIsNotInTheBackupIsNotFound) {
   const MemoryBackup backup = BackUp("d");
   EXPECT_THAT(Restore(backup, {.paths = {At("d/other")}}), HasCode(absl::StatusCode::kNotFound));
   EXPECT_THAT(Restore(backup, {.paths = {"/elsewhere"}}), HasCode(absl::StatusCode::kNotFound));
-  EXPECT_THAT(Restore(backup, {.paths = {"relative"}}), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Restore(backup, {.paths = {"relative"}}),
+              HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Leftovers("d"), IsEmpty());
 }
 
@@ -120,7 +121,8 @@ TEST_F(FilesRestore, DoesNotFollowALinkOnTheWayToAPath) {
   const MemoryBackup backup = BackUp("d");
   std::filesystem::remove_all(At("d/a"));
   std::filesystem::create_symlink(At("outside"), At("d/a"));
-  EXPECT_THAT(Restore(backup, {.paths = {At("d/a/file")}}), HasCode(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(Restore(backup, {.paths = {At("d/a/file")}}),
+              HasCode(absl::StatusCode::kFailedPrecondition));
   EXPECT_EQ(Content("outside/file"), "precious");
 }
 
@@ -174,8 +176,8 @@ TEST_F(FilesRestore, AnEmptyTargetLeavesNoSafetyCopy) {
   Make("d/file");
   std::filesystem::create_directory(At("target"));
   const MemoryBackup backup = BackUp("d");
-  ASSERT_OK_AND_ASSIGN(const auto result,
-                       Restore(backup, {.target_directory = At("target"), .refuse_existing = true}));
+  ASSERT_OK_AND_ASSIGN(const auto result, Restore(backup, {.target_directory = At("target"),
+                                                           .refuse_existing = true}));
   EXPECT_THAT(result.safety_copies(), IsEmpty());
   EXPECT_EQ(Content("target/file"), "x");
   EXPECT_THAT(Leftovers(), IsEmpty());
@@ -193,9 +195,9 @@ TEST_F(FilesRestore, AFailureMidwayTouchesNothing) {
   EXPECT_EQ(Content("d/a"), "new");
   EXPECT_THAT(Leftovers(), IsEmpty());
   // Neither does it leave the directories it made on the way.
-  EXPECT_THAT(Restore(backup, {.target_directory = At("x/y/z")}, [](const std::string&) {
-                return absl::DataLossError("damaged");
-              }), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(Restore(backup, {.target_directory = At("x/y/z")},
+                      [](const std::string&) { return absl::DataLossError("damaged"); }),
+              HasCode(absl::StatusCode::kDataLoss));
   EXPECT_FALSE(FileExists(At("x")));
 }
 
@@ -234,13 +236,15 @@ TEST_F(FilesRestore, DiskFullIsSaidBeforeAnythingIsWritten) {
   Make("d/file", std::string(3 << 20, 'x'));
   const MemoryBackup backup = BackUp("d");
   std::filesystem::create_directory(At("small"));
-  if (mount("none", At("small").c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "cannot mount here";
+  if (mount("none", At("small").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "cannot mount here";
   Make("small/data/precious");
   bool read = false;
-  const auto early = Restore(backup, {.target_directory = At("small/data")}, [&](const std::string&) {
-    read = true;
-    return absl::OkStatus();
-  });
+  const auto early =
+      Restore(backup, {.target_directory = At("small/data")}, [&](const std::string&) {
+        read = true;
+        return absl::OkStatus();
+      });
   // The same when only the writing shows it.
   MemoryBackup lying = backup;
   for (auto& each : lying.entries) each.entry.set_hole_bytes(each.entry.size());
@@ -257,7 +261,8 @@ TEST_F(FilesRestore, DiskFullIsSaidBeforeAnythingIsWritten) {
 
 TEST_F(FilesRestore, MountPointsStayMountedAndTheirContentIsSwapped) {
   std::filesystem::create_directory(At("root"));
-  if (mount("none", At("root").c_str(), "tmpfs", 0, "size=4m") != 0) GTEST_SKIP() << "cannot mount here";
+  if (mount("none", At("root").c_str(), "tmpfs", 0, "size=4m") != 0)
+    GTEST_SKIP() << "cannot mount here";
   std::filesystem::create_directories(At("root/sub/inner"));
   std::filesystem::create_directories(At("root/idle"));
   ASSERT_EQ(mount("none", At("root/sub/inner").c_str(), "tmpfs", 0, "size=4m"), 0);
@@ -267,12 +272,14 @@ TEST_F(FilesRestore, MountPointsStayMountedAndTheirContentIsSwapped) {
   Make("root/sub/inner/file", "old");
   ASSERT_EQ(chmod(At("root/sub/inner").c_str(), 0711), 0);
   const MemoryBackup backup = BackUp("root");
-  for (const char* name : {"root/file", "root/sub/file", "root/sub/inner/file", "root/extra", "root/idle/later"}) {
+  for (const char* name :
+       {"root/file", "root/sub/file", "root/sub/inner/file", "root/extra", "root/idle/later"}) {
     Make(name, "new");
   }
   ASSERT_EQ(chmod(At("root/sub/inner").c_str(), 0755), 0);
   const auto result = Restore(backup);
-  const std::string contents = Content("root/file") + Content("root/sub/file") + Content("root/sub/inner/file");
+  const std::string contents =
+      Content("root/file") + Content("root/sub/file") + Content("root/sub/inner/file");
   const std::string kept = Content("root/.ember-safety-20260101-000000/extra") +
                            Content("root/sub/inner/.ember-safety-20260101-000000/file");
   const std::string idle = Content("root/idle/later");
@@ -280,7 +287,8 @@ TEST_F(FilesRestore, MountPointsStayMountedAndTheirContentIsSwapped) {
   stat(At("root").c_str(), &outer);
   stat(At("root/sub/inner").c_str(), &inner);
   const auto left = Leftovers("root");
-  for (const char* name : {"root/sub/inner", "root/idle", "root"}) umount2(At(name).c_str(), MNT_DETACH);
+  for (const char* name : {"root/sub/inner", "root/idle", "root"})
+    umount2(At(name).c_str(), MNT_DETACH);
   ASSERT_OK(result);
   EXPECT_EQ(contents, "oldoldold");
   EXPECT_EQ(kept, "newnew");
@@ -304,7 +312,8 @@ TEST_F(FilesRestore, ALaterRootThatCannotBeSwappedBringsTheEarlierBack) {
   two.roots = {Entry("a"), Entry("frozen/b")};
   for (auto& each : two.entries) {
     const std::string path = each.entry.path();
-    if (path.find(Entry("b")) == 0) each.entry.set_path(Entry("frozen/b") + path.substr(Entry("b").size()));
+    if (path.find(Entry("b")) == 0)
+      each.entry.set_path(Entry("frozen/b") + path.substr(Entry("b").size()));
   }
   Make("frozen/b/file", "new");
   const auto result = Restore(two, {}, [&](const std::string& path) {
@@ -322,7 +331,8 @@ TEST_F(FilesRestore, ALaterRootThatCannotBeSwappedBringsTheEarlierBack) {
 TEST_F(FilesRestore, TheSystemsRootIsNeverSwapped) {
   MemoryBackup backup;
   backup.roots = {""};
-  EXPECT_THAT(Restore(backup), HasCodeAndText(absl::StatusCode::kFailedPrecondition, "cannot replace /"));
+  EXPECT_THAT(Restore(backup),
+              HasCodeAndText(absl::StatusCode::kFailedPrecondition, "cannot replace /"));
 }
 
 }  // namespace

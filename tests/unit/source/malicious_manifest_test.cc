@@ -14,7 +14,8 @@ class MaliciousManifest : public SourceRig {
     backup_.roots = {Entry("root")};
     Add(Entry("root"), EntryType::DIRECTORY);
   }
-  format::v1::Entry* Add(const std::string& path, EntryType::Value type, const std::string& content = "") {
+  format::v1::Entry* Add(const std::string& path, EntryType::Value type,
+                         const std::string& content = "") {
     MemoryEntry& added = backup_.entries.emplace_back();
     added.entry.set_path(path);
     added.entry.set_type(type);

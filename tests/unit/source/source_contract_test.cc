@@ -32,8 +32,10 @@ class FilesUnderTest : public SourceUnderTest {
   std::string Content() const override {
     if (!FileExists(directory_.Join("data"))) return "gone";
     std::set<std::string> lines;
-    for (const auto& each : std::filesystem::recursive_directory_iterator(directory_.Join("data"))) {
-      lines.insert(each.path().string() + (each.is_regular_file() ? "=" + *ReadFile(each.path().string()) : "/"));
+    for (const auto& each :
+         std::filesystem::recursive_directory_iterator(directory_.Join("data"))) {
+      lines.insert(each.path().string() +
+                   (each.is_regular_file() ? "=" + *ReadFile(each.path().string()) : "/"));
     }
     return absl::StrJoin(lines, ";");
   }
@@ -45,8 +47,9 @@ class FilesUnderTest : public SourceUnderTest {
   TempDir directory_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Files, SourceContract,
-                         ::testing::Values(SourceFactory([] { return std::make_unique<FilesUnderTest>(); })));
+INSTANTIATE_TEST_SUITE_P(Files, SourceContract, ::testing::Values(SourceFactory([] {
+                           return std::make_unique<FilesUnderTest>();
+                         })));
 
 }  // namespace
 }  // namespace ember::testing

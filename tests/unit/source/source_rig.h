@@ -42,7 +42,8 @@ class SourceRig : public ::testing::Test {
     return content.ok() ? *content : std::string(content.status().message());
   }
 
-  static v1::FilesSource Files(const std::vector<std::string>& paths, const std::vector<std::string>& exclude = {}) {
+  static v1::FilesSource Files(const std::vector<std::string>& paths,
+                               const std::vector<std::string>& exclude = {}) {
     v1::FilesSource files;
     for (const std::string& path : paths) files.add_paths(path);
     for (const std::string& glob : exclude) files.add_exclude(glob);
@@ -64,8 +65,9 @@ class SourceRig : public ::testing::Test {
   MemoryBackup BackUp(const std::string& name, const std::vector<std::string>& exclude = {}) {
     return BackUp(Open({Files({At(name)}, exclude)}).get());
   }
-  absl::StatusOr<v1::RestoreResult> Restore(const MemoryBackup& backup, agent::RestorePlan plan = {},
-                                            std::function<absl::Status(const std::string&)> before_entry = {}) {
+  absl::StatusOr<v1::RestoreResult> Restore(
+      const MemoryBackup& backup, agent::RestorePlan plan = {},
+      std::function<absl::Status(const std::string&)> before_entry = {}) {
     if (plan.order_id.empty()) plan.order_id = "plan/web/restore/1";
     plan.now = absl::FromUnixSeconds(1767225600);  // 2026-01-01 00:00:00
     return Open({})->Restore(ReadFrom(&backup, std::move(before_entry)).get(), plan);
