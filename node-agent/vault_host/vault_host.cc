@@ -12,6 +12,12 @@
 
 namespace ember::agent {
 
+namespace {
+
+constexpr char kOpening[] = "it is being opened";
+
+}  // namespace
+
 using google::protobuf::util::MessageDifferencer;
 
 VaultHost::VaultHost(Opener open, Clock* clock, std::function<void()> changed)
@@ -39,14 +45,15 @@ void VaultHost::Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vau
   std::map<std::string, Hosted> next;
   for (const v1::VaultSpec& spec : vaults) {
     const auto known = hosted_.find(spec.name());
-    const bool same = known != hosted_.end() && MessageDifferencer::Equals(known->second.spec, spec);
+    const bool same =
+        known != hosted_.end() && MessageDifferencer::Equals(known->second.spec, spec);
     Hosted& hosted = next[spec.name()];
     if (same) {
       hosted = std::exchange(known->second, {});
     } else {
       hosted.spec = spec;
       hosted.fact.set_vault(spec.name());
-      hosted.fact.set_problem("it is being opened");
+      hosted.fact.set_problem(kOpening);
       look_now_ = true;
     }
   }
@@ -58,6 +65,12 @@ void VaultHost::Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vau
 
 std::shared_ptr<vault::Vault> VaultHost::Find(const std::string& name) const {
   absl::MutexLock lock(&mu_);
+  // A backup right after an apply comes while the vault is being opened.
+  const auto decided = [&]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    const auto found = hosted_.find(name);
+    return found == hosted_.end() || found->second.fact.problem() != kOpening;
+  };
+  mu_.AwaitWithTimeout(absl::Condition(&decided), absl::Seconds(kVaultRetrySeconds));
   const auto found = hosted_.find(name);
   return found == hosted_.end() ? nullptr : found->second.vault;
 }
@@ -69,7 +82,8 @@ std::vector<v1::VaultFact> VaultHost::Facts() const {
   return facts;
 }
 
-// --- the thread ------------------------------------------------------------------------------------------------------
+// --- the thread
+// ------------------------------------------------------------------------------------------------------
 
 void VaultHost::Loop() {
   do {
@@ -114,14 +128,16 @@ void VaultHost::LookAt(const Hosted& hosted) {
 void VaultHost::Note(const Hosted& looked) {
   absl::MutexLock lock(&mu_);
   const auto known = hosted_.find(looked.spec.name());
-  if (known == hosted_.end() || !MessageDifferencer::Equals(known->second.spec, looked.spec)) return;
+  if (known == hosted_.end() || !MessageDifferencer::Equals(known->second.spec, looked.spec))
+    return;
   const bool news = known->second.fact.problem() != looked.fact.problem();
   known->second = looked;
   if (!news) return;
   if (looked.fact.problem().empty()) {
     LogInfo("vault", "serving", {{"vault", looked.spec.name()}, {"path", looked.spec.path()}});
   } else {
-    LogError("vault", "it cannot be served", {{"vault", looked.spec.name()}, {"error", looked.fact.problem()}});
+    LogError("vault", "it cannot be served",
+             {{"vault", looked.spec.name()}, {"error", looked.fact.problem()}});
   }
   changed_();
 }
@@ -129,7 +145,8 @@ void VaultHost::Note(const Hosted& looked) {
 VaultHost::Opener DirectoryVaults(Clock* clock) {
   return [clock](const v1::VaultSpec& spec) -> absl::StatusOr<std::unique_ptr<vault::Vault>> {
     if (!absl::StartsWith(spec.path(), "/")) {
-      return absl::InvalidArgumentError(absl::StrCat("vault '", spec.name(), "' has no absolute path"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("vault '", spec.name(), "' has no absolute path"));
     }
     vault::VaultOptions options;
     options.name = spec.name();
