@@ -119,32 +119,37 @@ absl::Status AgentImpl::OpenIdentity() {
   }
   EMBER_ASSIGN_OR_RETURN(em_, EmChannel::Open(address, state_.identity(), clock_));
   if (!options_.node.empty() && options_.node != em_->node()) {
-    return WithHint(absl::FailedPreconditionError(absl::StrCat("this is not node '", options_.node,
-                                                               "': it joined as '", em_->node(), "'")),
-                    absl::StrCat("start it with --name ", em_->node(), ", or join again with another token"));
+    return WithHint(
+        absl::FailedPreconditionError(absl::StrCat("this is not node '", options_.node,
+                                                   "': it joined as '", em_->node(), "'")),
+        absl::StrCat("start it with --name ", em_->node(), ", or join again with another token"));
   }
   return absl::OkStatus();
 }
 
 void AgentImpl::BuildVaults() {
   vaults_ = std::make_unique<VaultHost>(DirectoryVaults(clock_), clock_, [this] { Urge(); });
-  vault_service_ = vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); });
+  vault_service_ =
+      vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); });
 }
 
 void AgentImpl::BuildWorkloads() {
   supervisor_ = std::make_unique<Supervisor>(
-      HostEnvironment(state_.workloads(), options_.agent_binary, clock_, [this] { Urge(); }), epochs_.get());
+      HostEnvironment(state_.workloads(), options_.agent_binary, clock_, [this] { Urge(); }),
+      epochs_.get());
   DataPlane plane;
   plane.clock = clock_;
   plane.node = em_->node();
   plane.cache_directory = state_.cache();
-  plane.open_vault = [this](const v1::VaultAddress& address) { return DialVault(address, em_->identity()); };
+  plane.open_vault = [this](const v1::VaultAddress& address) {
+    return DialVault(address, em_->identity());
+  };
   plane.keys = [this](const std::string& order_id) {
     return KeysFromController([this] { return em_->channel(); }, order_id);
   };
   actions_ = NewOrderActions(supervisor_.get(), std::move(plane));
-  orders_ = std::make_unique<OrderRunner>(OrderRunner::Ports{
-      clock_, ledger_.get(), epochs_.get(), actions_.get(), [this] { Urge(); }});
+  orders_ = std::make_unique<OrderRunner>(
+      OrderRunner::Ports{clock_, ledger_.get(), epochs_.get(), actions_.get(), [this] { Urge(); }});
 }
 
 void AgentImpl::BuildLease() {
@@ -166,10 +171,10 @@ absl::Status AgentImpl::Serve() {
   server.listen = options_.listen;
   server.identity_directory = state_.identity();
   server.clock = clock_;
-  server.refused = [this](const rpc::Peer& peer, absl::string_view method, const absl::Status& why) {
-    Refused(peer, method, why);
-  };
-  EMBER_ASSIGN_OR_RETURN(server_, rpc::Server::Start(server, {vault_service_.get(), peer_service_.get()}));
+  server.refused = [this](const rpc::Peer& peer, absl::string_view method,
+                          const absl::Status& why) { Refused(peer, method, why); };
+  EMBER_ASSIGN_OR_RETURN(server_,
+                         rpc::Server::Start(server, {vault_service_.get(), peer_service_.get()}));
   return absl::OkStatus();
 }
 
@@ -180,8 +185,8 @@ void AgentImpl::BuildLink() {
   self.boot_id = absl::BytesToHexString(RandomBytes(16));
   self.host_boot_id = HostBootId();
   exchange_ = std::make_unique<Exchange>(
-      Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(), supervisor_.get(), vaults_.get(),
-                      events_.get(), lease_.get(), peers_.get()},
+      Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(),
+                      supervisor_.get(), vaults_.get(), events_.get(), lease_.get(), peers_.get()},
       std::move(self));
   Link::Ports ports;
   ports.clock = clock_;

@@ -28,8 +28,10 @@ v1::HeartbeatRequest Exchange::Facts() {
   request.set_data_address(self_.data_address);
   request.set_host_boot_id(self_.host_boot_id);
   request.set_config_version(config_version_);
-  for (v1::WorkloadFact& fact : parts_.supervisor->Facts()) *request.add_workloads() = std::move(fact);
-  for (v1::OrderUpdate& update : parts_.ledger->Updates()) *request.add_orders() = std::move(update);
+  for (v1::WorkloadFact& fact : parts_.supervisor->Facts())
+    *request.add_workloads() = std::move(fact);
+  for (v1::OrderUpdate& update : parts_.ledger->Updates())
+    *request.add_orders() = std::move(update);
   for (v1::AgentEvent& event : parts_.events->Head()) *request.add_events() = std::move(event);
   for (v1::VaultFact& fact : parts_.vaults->Facts()) *request.add_vaults() = std::move(fact);
   return request;
@@ -44,7 +46,8 @@ absl::Status Exchange::Store(const v1::HeartbeatReply& reply) {
 absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sent) {
   EMBER_RETURN_IF_ERROR(Store(reply));
   absl::Status first = absl::OkStatus();
-  for (const std::string& id : reply.acknowledged_orders()) first.Update(parts_.ledger->Acknowledge(id));
+  for (const std::string& id : reply.acknowledged_orders())
+    first.Update(parts_.ledger->Acknowledge(id));
   parts_.events->Acknowledge(reply.acknowledged_event_seq());
   // Accepting suspends what is to be restored, before a changed assignment could start it.
   for (const v1::Order& order : reply.orders()) first.Update(parts_.orders->Accept(order));
@@ -63,8 +66,10 @@ void Exchange::Apply(const v1::NodeConfig& config) {
   parts_.peers->Set(config.peers());
   config_version_ = config.version();
   LogInfo("link", "configuration in force",
-          {{"version", config.version()}, {"workloads", config.workloads_size()},
-           {"vaults", config.vaults_size()}, {"peers", config.peers_size()}});
+          {{"version", config.version()},
+           {"workloads", config.workloads_size()},
+           {"vaults", config.vaults_size()},
+           {"peers", config.peers_size()}});
 }
 
 }  // namespace ember::agent

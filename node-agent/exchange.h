@@ -51,9 +51,10 @@ class Exchange {
   absl::Status ApplyStored();
 
   v1::HeartbeatRequest Facts();
-  // Everything durable first, then in force, then the lease: so whoever holds a lease has acted on what came with it.
-  // A reply of a controller that was replaced (a lower epoch), or one whose configuration cannot be stored, changes
-  // nothing. An order that cannot be stored is not taken, the rest is. Returns the first of these errors.
+  // Everything durable first, then in force, then the lease: so whoever holds a lease has acted on
+  // what came with it. A reply of a controller that was replaced (a lower epoch), or one whose
+  // configuration cannot be stored, changes nothing. An order that cannot be stored is not taken,
+  // the rest is. Returns the first of these errors.
   absl::Status Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
 
  private:

@@ -47,10 +47,12 @@ int ExitCode(const absl::Status& status) {
 
 // What failed, why, what to do next: a line each.
 int Fail(const absl::Status& status) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
   std::fprintf(stderr, "ember-agent: %s\n", parts.first.c_str());
   if (!parts.second.empty()) std::fprintf(stderr, "%s\n", parts.second.c_str());
-  if (const std::string hint = HintOf(status); !hint.empty()) std::fprintf(stderr, "%s\n", hint.c_str());
+  if (const std::string hint = HintOf(status); !hint.empty())
+    std::fprintf(stderr, "%s\n", hint.c_str());
   return ExitCode(status);
 }
 
@@ -63,8 +65,9 @@ std::string OwnBinary() {
 int RunJoin(const std::string& token, const std::string& state_directory) {
   absl::StatusOr<Joined> joined = Join(token, StateDirectory(state_directory), SystemClock());
   if (!joined.ok()) return Fail(joined.status());
-  std::printf("joined estate %s as node %s\nnext: ember-agent --state-dir %s --name %s\n", joined->estate_id.c_str(),
-              joined->node.c_str(), state_directory.c_str(), joined->node.c_str());
+  std::printf("joined estate %s as node %s\nnext: ember-agent --state-dir %s --name %s\n",
+              joined->estate_id.c_str(), joined->node.c_str(), state_directory.c_str(),
+              joined->node.c_str());
   return 0;
 }
 
@@ -95,7 +98,9 @@ int WaitForEnd(Agent* agent) {
         break;
       case Wake::kStop: return 0;
       case Wake::kDuplicate:
-        LogError("agent", "another live agent has this node's name: this one ends, and leaves all workloads alone");
+        LogError("agent",
+                 "another live agent has this node's name: this one ends, and leaves all workloads "
+                 "alone");
         return kRefused;
     }
   }
@@ -105,7 +110,9 @@ int RunAgent(const AgentOptions& options) {
   CatchSignals();
   absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(options);
   // "In use" is no unreachable controller.
-  if (!agent.ok()) return absl::IsUnavailable(agent.status()) ? (Fail(agent.status()), kFailed) : Fail(agent.status());
+  if (!agent.ok())
+    return absl::IsUnavailable(agent.status()) ? (Fail(agent.status()), kFailed)
+                                               : Fail(agent.status());
   NotifyReady();
   const int code = WaitForEnd(agent->get());
   NotifyStopping();
@@ -130,20 +137,28 @@ int Main(int argc, char** argv) {
   std::string token;
   std::string guarded;
 
-  CLI::App app("The Ember node agent: runs, protects and recovers the workloads of one node.", "ember-agent");
+  CLI::App app("The Ember node agent: runs, protects and recovers the workloads of one node.",
+               "ember-agent");
   app.set_version_flag("--version", kVersion);
-  app.add_option("--state-dir", options.state_directory, "directory of this agent's state")->type_name("DIR");
-  app.add_option("--name", options.node, "name of this node; checked against its certificate")->type_name("NODE");
-  app.add_option("--em", options.em, "controller, instead of the one of the join token")->type_name("HOST:PORT");
-  app.add_option("--listen", options.listen, "serves vaults and peers here")->type_name("HOST:PORT")
+  app.add_option("--state-dir", options.state_directory, "directory of this agent's state")
+      ->type_name("DIR");
+  app.add_option("--name", options.node, "name of this node; checked against its certificate")
+      ->type_name("NODE");
+  app.add_option("--em", options.em, "controller, instead of the one of the join token")
+      ->type_name("HOST:PORT");
+  app.add_option("--listen", options.listen, "serves vaults and peers here")
+      ->type_name("HOST:PORT")
       ->capture_default_str();
   app.add_option("--advertise", options.advertise, "address that other nodes use for --listen")
       ->type_name("HOST:PORT");
   app.add_flag("--log-json", log_json, "log JSON lines");
-  CLI::App* join = app.add_subcommand("join", "enrol this machine with a token of `ember node token NODE`");
+  CLI::App* join =
+      app.add_subcommand("join", "enrol this machine with a token of `ember node token NODE`");
   join->add_option("TOKEN", token)->required();
-  CLI::App* down = app.add_subcommand("down", "stop every workload this agent started; the agent must not run");
-  CLI::App* guard = app.add_subcommand("guard", "look after one process; started by the agent itself");
+  CLI::App* down =
+      app.add_subcommand("down", "stop every workload this agent started; the agent must not run");
+  CLI::App* guard =
+      app.add_subcommand("guard", "look after one process; started by the agent itself");
   guard->add_option("STATE_DIRECTORY", guarded)->required();
   for (CLI::App* verb : {join, down, guard}) verb->fallthrough();
   app.require_subcommand(0, 1);

@@ -1,4 +1,5 @@
-// Signals as bytes in a pipe. Handlers rather than a blocked mask: what the agent starts must not inherit one.
+// Signals as bytes in a pipe. Handlers rather than a blocked mask: what the agent starts must not
+// inherit one.
 #ifndef EMBER_NODE_AGENT_SIGNALS_H_
 #define EMBER_NODE_AGENT_SIGNALS_H_
 
@@ -8,7 +9,8 @@ namespace ember::agent {
 
 enum class Wake { kTimeout, kStop, kReload, kDuplicate };
 
-// Once, before other threads: SIGTERM and SIGINT become kStop, SIGHUP kReload; SIGPIPE does nothing.
+// Once, before other threads: SIGTERM and SIGINT become kStop, SIGHUP kReload; SIGPIPE does
+// nothing.
 void CatchSignals();
 // Makes WaitForWake return kDuplicate. Any thread.
 void PostDuplicate();

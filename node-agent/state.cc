@@ -14,9 +14,10 @@ absl::StatusOr<Fd> StateDirectory::Lock() const {
 absl::StatusOr<std::string> StateDirectory::LoadEm() const {
   absl::StatusOr<std::string> address = ReadFile(JoinPath(root_, "em"), 4096);
   if (absl::IsNotFound(address.status())) {
-    return WithHint(absl::FailedPreconditionError(
-                        absl::StrCat("no controller to talk to: this machine never joined (", root_, ")")),
-                    absl::StrCat("ember node token NODE, then: ember-agent join TOKEN --state-dir ", root_));
+    return WithHint(
+        absl::FailedPreconditionError(
+            absl::StrCat("no controller to talk to: this machine never joined (", root_, ")")),
+        absl::StrCat("ember node token NODE, then: ember-agent join TOKEN --state-dir ", root_));
   }
   if (!address.ok()) return address.status();
   return std::string(absl::StripAsciiWhitespace(*address));

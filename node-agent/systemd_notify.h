@@ -1,4 +1,5 @@
-// Talks to the service manager that started this process (sd_notify(3)); without one, nothing happens.
+// Talks to the service manager that started this process (sd_notify(3)); without one, nothing
+// happens.
 #ifndef EMBER_NODE_AGENT_SYSTEMD_NOTIFY_H_
 #define EMBER_NODE_AGENT_SYSTEMD_NOTIFY_H_
 

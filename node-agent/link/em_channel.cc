@@ -20,9 +20,11 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN));
 }
 
-absl::StatusOr<std::unique_ptr<EmChannel>> EmChannel::Open(std::string address, std::string identity_directory,
+absl::StatusOr<std::unique_ptr<EmChannel>> EmChannel::Open(std::string address,
+                                                           std::string identity_directory,
                                                            Clock* clock) {
-  std::unique_ptr<EmChannel> em(new EmChannel(std::move(address), std::move(identity_directory), clock));
+  std::unique_ptr<EmChannel> em(
+      new EmChannel(std::move(address), std::move(identity_directory), clock));
   EMBER_RETURN_IF_ERROR(em->Reload());
   return em;
 }
@@ -30,9 +32,10 @@ absl::StatusOr<std::unique_ptr<EmChannel>> EmChannel::Open(std::string address, 
 absl::Status EmChannel::Reload() {
   absl::StatusOr<rpc::Identity> identity = rpc::LoadIdentity(identity_directory_);
   if (!identity.ok()) {
-    return WithHint(absl::FailedPreconditionError(absl::StrCat("no usable identity in ", identity_directory_, ": ",
-                                                               identity.status().message())),
-                    "ember node token NODE, then: ember-agent join TOKEN --state-dir DIR");
+    return WithHint(
+        absl::FailedPreconditionError(absl::StrCat("no usable identity in ", identity_directory_,
+                                                   ": ", identity.status().message())),
+        "ember node token NODE, then: ember-agent join TOKEN --state-dir DIR");
   }
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo info, ParseCertificate(identity->certificate_pem));
   std::shared_ptr<grpc::Channel> channel = rpc::Dial(address_, *identity, "controller", "em");
@@ -63,7 +66,8 @@ absl::Status EmChannel::RenewIfDue() {
   const absl::Time now = clock_->Now();
   {
     absl::MutexLock lock(&mu_);
-    if (not_after_ - now > absl::Hours(24 * kRenewBeforeDays) || now < renew_not_before_) return absl::OkStatus();
+    if (not_after_ - now > absl::Hours(24 * kRenewBeforeDays) || now < renew_not_before_)
+      return absl::OkStatus();
     renew_not_before_ = now + absl::Minutes(kRenewRetryMinutes);
   }
   EMBER_RETURN_IF_ERROR(Renew());
@@ -84,7 +88,8 @@ absl::Status EmChannel::Renew() {
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo info,
                          VerifyCertificate(renewed.ca_pem, reply.certificate_pem(), clock_->Now()));
   if (info.role != "agent" || info.name != node()) {
-    return absl::PermissionDeniedError(absl::StrCat("the renewed certificate is for ", info.role, " ", info.name));
+    return absl::PermissionDeniedError(
+        absl::StrCat("the renewed certificate is for ", info.role, " ", info.name));
   }
   renewed.certificate_pem = reply.certificate_pem();
   EMBER_RETURN_IF_ERROR(rpc::SaveIdentity(identity_directory_, renewed));

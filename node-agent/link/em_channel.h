@@ -27,7 +27,8 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout);
 class EmChannel {
  public:
   // Reads the identity. FAILED_PRECONDITION when there is none.
-  static absl::StatusOr<std::unique_ptr<EmChannel>> Open(std::string address, std::string identity_directory,
+  static absl::StatusOr<std::unique_ptr<EmChannel>> Open(std::string address,
+                                                         std::string identity_directory,
                                                          Clock* clock);
 
   std::shared_ptr<grpc::Channel> channel() const;
@@ -38,13 +39,15 @@ class EmChannel {
 
   // Reads the identity again and dials anew.
   absl::Status Reload();
-  // Asks for a new certificate when fewer than kRenewBeforeDays remain; after a failure not again for
-  // kRenewRetryMinutes. OK when there is nothing to do.
+  // Asks for a new certificate when fewer than kRenewBeforeDays remain; after a failure not again
+  // for kRenewRetryMinutes. OK when there is nothing to do.
   absl::Status RenewIfDue();
 
  private:
   EmChannel(std::string address, std::string identity_directory, Clock* clock)
-      : address_(std::move(address)), identity_directory_(std::move(identity_directory)), clock_(clock) {}
+      : address_(std::move(address)),
+        identity_directory_(std::move(identity_directory)),
+        clock_(clock) {}
   absl::Status Renew();
 
   const std::string address_;

@@ -10,14 +10,16 @@
 
 namespace ember::agent {
 
-absl::StatusOr<std::unique_ptr<EventSpool>> EventSpool::Open(const std::string& path, Clock* clock) {
+absl::StatusOr<std::unique_ptr<EventSpool>> EventSpool::Open(const std::string& path,
+                                                             Clock* clock) {
   std::unique_ptr<EventSpool> spool(new EventSpool(path, clock));
   absl::MutexLock lock(&spool->mu_);
   absl::StatusOr<std::string> bytes = ReadFile(path);
   if (!bytes.ok() && !absl::IsNotFound(bytes.status())) return bytes.status();
   if (bytes.ok() && !spool->spool_.ParseFromString(*bytes)) {
     LogError("events", "the spool is damaged and set aside", {{"path", path}});
-    if (std::rename(path.c_str(), (path + ".damaged").c_str()) != 0) return ErrnoToStatus(errno, "rename " + path);
+    if (std::rename(path.c_str(), (path + ".damaged").c_str()) != 0)
+      return ErrnoToStatus(errno, "rename " + path);
     spool->spool_.Clear();
   }
   if (spool->spool_.next_seq() == 0) spool->spool_.set_next_seq(1);
@@ -35,7 +37,8 @@ void EventSpool::Add(absl::string_view type, absl::string_view subject, absl::st
   Save();
 }
 
-void EventSpool::Append(absl::string_view type, absl::string_view subject, absl::string_view message) {
+void EventSpool::Append(absl::string_view type, absl::string_view subject,
+                        absl::string_view message) {
   v1::AgentEvent* event = spool_.add_events();
   event->set_seq(spool_.next_seq());
   spool_.set_next_seq(spool_.next_seq() + 1);
@@ -64,7 +67,8 @@ void EventSpool::Acknowledge(uint64_t seq) {
   if (known == 0) return;
   spool_.mutable_events()->DeleteSubrange(0, known);
   if (spool_.dropped() > 0) {
-    Append("events.dropped", "", absl::StrCat(spool_.dropped(), " events were not kept: the spool was full"));
+    Append("events.dropped", "",
+           absl::StrCat(spool_.dropped(), " events were not kept: the spool was full"));
     spool_.set_dropped(0);
   }
   Save();

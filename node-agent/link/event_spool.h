@@ -16,8 +16,9 @@
 
 namespace ember::agent {
 
-// Durable in one file, numbered without gaps. Full at kEventsSpooledMax: later events are counted, not kept, and the
-// count becomes an event itself ("events.dropped") as soon as there is room. Safe for concurrent use.
+// Durable in one file, numbered without gaps. Full at kEventsSpooledMax: later events are counted,
+// not kept, and the count becomes an event itself ("events.dropped") as soon as there is room. Safe
+// for concurrent use.
 class EventSpool {
  public:
   // A damaged file is set aside as PATH.damaged: events are news, not state.
@@ -27,8 +28,8 @@ class EventSpool {
   void Add(absl::string_view type, absl::string_view subject, absl::string_view message);
   // Oldest first, at most kEventsPerBeat.
   std::vector<v1::AgentEvent> Head() const;
-  // The controller has all up to `seq`. A number beyond the newest means that this spool is younger than what the
-  // controller remembers; what is kept is then renumbered after it.
+  // The controller has all up to `seq`. A number beyond the newest means that this spool is younger
+  // than what the controller remembers; what is kept is then renumbered after it.
   void Acknowledge(uint64_t seq);
 
  private:

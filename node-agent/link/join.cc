@@ -17,14 +17,15 @@ namespace ember::agent {
 namespace {
 
 absl::StatusOr<std::string> FetchCa(const v1::JoinToken& token) {
-  absl::StatusOr<std::string> ca =
-      FetchCertificateByFingerprint(token.em_address(), token.ca_fingerprint(), absl::Seconds(kJoinSeconds));
+  absl::StatusOr<std::string> ca = FetchCertificateByFingerprint(
+      token.em_address(), token.ca_fingerprint(), absl::Seconds(kJoinSeconds));
   if (ca.ok()) return ca;
   if (absl::IsPermissionDenied(ca.status())) {
-    return WithHint(absl::PermissionDeniedError(absl::StrCat("whoever answers at ", token.em_address(),
-                                                             " is not the controller of this token: ",
-                                                             ca.status().message())),
-                    "check the address in `ember node token NODE`, and that nobody sits in between");
+    return WithHint(
+        absl::PermissionDeniedError(
+            absl::StrCat("whoever answers at ", token.em_address(),
+                         " is not the controller of this token: ", ca.status().message())),
+        "check the address in `ember node token NODE`, and that nobody sits in between");
   }
   return EmUnreachable(token.em_address(), ca.status().message());
 }
@@ -41,31 +42,34 @@ absl::StatusOr<v1::JoinReply> Enrol(const v1::JoinToken& token, const std::strin
   SetTimeout(&context, absl::Seconds(kJoinSeconds));
   context.set_wait_for_ready(true);
   v1::JoinReply reply;
-  const absl::Status joined =
-      rpc::FromGrpc(v1::EnrolService::NewStub(rpc::Dial(token.em_address(), nobody, "controller", "em"))
-                        ->Join(&context, request, &reply));
+  const absl::Status joined = rpc::FromGrpc(
+      v1::EnrolService::NewStub(rpc::Dial(token.em_address(), nobody, "controller", "em"))
+          ->Join(&context, request, &reply));
   if (absl::IsUnavailable(joined) || absl::IsDeadlineExceeded(joined)) {
     return EmUnreachable(token.em_address(), joined.message());
   }
-  if (absl::IsUnauthenticated(joined) && HintOf(joined).empty()) return TokenRefused(joined.message());
+  if (absl::IsUnauthenticated(joined) && HintOf(joined).empty())
+    return TokenRefused(joined.message());
   EMBER_RETURN_IF_ERROR(joined);
   return reply;
 }
 
-absl::Status CheckCertificate(const v1::JoinToken& token, const v1::JoinReply& reply, const std::string& ca_pem,
-                              absl::Time now) {
-  EMBER_ASSIGN_OR_RETURN(const CertificateInfo info, VerifyCertificate(ca_pem, reply.certificate_pem(), now));
+absl::Status CheckCertificate(const v1::JoinToken& token, const v1::JoinReply& reply,
+                              const std::string& ca_pem, absl::Time now) {
+  EMBER_ASSIGN_OR_RETURN(const CertificateInfo info,
+                         VerifyCertificate(ca_pem, reply.certificate_pem(), now));
   if (info.role != "agent" || info.name != token.node() || info.estate_id != reply.estate_id()) {
-    return absl::PermissionDeniedError(absl::StrCat("the controller certified ", info.role, " ", info.name,
-                                                    " of estate ", info.estate_id, " instead of agent ",
-                                                    token.node(), " of ", reply.estate_id()));
+    return absl::PermissionDeniedError(absl::StrCat(
+        "the controller certified ", info.role, " ", info.name, " of estate ", info.estate_id,
+        " instead of agent ", token.node(), " of ", reply.estate_id()));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& state, Clock* clock) {
+absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& state,
+                            Clock* clock) {
   EMBER_ASSIGN_OR_RETURN(const v1::JoinToken token, ParseToken(token_text));
   EMBER_ASSIGN_OR_RETURN(const Fd lock, state.Lock());
   EMBER_ASSIGN_OR_RETURN(const std::string ca_pem, FetchCa(token));

@@ -15,10 +15,12 @@ struct Joined {
   std::string em_address;
 };
 
-// Fetches the CA that the token names by fingerprint, makes a key here, has it certified, and stores identity and
-// address. Nothing is stored unless all of it succeeded. Errors: not a token (INVALID_ARGUMENT), EmUnreachable,
-// TokenRefused, PERMISSION_DENIED when whoever answers is not the controller of the token or certifies something else.
-absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& state, Clock* clock);
+// Fetches the CA that the token names by fingerprint, makes a key here, has it certified, and
+// stores identity and address. Nothing is stored unless all of it succeeded. Errors: not a token
+// (INVALID_ARGUMENT), EmUnreachable, TokenRefused, PERMISSION_DENIED when whoever answers is not
+// the controller of the token or certifies something else.
+absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& state,
+                            Clock* clock);
 
 }  // namespace ember::agent
 

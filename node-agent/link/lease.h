@@ -6,12 +6,13 @@
 
 namespace ember::agent {
 
-// Counted on Clock::Monotonic from the moment the beat was *sent*, so that it ends here before the controller, which
-// counts from the receipt, believes it ended. A value; not thread-safe.
+// Counted on Clock::Monotonic from the moment the beat was *sent*, so that it ends here before the
+// controller, which counts from the receipt, believes it ended. A value; not thread-safe.
 class Lease {
  public:
-  // A reply to the beat sent at `sent` granted `length`. A reply to an older beat than one already answered, and a
-  // length that is not positive, change nothing. A newer beat may shorten the lease: the estate's settings changed.
+  // A reply to the beat sent at `sent` granted `length`. A reply to an older beat than one already
+  // answered, and a length that is not positive, change nothing. A newer beat may shorten the
+  // lease: the estate's settings changed.
   void Grant(absl::Duration sent, absl::Duration length);
   bool Held(absl::Duration now) const { return now < end_; }
   // InfinitePast-like (-infinite) when never granted.

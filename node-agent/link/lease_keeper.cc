@@ -8,7 +8,8 @@
 
 namespace ember::agent {
 
-LeaseKeeper::LeaseKeeper(Ports ports) : ports_(std::move(ports)), fence_(ports_.clock->Monotonic()) {}
+LeaseKeeper::LeaseKeeper(Ports ports)
+    : ports_(std::move(ports)), fence_(ports_.clock->Monotonic()) {}
 
 LeaseKeeper::~LeaseKeeper() { Stop(); }
 
@@ -25,7 +26,8 @@ void LeaseKeeper::Granted(absl::Duration sent, absl::Duration length) {
   {
     absl::MutexLock lock(&mu_);
     lease_.Grant(sent, length);
-    if (!lease_.Held(ports_.clock->Monotonic())) return;  // the reply came too late to be worth anything
+    if (!lease_.Held(ports_.clock->Monotonic()))
+      return;  // the reply came too late to be worth anything
     if (fence_.fenced()) LogInfo("lease", "a lease is held again");
     fence_.Granted(lease_);
   }
@@ -55,7 +57,8 @@ void LeaseKeeper::LookOnce() {
     case SelfFence::Action::kAskPeers: Ask(step.ask_timeout); break;
     case SelfFence::Action::kFence:
       LogError("lease", "no lease and no majority: workloads with fail-over are stopped here");
-      ports_.event("node.self_fenced", "no lease and no majority: workloads with fail-over were stopped here");
+      ports_.event("node.self_fenced",
+                   "no lease and no majority: workloads with fail-over were stopped here");
       break;
   }
   Apply();
@@ -64,9 +67,11 @@ void LeaseKeeper::LookOnce() {
 void LeaseKeeper::Ask(absl::Duration timeout) {
   const absl::Duration asked = ports_.clock->Monotonic();
   const Vote vote = ports_.ask_peers(timeout);
-  LogWarning("lease", "no lease; peers were asked whether they reach the controller",
-             {{"peers", vote.peers}, {"without_lease", vote.without_lease},
-              {"verdict", ControllerIsDown(vote) ? "controller down, keep running" : "no majority"}});
+  LogWarning(
+      "lease", "no lease; peers were asked whether they reach the controller",
+      {{"peers", vote.peers},
+       {"without_lease", vote.without_lease},
+       {"verdict", ControllerIsDown(vote) ? "controller down, keep running" : "no majority"}});
   {
     absl::MutexLock lock(&mu_);
     fence_.Voted(asked, vote, lease_.length());

@@ -93,7 +93,8 @@ absl::Status Link::Beat() {
   return absl::OkStatus();
 }
 
-// The controller answers at once while something it said is not done: that must not become a race of beats.
+// The controller answers at once while something it said is not done: that must not become a race
+// of beats.
 void Link::Handle(const v1::HeartbeatReply& reply, absl::Duration sent) {
   if (const absl::Status done = ports_.reply(reply, sent); !done.ok()) {
     LogError("link", "a reply could not be carried out", {{"error", done.ToString()}});
@@ -101,7 +102,8 @@ void Link::Handle(const v1::HeartbeatReply& reply, absl::Duration sent) {
     return;
   }
   const absl::Duration taken = ports_.clock->Monotonic() - sent;
-  if (taken < absl::Milliseconds(kBeatMillisMin)) ports_.clock->Sleep(absl::Milliseconds(kBeatMillisMin) - taken, stop_);
+  if (taken < absl::Milliseconds(kBeatMillisMin))
+    ports_.clock->Sleep(absl::Milliseconds(kBeatMillisMin) - taken, stop_);
 }
 
 void Link::Note(const absl::Status& status) {
@@ -122,8 +124,10 @@ void Link::Note(const absl::Status& status) {
 
 // Full jitter: after a restart of the controller its agents come back spread out.
 absl::Duration Link::Backoff() {
-  const int64_t most = std::min(kReconnectMillisMax, kReconnectMillisMin << std::min(failures_, 10));
-  return absl::Milliseconds(absl::Uniform(absl::IntervalClosed, random_, kReconnectMillisMin / 2, most));
+  const int64_t most =
+      std::min(kReconnectMillisMax, kReconnectMillisMin << std::min(failures_, 10));
+  return absl::Milliseconds(
+      absl::Uniform(absl::IntervalClosed, random_, kReconnectMillisMin / 2, most));
 }
 
 }  // namespace ember::agent

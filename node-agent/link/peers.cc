@@ -23,7 +23,8 @@ class PeerServiceImpl final : public v1::PeerService::Service {
  public:
   explicit PeerServiceImpl(std::function<bool()> has_lease) : has_lease_(std::move(has_lease)) {}
 
-  grpc::Status HasLease(grpc::ServerContext*, const v1::HasLeaseRequest*, v1::HasLeaseReply* reply) override {
+  grpc::Status HasLease(grpc::ServerContext*, const v1::HasLeaseRequest*,
+                        v1::HasLeaseReply* reply) override {
     reply->set_has_lease(has_lease_());
     reply->set_sees_caller_estate(true);  // the gate let in only this estate's certificates
     return grpc::Status::OK;
@@ -60,7 +61,8 @@ std::vector<std::shared_ptr<grpc::Channel>> Peers::Channels() {
   absl::MutexLock lock(&mu_);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (auto& [key, channel] : peers_) {
-    if (channel == nullptr && !key.second.empty()) channel = rpc::Dial(key.second, identity, "agent", key.first);
+    if (channel == nullptr && !key.second.empty())
+      channel = rpc::Dial(key.second, identity, "agent", key.first);
     channels.push_back(channel);
   }
   return channels;
@@ -78,7 +80,8 @@ Vote Peers::Ask(absl::Duration timeout) {
     question->stub = v1::PeerService::NewStub(channel);
     SetTimeout(&question->context, timeout);
     question->context.set_wait_for_ready(true);
-    question->reader = question->stub->AsyncHasLease(&question->context, v1::HasLeaseRequest(), &queue);
+    question->reader =
+        question->stub->AsyncHasLease(&question->context, v1::HasLeaseRequest(), &queue);
     question->reader->Finish(&question->reply, &question->status, question);
     ++asked;
   }

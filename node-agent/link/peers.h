@@ -39,7 +39,8 @@ class Peers {
   const std::string self_;
   const std::function<rpc::Identity()> identity_;
   absl::Mutex mu_;
-  std::map<Key, std::shared_ptr<grpc::Channel>> peers_ ABSL_GUARDED_BY(mu_);  // null: not dialled yet
+  std::map<Key, std::shared_ptr<grpc::Channel>> peers_
+      ABSL_GUARDED_BY(mu_);  // null: not dialled yet
 };
 
 // Answers HasLease.

@@ -1,9 +1,10 @@
 // When a node must stop its self-fencing workloads by itself: values in, values out.
 //
-// An agent may keep them running while it holds a lease, or while a majority of nodes, itself included, cannot reach
-// the controller either: then nobody can act on its silence. A vote counts for one lease. Leases of a dead controller
-// lapse up to a held beat apart, so a first "I still have mine" is no verdict: peers are asked again until the
-// self-fence time leaves just enough for TERM and KILL.
+// An agent may keep them running while it holds a lease, or while a majority of nodes, itself
+// included, cannot reach the controller either: then nobody can act on its silence. A vote counts
+// for one lease. Leases of a dead controller lapse up to a held beat apart, so a first "I still
+// have mine" is no verdict: peers are asked again until the self-fence time leaves just enough for
+// TERM and KILL.
 #ifndef EMBER_NODE_AGENT_LINK_SELF_FENCE_H_
 #define EMBER_NODE_AGENT_LINK_SELF_FENCE_H_
 
@@ -20,14 +21,15 @@ struct Vote {
   int without_lease = 0;  // answered, and cannot reach the controller either
 };
 
-// True when this node and the peers without a lease are more than half of all nodes; a node without peers is.
+// True when this node and the peers without a lease are more than half of all nodes; a node without
+// peers is.
 bool ControllerIsDown(const Vote& vote);
 
 // All times are Clock::Monotonic. Not thread-safe.
 class SelfFence {
  public:
-  // At `start` nothing is known. Workloads found running are under the deadline an earlier agent gave them; this agent
-  // adds its own verdict only after one lease.
+  // At `start` nothing is known. Workloads found running are under the deadline an earlier agent
+  // gave them; this agent adds its own verdict only after one lease.
   explicit SelfFence(absl::Duration start);
 
   void Granted(const Lease& lease);
@@ -39,14 +41,16 @@ class SelfFence {
     Action action = Action::kNone;
     absl::Duration ask_timeout = absl::ZeroDuration();  // of kAskPeers
   };
-  // What is to be done at `now`. kFence is returned once; from then on fenced() holds until a lease is granted.
+  // What is to be done at `now`. kFence is returned once; from then on fenced() holds until a lease
+  // is granted.
   Step Next(absl::Duration now);
 
-  // The instant at which a workload must stop even when no agent is left to do it; nothing before the first lease or
-  // vote, because then the deadline given earlier is the better one.
+  // The instant at which a workload must stop even when no agent is left to do it; nothing before
+  // the first lease or vote, because then the deadline given earlier is the better one.
   std::optional<absl::Duration> deadline() const;
   bool fenced() const { return fenced_; }
-  // May a self-fencing workload be started? Needs one lease in the life of this agent, and no fencing since.
+  // May a self-fencing workload be started? Needs one lease in the life of this agent, and no
+  // fencing since.
   bool gate_open() const { return gate_open_ && !fenced_; }
 
  private:

@@ -27,7 +27,8 @@ std::string TokenText(const v1::JoinToken& token) {
 
 absl::StatusOr<v1::JoinToken> ParseToken(absl::string_view text) {
   text = absl::StripAsciiWhitespace(text);
-  if (!absl::ConsumePrefix(&text, kPrefix)) return NotAToken(absl::StrCat("it does not begin with ", kPrefix));
+  if (!absl::ConsumePrefix(&text, kPrefix))
+    return NotAToken(absl::StrCat("it does not begin with ", kPrefix));
   std::string bytes;
   v1::JoinToken token;
   if (!absl::WebSafeBase64Unescape(text, &bytes) || !token.ParseFromString(bytes)) {
@@ -37,7 +38,8 @@ absl::StatusOr<v1::JoinToken> ParseToken(absl::string_view text) {
       token.ca_fingerprint().size() != kFingerprintChars) {
     return NotAToken("a part is missing");
   }
-  if (const absl::Status name = ValidateName("node", token.node()); !name.ok()) return NotAToken(name.message());
+  if (const absl::Status name = ValidateName("node", token.node()); !name.ok())
+    return NotAToken(name.message());
   return token;
 }
 

@@ -12,8 +12,8 @@ namespace ember::agent {
 
 // "ember1." and the base64url (RFC 4648 section 5, without padding) of the serialised message.
 std::string TokenText(const v1::JoinToken& token);
-// INVALID_ARGUMENT when it is not a token: another prefix, cut off, a bad node name, nothing to dial.
-// Spaces around it are ignored.
+// INVALID_ARGUMENT when it is not a token: another prefix, cut off, a bad node name, nothing to
+// dial. Spaces around it are ignored.
 absl::StatusOr<v1::JoinToken> ParseToken(absl::string_view text);
 
 }  // namespace ember::agent

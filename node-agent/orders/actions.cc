@@ -9,7 +9,8 @@ namespace {
 
 class HostActions final : public OrderActions {
  public:
-  HostActions(Supervisor* supervisor, DataPlane plane) : supervisor_(supervisor), plane_(std::move(plane)) {}
+  HostActions(Supervisor* supervisor, DataPlane plane)
+      : supervisor_(supervisor), plane_(std::move(plane)) {}
 
   // From the moment a restore over a workload's data is promised, nothing starts on that data.
   void Accepted(const v1::Order& order) override {
@@ -28,7 +29,8 @@ class HostActions final : public OrderActions {
         return update;
       }
       case v1::Order::kRestore: {
-        if (RestoresInPlace(order)) EMBER_RETURN_IF_ERROR(supervisor_->StopForRestore(order.workload()));
+        if (RestoresInPlace(order))
+          EMBER_RETURN_IF_ERROR(supervisor_->StopForRestore(order.workload()));
         EMBER_ASSIGN_OR_RETURN(*update.mutable_restore(), RunRestore(order, plane_, context));
         return update;
       }
@@ -44,7 +46,8 @@ class HostActions final : public OrderActions {
         return update;
       case v1::Order::ACTION_NOT_SET: break;
     }
-    return absl::InvalidArgumentError(absl::StrCat("order ", order.id(), " is of a kind this agent does not know"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("order ", order.id(), " is of a kind this agent does not know"));
   }
 
  private:

@@ -11,11 +11,12 @@
 namespace ember::agent {
 namespace {
 
-absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full, const DataPlane& plane,
-                                            const OrderContext& context) {
+absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
+                                            const DataPlane& plane, const OrderContext& context) {
   const v1::BackupOrder& backup = order.backup();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(backup.spec()));
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(backup.vault()));
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
+                         plane.open_vault(backup.vault()));
   backup::BackupOptions options;
   options.backup_id = backup.backup_id();
   options.workload = order.workload();
@@ -41,15 +42,20 @@ bool VaultLostRecords(const absl::Status& status) {
   return absl::IsAborted(status) && absl::StrContains(status.message(), "vault lost");
 }
 
-// The agent ended after an earlier try of this order was committed and before its result was durable. What could not
-// be read then is not known any more, so the backup counts as PARTIAL: kept and listed, but the RPO wants another.
+// The agent ended after an earlier try of this order was committed and before its result was
+// durable. What could not be read then is not known any more, so the backup counts as PARTIAL: kept
+// and listed, but the RPO wants another.
 absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const DataPlane& plane) {
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(order.backup().vault()));
-  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault->GetBackup(order.backup().backup_id()));
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
+                         plane.open_vault(order.backup().vault()));
+  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored,
+                         vault->GetBackup(order.backup().backup_id()));
   if (stored.workload() != order.workload()) {
-    return absl::AlreadyExistsError(absl::StrCat("backup ", stored.backup_id(), " is of another workload"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("backup ", stored.backup_id(), " is of another workload"));
   }
-  constexpr char kWhy[] = "the agent was interrupted right after the commit: what could not be read is not known";
+  constexpr char kWhy[] =
+      "the agent was interrupted right after the commit: what could not be read is not known";
   v1::BackupResult result;
   result.set_outcome(v1::Outcome::PARTIAL);
   result.add_problems()->set_problem(kWhy);
@@ -68,10 +74,12 @@ absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddr
   EMBER_RETURN_IF_ERROR(ValidateName("vault", address.name()));
   EMBER_RETURN_IF_ERROR(ValidateName("node", address.node()));
   if (address.address().empty()) {
-    return absl::UnavailableError(absl::StrCat("vault '", address.name(), "' on node '", address.node(),
+    return absl::UnavailableError(absl::StrCat("vault '", address.name(), "' on node '",
+                                               address.node(),
                                                "' cannot be reached: its address is not known"));
   }
-  return backup::OpenGrpcVault(rpc::Dial(address.address(), identity, "agent", address.node()), address.name());
+  return backup::OpenGrpcVault(rpc::Dial(address.address(), identity, "agent", address.node()),
+                               address.name());
 }
 
 absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,
@@ -79,7 +87,8 @@ absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPla
   EMBER_RETURN_IF_ERROR(ValidateName("workload", order.workload()));
   EMBER_RETURN_IF_ERROR(ValidateName("vault", order.backup().vault().name()));
   EMBER_RETURN_IF_ERROR(MakeDirectories(plane.cache_directory));
-  absl::StatusOr<v1::BackupResult> result = BackUpOnce(order, order.backup().full(), plane, context);
+  absl::StatusOr<v1::BackupResult> result =
+      BackUpOnce(order, order.backup().full(), plane, context);
   if (absl::IsAlreadyExists(result.status())) return CommittedEarlier(order, plane);
   if (result.ok() || order.backup().full() || !VaultLostRecords(result.status())) return result;
   LogWarning("orders", "the vault lost records: everything is read again",

@@ -21,7 +21,8 @@ struct DataPlane {
   Clock* clock = nullptr;
   std::string node;
   std::string cache_directory;
-  std::function<absl::StatusOr<std::unique_ptr<backup::VaultPort>>(const v1::VaultAddress&)> open_vault;
+  std::function<absl::StatusOr<std::unique_ptr<backup::VaultPort>>(const v1::VaultAddress&)>
+      open_vault;
   // The keys for one order.
   std::function<backup::KeySource(const std::string& order_id)> keys;
 };
@@ -30,12 +31,14 @@ struct DataPlane {
 absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
                                                              const rpc::Identity& identity);
 
-// Reads the sources of order.backup().spec() into the vault. When the vault lost records that the cache of the last
-// backup names, everything is read again, once. PARTIAL when an earlier try of the order was committed, its result lost.
+// Reads the sources of order.backup().spec() into the vault. When the vault lost records that the
+// cache of the last backup names, everything is read again, once. PARTIAL when an earlier try of
+// the order was committed, its result lost.
 absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,
                                            const OrderContext& context);
 
-// Restores order.restore() to its directory, or in place. The workload's service is the caller's business.
+// Restores order.restore() to its directory, or in place. The workload's service is the caller's
+// business.
 absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
                                              const OrderContext& context);
 

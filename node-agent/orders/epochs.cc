@@ -27,8 +27,8 @@ absl::Status Epochs::Raise(const std::string& workload, uint64_t epoch) {
   const auto seen = epochs_.workloads().find(workload);
   const uint64_t highest = seen == epochs_.workloads().end() ? 0 : seen->second;
   if (epoch < highest) {
-    return absl::AbortedError(absl::StrCat("workload '", workload, "': epoch ", epoch, " is over, ", highest,
-                                           " was seen here"));
+    return absl::AbortedError(absl::StrCat("workload '", workload, "': epoch ", epoch, " is over, ",
+                                           highest, " was seen here"));
   }
   if (epoch == highest) return absl::OkStatus();
   record::v1::AgentEpochs next = epochs_;
@@ -39,8 +39,8 @@ absl::Status Epochs::Raise(const std::string& workload, uint64_t epoch) {
 absl::Status Epochs::RaiseController(uint64_t epoch) {
   absl::MutexLock lock(&mu_);
   if (epoch < epochs_.controller()) {
-    return absl::AbortedError(absl::StrCat("controller epoch ", epoch, " is over, ", epochs_.controller(),
-                                           " was seen here"));
+    return absl::AbortedError(absl::StrCat("controller epoch ", epoch, " is over, ",
+                                           epochs_.controller(), " was seen here"));
   }
   if (epoch == epochs_.controller()) return absl::OkStatus();
   record::v1::AgentEpochs next = epochs_;

@@ -17,7 +17,8 @@ namespace ember::agent {
 // Durable in one file. Safe for concurrent use.
 class Epochs {
  public:
-  // DATA_LOSS when the file exists and cannot be read: to forget an epoch could run a workload twice.
+  // DATA_LOSS when the file exists and cannot be read: to forget an epoch could run a workload
+  // twice.
   static absl::StatusOr<std::unique_ptr<Epochs>> Open(const std::string& path);
 
   // ABORTED when a higher one was seen; else remembers `epoch`, durably when OK.

@@ -17,11 +17,13 @@ constexpr size_t kSessionIdBytes = 16;
 
 }  // namespace
 
-absl::StatusOr<backup::RestoreKeys> OpenReleasedKeys(const X25519KeyPair& pair, const std::vector<v1::Keybox>& boxes,
+absl::StatusOr<backup::RestoreKeys> OpenReleasedKeys(const X25519KeyPair& pair,
+                                                     const std::vector<v1::Keybox>& boxes,
                                                      const v1::ReleaseKeysReply& reply) {
   backup::RestoreKeys keys;
-  EMBER_ASSIGN_OR_RETURN(keys.id_key, OpenWithPrivateKey(pair.private_key, std::string(kSessionIdBytes, '\0'),
-                                                         reply.id_key_box()));
+  EMBER_ASSIGN_OR_RETURN(
+      keys.id_key,
+      OpenWithPrivateKey(pair.private_key, std::string(kSessionIdBytes, '\0'), reply.id_key_box()));
   for (const v1::Keybox& box : reply.keyboxes()) {
     EMBER_ASSIGN_OR_RETURN(keys.session_keys[box.session_id()],
                            OpenWithPrivateKey(pair.private_key, box.session_id(), box.sealed()));
@@ -34,7 +36,8 @@ absl::StatusOr<backup::RestoreKeys> OpenReleasedKeys(const X25519KeyPair& pair, 
   return keys;
 }
 
-backup::KeySource KeysFromController(std::function<std::shared_ptr<grpc::Channel>()> channel, std::string order_id) {
+backup::KeySource KeysFromController(std::function<std::shared_ptr<grpc::Channel>()> channel,
+                                     std::string order_id) {
   return [channel = std::move(channel), order_id = std::move(order_id)](
              const std::string& domain_id,
              const std::vector<v1::Keybox>& boxes) -> absl::StatusOr<backup::RestoreKeys> {
@@ -48,9 +51,9 @@ backup::KeySource KeysFromController(std::function<std::shared_ptr<grpc::Channel
     grpc::ClientContext context;
     SetTimeout(&context, absl::Seconds(kKeyReleaseSeconds));
     context.set_wait_for_ready(true);
-    EMBER_RETURN_IF_ERROR(
-        Annotate(rpc::FromGrpc(v1::AgentService::NewStub(channel())->ReleaseKeys(&context, request, &reply)),
-                 "the controller did not release the keys"));
+    EMBER_RETURN_IF_ERROR(Annotate(
+        rpc::FromGrpc(v1::AgentService::NewStub(channel())->ReleaseKeys(&context, request, &reply)),
+        "the controller did not release the keys"));
     return OpenReleasedKeys(pair, boxes, reply);
   };
 }

@@ -14,13 +14,15 @@
 
 namespace ember::agent {
 
-// The keys in `reply`, sealed to `pair` and asked for `boxes`. DATA_LOSS: one does not open. PERMISSION_DENIED: one of
-// the boxes was not answered.
-absl::StatusOr<backup::RestoreKeys> OpenReleasedKeys(const X25519KeyPair& pair, const std::vector<v1::Keybox>& boxes,
+// The keys in `reply`, sealed to `pair` and asked for `boxes`. DATA_LOSS: one does not open.
+// PERMISSION_DENIED: one of the boxes was not answered.
+absl::StatusOr<backup::RestoreKeys> OpenReleasedKeys(const X25519KeyPair& pair,
+                                                     const std::vector<v1::Keybox>& boxes,
                                                      const v1::ReleaseKeysReply& reply);
 
 // Each use makes a key pair that only this process and this call ever see.
-backup::KeySource KeysFromController(std::function<std::shared_ptr<grpc::Channel>()> channel, std::string order_id);
+backup::KeySource KeysFromController(std::function<std::shared_ptr<grpc::Channel>()> channel,
+                                     std::string order_id);
 
 }  // namespace ember::agent
 

@@ -28,7 +28,9 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& director
 }
 
 // Ids hold slashes; a hash is a name of one length whatever the id.
-std::string Ledger::PathOf(const std::string& id) const { return JoinPath(directory_, Sha256Hex(id).substr(0, 40)); }
+std::string Ledger::PathOf(const std::string& id) const {
+  return JoinPath(directory_, Sha256Hex(id).substr(0, 40));
+}
 
 absl::Status Ledger::Load() {
   EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory_));
@@ -43,7 +45,8 @@ absl::Status Ledger::Load() {
     Entry entry;
     if (!entry.record.ParseFromString(bytes) || entry.record.id().empty()) {
       LogError("orders", "an order file is damaged and set aside", {{"path", path}});
-      if (std::rename(path.c_str(), (path + ".damaged").c_str()) != 0) return ErrnoToStatus(errno, "rename " + path);
+      if (std::rename(path.c_str(), (path + ".damaged").c_str()) != 0)
+        return ErrnoToStatus(errno, "rename " + path);
       continue;
     }
     const uint64_t sequence = entry.record.sequence();
@@ -73,7 +76,8 @@ absl::StatusOr<bool> Ledger::Accept(const v1::Order& order) {
     unacknowledged_[known->record.sequence()] = order.id();
     return false;
   }
-  if (open_ >= kOrdersOpenMax) return absl::ResourceExhaustedError(absl::StrCat(open_, " orders are open"));
+  if (open_ >= kOrdersOpenMax)
+    return absl::ResourceExhaustedError(absl::StrCat(open_, " orders are open"));
   Entry entry;
   entry.record.set_id(order.id());
   entry.record.set_sequence(next_sequence_);
@@ -132,14 +136,16 @@ absl::Status Ledger::Acknowledge(const std::string& id) {
 }
 
 void Ledger::ForgetOldest() {
-  for (auto it = by_sequence_.begin(); by_sequence_.size() > kOrdersRemembered && it != by_sequence_.end();) {
+  for (auto it = by_sequence_.begin();
+       by_sequence_.size() > kOrdersRemembered && it != by_sequence_.end();) {
     const record::v1::AgentOrder& record = it->second.record;
     if (!record.acknowledged() || it->second.repeated) {
       ++it;
       continue;
     }
     if (const absl::Status removed = RemoveFile(PathOf(record.id())); !removed.ok()) {
-      LogWarning("orders", "an old order stays", {{"id", record.id()}, {"error", removed.ToString()}});
+      LogWarning("orders", "an old order stays",
+                 {{"id", record.id()}, {"error", removed.ToString()}});
       return;
     }
     sequence_of_.erase(record.id());

@@ -2,7 +2,8 @@
 //
 //   (new) --Accept--> open --Finish--> finished --Acknowledge--> remembered (no body, no result)
 //
-// Open orders survive a restart and are executed again; backups, restores, starts and stops are all idempotent.
+// Open orders survive a restart and are executed again; backups, restores, starts and stops are all
+// idempotent.
 #ifndef EMBER_NODE_AGENT_ORDERS_LEDGER_H_
 #define EMBER_NODE_AGENT_ORDERS_LEDGER_H_
 
@@ -22,12 +23,12 @@ namespace ember::agent {
 // One file per order in one directory. Safe for concurrent use.
 class Ledger {
  public:
-  // Creates the directory. A file that does not parse is set aside as NAME.damaged and logged: the order is then
-  // given again by the controller, and doing it twice is safe.
+  // Creates the directory. A file that does not parse is set aside as NAME.damaged and logged: the
+  // order is then given again by the controller, and doing it twice is safe.
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& directory);
 
-  // True: new, durable, to be executed. False: known; its state is reported again with the next beat.
-  // RESOURCE_EXHAUSTED: kOrdersOpenMax are open.
+  // True: new, durable, to be executed. False: known; its state is reported again with the next
+  // beat. RESOURCE_EXHAUSTED: kOrdersOpenMax are open.
   absl::StatusOr<bool> Accept(const v1::Order& order);
   // Running, and how far. Not durable. Nothing for an order that is not open.
   void Report(const std::string& id, const v1::Progress& progress);
@@ -38,8 +39,8 @@ class Ledger {
 
   // Open orders, oldest first.
   std::vector<v1::Order> OpenOrders() const;
-  // What the next beat tells, at most kOrderUpdatesPerBeat: results not acknowledged or asked about again, then what
-  // is open; each oldest first.
+  // What the next beat tells, at most kOrderUpdatesPerBeat: results not acknowledged or asked about
+  // again, then what is open; each oldest first.
   std::vector<v1::OrderUpdate> Updates() const;
 
  private:
@@ -59,7 +60,8 @@ class Ledger {
   mutable absl::Mutex mu_;
   std::map<uint64_t, Entry> by_sequence_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, uint64_t> sequence_of_ ABSL_GUARDED_BY(mu_);
-  std::map<uint64_t, std::string> unacknowledged_ ABSL_GUARDED_BY(mu_);  // sequence → id; repeats included
+  std::map<uint64_t, std::string> unacknowledged_
+      ABSL_GUARDED_BY(mu_);  // sequence → id; repeats included
   size_t open_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t next_sequence_ ABSL_GUARDED_BY(mu_) = 1;
 };

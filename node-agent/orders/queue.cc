@@ -10,7 +10,8 @@ Lane LaneOf(const v1::Order& order) {
 }
 
 bool RestoresInPlace(const v1::Order& order) {
-  return order.has_restore() && order.restore().target_directory().empty() && !order.restore().dry_run();
+  return order.has_restore() && order.restore().target_directory().empty() &&
+         !order.restore().dry_run();
 }
 
 bool Conflict(const v1::Order& a, const v1::Order& b) {
@@ -42,8 +43,8 @@ std::optional<v1::Order> OrderQueue::Next(Lane lane) {
 }
 
 std::optional<v1::Order> OrderQueue::Remove(absl::string_view id) {
-  const auto found =
-      std::find_if(waiting_.begin(), waiting_.end(), [&](const v1::Order& order) { return order.id() == id; });
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const v1::Order& order) { return order.id() == id; });
   if (found == waiting_.end()) return std::nullopt;
   v1::Order order = *found;
   waiting_.erase(found);

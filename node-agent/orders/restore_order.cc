@@ -8,9 +8,11 @@ absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataP
                                              const OrderContext& context) {
   const v1::RestoreOrder& restore = order.restore();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(restore.spec()));
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(restore.vault()));
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::RestoreReader> reader,
-                         backup::RestoreReader::Open(vault.get(), restore.backup_id(), plane.keys(order.id())));
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
+                         plane.open_vault(restore.vault()));
+  EMBER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<backup::RestoreReader> reader,
+      backup::RestoreReader::Open(vault.get(), restore.backup_id(), plane.keys(order.id())));
   RestorePlan plan;
   plan.order_id = order.id();
   plan.target_directory = restore.target_directory();
@@ -27,9 +29,11 @@ absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataP
 absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
                                            const OrderContext& context) {
   const v1::VerifyOrder& verify = order.verify();
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault, plane.open_vault(verify.vault()));
-  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::RestoreReader> reader,
-                         backup::RestoreReader::Open(vault.get(), verify.backup_id(), plane.keys(order.id())));
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
+                         plane.open_vault(verify.vault()));
+  EMBER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<backup::RestoreReader> reader,
+      backup::RestoreReader::Open(vault.get(), verify.backup_id(), plane.keys(order.id())));
   backup::RestoreOptions options;
   options.cancelled = context.cancelled;
   options.progress = context.progress;

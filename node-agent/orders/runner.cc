@@ -18,7 +18,8 @@ OrderRunner::~OrderRunner() { Stop(); }
 
 void OrderRunner::Run() {
   for (int i = 0; i < kOrdersAtOnce; ++i) threads_.emplace_back([this] { Work(Lane::kLong); });
-  for (int i = 0; i < kPromptOrdersAtOnce; ++i) threads_.emplace_back([this] { Work(Lane::kPrompt); });
+  for (int i = 0; i < kPromptOrdersAtOnce; ++i)
+    threads_.emplace_back([this] { Work(Lane::kPrompt); });
 }
 
 void OrderRunner::Stop() {
@@ -52,10 +53,12 @@ void OrderRunner::Cancel(const std::string& id) {
   std::optional<v1::Order> waiting;
   {
     absl::MutexLock lock(&mu_);
-    if (const auto running = running_.find(id); running != running_.end()) running->second->cancelled = true;
+    if (const auto running = running_.find(id); running != running_.end())
+      running->second->cancelled = true;
     waiting = queue_.Remove(id);
   }
-  if (waiting.has_value()) Finish(*waiting, absl::CancelledError("cancelled before it began"), false);
+  if (waiting.has_value())
+    Finish(*waiting, absl::CancelledError("cancelled before it began"), false);
 }
 
 void OrderRunner::Work(Lane lane) {
@@ -63,7 +66,9 @@ void OrderRunner::Work(Lane lane) {
     std::optional<v1::Order> order;
     {
       absl::MutexLock lock(&mu_);
-      const auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || queue_.HasNext(lane); };
+      const auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+        return stopping_ || queue_.HasNext(lane);
+      };
       mu_.Await(absl::Condition(&ready));
       if (stopping_) return;
       order = queue_.Next(lane);
@@ -78,7 +83,8 @@ void OrderRunner::Work(Lane lane) {
 
 // Verifying and restoring elsewhere touch nothing that a placement owns.
 absl::Status OrderRunner::CheckEpoch(const v1::Order& order) {
-  if (order.has_verify() || (order.has_restore() && !RestoresInPlace(order))) return absl::OkStatus();
+  if (order.has_verify() || (order.has_restore() && !RestoresInPlace(order)))
+    return absl::OkStatus();
   return ports_.epochs->Raise(order.workload(), order.epoch());
 }
 
@@ -105,7 +111,8 @@ void OrderRunner::Execute(const v1::Order& order) {
   Finish(order, ports_.actions->Do(order, context), true);
 }
 
-void OrderRunner::Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate> result, bool begun) {
+void OrderRunner::Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate> result,
+                         bool begun) {
   {
     absl::MutexLock lock(&mu_);
     // What fails because this process ends has not failed.
@@ -118,9 +125,12 @@ void OrderRunner::Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate>
     update.set_code(static_cast<int32_t>(result.status().code()));
     update.set_error(std::string(result.status().message()));
   }
-  // Not durable, not reported. Disks get room again; and an agent that ends first leaves the order open.
-  for (absl::Status stored = ports_.ledger->Finish(update); !stored.ok(); stored = ports_.ledger->Finish(update)) {
-    LogError("orders", "a result cannot be stored", {{"order", order.id()}, {"error", stored.ToString()}});
+  // Not durable, not reported. Disks get room again; and an agent that ends first leaves the order
+  // open.
+  for (absl::Status stored = ports_.ledger->Finish(update); !stored.ok();
+       stored = ports_.ledger->Finish(update)) {
+    LogError("orders", "a result cannot be stored",
+             {{"order", order.id()}, {"error", stored.ToString()}});
     if (ports_.clock->Sleep(absl::Seconds(kResultRetrySeconds), stop_)) return;
   }
   if (result.ok()) {

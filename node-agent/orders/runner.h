@@ -1,4 +1,5 @@
-// Executes orders: each id once, long kinds beside prompt ones, every result durable before it is reported.
+// Executes orders: each id once, long kinds beside prompt ones, every result durable before it is
+// reported.
 #ifndef EMBER_NODE_AGENT_ORDERS_RUNNER_H_
 #define EMBER_NODE_AGENT_ORDERS_RUNNER_H_
 
@@ -35,7 +36,8 @@ class OrderActions {
   // The order is accepted and durable; it runs later.
   virtual void Accepted(const v1::Order& order) = 0;
   // Returns the result fields of the update. CANCELLED soon after `cancelled`.
-  virtual absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order, const OrderContext& context) = 0;
+  virtual absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order,
+                                             const OrderContext& context) = 0;
   // The order is over, with its result durable; once per Accepted. `begun`: Do was called.
   virtual void Over(const v1::Order& order, bool begun) = 0;
 };
@@ -55,15 +57,17 @@ class OrderRunner {
   ~OrderRunner();
 
   void Run();
-  // Cancels what runs and leaves it open, to be executed again by the next agent. Waits for the threads.
+  // Cancels what runs and leaves it open, to be executed again by the next agent. Waits for the
+  // threads.
   void Stop();
 
-  // Makes an order durable. A known id is only reported again. What cannot be stored now is offered again by the
-  // controller.
+  // Makes an order durable. A known id is only reported again. What cannot be stored now is offered
+  // again by the controller.
   absl::Status Accept(const v1::Order& order);
   // Lets accepted orders run: called when the configuration that came with them is in force.
   void Release();
-  // A waiting order fails at once, a running one soon, both with CANCELLED; a finished one is left alone.
+  // A waiting order fails at once, a running one soon, both with CANCELLED; a finished one is left
+  // alone.
   void Cancel(const std::string& id);
 
  private:

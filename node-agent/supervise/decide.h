@@ -5,26 +5,26 @@
 namespace ember::agent {
 
 struct Situation {
-  bool has_service = true;     // false: kind none
-  bool want_run = false;       // assigned RUN, or a START order; not held, not stopped by an order
-  bool epoch_current = true;   // no higher placement epoch was ever seen here
-  bool restoring = false;      // an in-place restore is accepted or under way
-  bool data_lost = false;      // data is expected and plainly gone
+  bool has_service = true;    // false: kind none
+  bool want_run = false;      // assigned RUN, or a START order; not held, not stopped by an order
+  bool epoch_current = true;  // no higher placement epoch was ever seen here
+  bool restoring = false;     // an in-place restore is accepted or under way
+  bool data_lost = false;     // data is expected and plainly gone
   bool self_fence = false;
-  bool fenced = false;         // without lease and majority
-  bool gate_open = true;       // a lease was granted since this agent started, and it is not fenced
+  bool fenced = false;    // without lease and majority
+  bool gate_open = true;  // a lease was granted since this agent started, and it is not fenced
   bool running = false;
-  int restarts = 0;            // exits within the restart window
+  int restarts = 0;  // exits within the restart window
   int restart_limit = 0;
-  bool exhausted = false;      // gave up already
-  bool restart_due = true;     // the delay after the last exit is over
+  bool exhausted = false;   // gave up already
+  bool restart_due = true;  // the delay after the last exit is over
 };
 
 enum class Decision { kNothing, kStart, kStop, kGiveUp };
 
-// Never starts on lost data, below the highest epoch seen, during a restore or before the gate opens. Never stops
-// anything for want of the controller except what fences itself. A running workload whose data is lost keeps running:
-// what becomes of it is the controller's decision.
+// Never starts on lost data, below the highest epoch seen, during a restore or before the gate
+// opens. Never stops anything for want of the controller except what fences itself. A running
+// workload whose data is lost keeps running: what becomes of it is the controller's decision.
 Decision Decide(const Situation& situation);
 
 }  // namespace ember::agent

@@ -29,8 +29,8 @@ Environment HostEnvironment(std::string directory, std::string agent_binary, Clo
   Environment host;
   host.clock = clock;
   host.directory = std::move(directory);
-  host.open_service = [agent_binary = std::move(agent_binary), clock](const v1::WorkloadSpec& spec,
-                                                                      const std::string& state_directory) {
+  host.open_service = [agent_binary = std::move(agent_binary), clock](
+                          const v1::WorkloadSpec& spec, const std::string& state_directory) {
     ServiceOptions options;
     options.workload = spec.name();
     options.state_directory = state_directory;

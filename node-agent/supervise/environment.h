@@ -20,7 +20,8 @@ namespace ember::agent {
 struct Environment {
   Clock* clock = nullptr;
   std::string directory;  // of the workloads: NAME/record.pb and NAME/service/
-  std::function<absl::StatusOr<std::unique_ptr<Service>>(const v1::WorkloadSpec&, const std::string& directory)>
+  std::function<absl::StatusOr<std::unique_ptr<Service>>(const v1::WorkloadSpec&,
+                                                         const std::string& directory)>
       open_service;
   std::function<absl::Status(const v1::WorkloadSpec&, Service*)> probe;
   // OK, or NOT_FOUND "data is missing: PATH". A few stat calls.

@@ -57,7 +57,8 @@ bool SameService(const v1::ServiceSpec& a, const v1::ServiceSpec& b) {
   return google::protobuf::util::MessageDifferencer::Equals(process(a), process(b));
 }
 
-record::v1::AgentWorkload Reassign(const record::v1::AgentWorkload& known, const v1::Assignment& next) {
+record::v1::AgentWorkload Reassign(const record::v1::AgentWorkload& known,
+                                   const v1::Assignment& next) {
   record::v1::AgentWorkload record;
   v1::Assignment& kept = *record.mutable_assignment();
   kept = next;

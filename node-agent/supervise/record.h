@@ -15,14 +15,16 @@ namespace ember::agent {
 std::string ServiceDirectory(const std::string& directory, const std::string& workload);
 
 absl::Status SaveRecord(const std::string& directory, const record::v1::AgentWorkload& record);
-// All of them. A damaged one is logged and left out: the next configuration writes it anew, and the service, if it
-// runs, is found running.
+// All of them. A damaged one is logged and left out: the next configuration writes it anew, and the
+// service, if it runs, is found running.
 absl::StatusOr<std::vector<record::v1::AgentWorkload>> LoadRecords(const std::string& directory);
 absl::Status RemoveRecord(const std::string& directory, const std::string& workload);
 
-// `next` as it is kept after `known` (empty: nothing is known). A changed run, epoch or service definition, and a
-// return after retirement, overrule what an order had stopped; an unchanged one does not. HOLD is always stopped.
-record::v1::AgentWorkload Reassign(const record::v1::AgentWorkload& known, const v1::Assignment& next);
+// `next` as it is kept after `known` (empty: nothing is known). A changed run, epoch or service
+// definition, and a return after retirement, overrule what an order had stopped; an unchanged one
+// does not. HOLD is always stopped.
+record::v1::AgentWorkload Reassign(const record::v1::AgentWorkload& known,
+                                   const v1::Assignment& next);
 // Do both describe the same process? Restart limits do not count.
 bool SameService(const v1::ServiceSpec& a, const v1::ServiceSpec& b);
 

@@ -20,9 +20,11 @@ Supervisor::~Supervisor() {
   for (auto& [name, workload] : workloads_) workload->Stop();
 }
 
-// --- assignments -----------------------------------------------------------------------------------------------------
+// --- assignments
+// -----------------------------------------------------------------------------------------------------
 
-std::vector<absl::Status> Supervisor::Apply(const google::protobuf::RepeatedPtrField<v1::Assignment>& assignments) {
+std::vector<absl::Status> Supervisor::Apply(
+    const google::protobuf::RepeatedPtrField<v1::Assignment>& assignments) {
   DropGone();
   std::vector<absl::Status> refused;
   std::set<std::string> assigned;
@@ -45,9 +47,11 @@ std::vector<absl::Status> Supervisor::Apply(const google::protobuf::RepeatedPtrF
 // Records of earlier agents: whatever is not assigned any more must be found, to be stopped.
 void Supervisor::AdoptOnce() {
   if (std::exchange(adopted_, true)) return;
-  absl::StatusOr<std::vector<record::v1::AgentWorkload>> records = LoadRecords(environment_.directory);
+  absl::StatusOr<std::vector<record::v1::AgentWorkload>> records =
+      LoadRecords(environment_.directory);
   if (!records.ok()) {
-    LogError("supervise", "the workload records cannot be read", {{"error", records.status().ToString()}});
+    LogError("supervise", "the workload records cannot be read",
+             {{"error", records.status().ToString()}});
     return;
   }
   for (record::v1::AgentWorkload& record : *records) Add(std::move(record));
@@ -74,7 +78,8 @@ absl::Status Supervisor::Take(const v1::Assignment& assignment) {
     workloads_.erase(known);  // it left a moment ago, and comes again
   }
   if (workloads_.size() >= kWorkloadsPerAgentMax) {
-    return absl::ResourceExhaustedError(absl::StrCat("this agent looks after at most ", kWorkloadsPerAgentMax));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this agent looks after at most ", kWorkloadsPerAgentMax));
   }
   EMBER_RETURN_IF_ERROR(Add(Reassign({}, assignment))->Assign(assignment, epoch.ok()));
   return epoch;
@@ -88,8 +93,10 @@ void Supervisor::DropGone() {
       ++it;
       continue;
     }
-    if (const absl::Status removed = RemoveRecord(environment_.directory, it->first); !removed.ok()) {
-      LogWarning("supervise", "a record stays", {{"workload", it->first}, {"error", removed.ToString()}});
+    if (const absl::Status removed = RemoveRecord(environment_.directory, it->first);
+        !removed.ok()) {
+      LogWarning("supervise", "a record stays",
+                 {{"workload", it->first}, {"error", removed.ToString()}});
     }
     LogInfo("supervise", "no longer here", {{"workload", it->first}});
     gone.push_back(std::move(it->second));
@@ -97,7 +104,8 @@ void Supervisor::DropGone() {
   }
 }
 
-// --- facts -----------------------------------------------------------------------------------------------------------
+// --- facts
+// -----------------------------------------------------------------------------------------------------------
 
 std::vector<v1::WorkloadFact> Supervisor::Facts() {
   DropGone();
@@ -121,7 +129,8 @@ bool Supervisor::HasSelfFencing() const {
   return false;
 }
 
-// --- orders ----------------------------------------------------------------------------------------------------------
+// --- orders
+// ----------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<Workload> Supervisor::Find(const std::string& workload) const {
   absl::MutexLock lock(&mu_);
@@ -129,10 +138,12 @@ std::shared_ptr<Workload> Supervisor::Find(const std::string& workload) const {
   return found == workloads_.end() ? nullptr : found->second;
 }
 
-absl::Status Supervisor::Start(const std::string& name, uint64_t epoch, const v1::StartOrder& order) {
+absl::Status Supervisor::Start(const std::string& name, uint64_t epoch,
+                               const v1::StartOrder& order) {
   std::shared_ptr<Workload> workload = Find(name);
   if (workload == nullptr && order.spec().name() == name) {
-    // The order came before the configuration that assigns it; that one will complete or withdraw this.
+    // The order came before the configuration that assigns it; that one will complete or withdraw
+    // this.
     v1::Assignment assignment;
     *assignment.mutable_spec() = order.spec();
     assignment.set_epoch(epoch);
@@ -170,7 +181,8 @@ void Supervisor::Resume(const std::string& name, bool stay_stopped) {
 }
 
 absl::StatusOr<std::vector<std::string>> StopAll(const Environment& environment) {
-  EMBER_ASSIGN_OR_RETURN(const std::vector<record::v1::AgentWorkload> records, LoadRecords(environment.directory));
+  EMBER_ASSIGN_OR_RETURN(const std::vector<record::v1::AgentWorkload> records,
+                         LoadRecords(environment.directory));
   std::vector<std::string> stopped;
   absl::Status first = absl::OkStatus();
   for (const record::v1::AgentWorkload& record : records) {

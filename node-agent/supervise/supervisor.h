@@ -25,19 +25,23 @@ class Supervisor {
   Supervisor(Environment environment, Epochs* epochs);
   ~Supervisor();
 
-  // Makes `assignments` the workloads of this node: new ones are looked after, others updated, absent ones stopped and
-  // forgotten. What ran here before under an earlier agent is adopted. Returns what could not be taken (a bad name,
-  // more than kWorkloadsPerAgentMax), naming the workload; the rest is in force.
-  std::vector<absl::Status> Apply(const google::protobuf::RepeatedPtrField<v1::Assignment>& assignments);
+  // Makes `assignments` the workloads of this node: new ones are looked after, others updated,
+  // absent ones stopped and forgotten. What ran here before under an earlier agent is adopted.
+  // Returns what could not be taken (a bad name, more than kWorkloadsPerAgentMax), naming the
+  // workload; the rest is in force.
+  std::vector<absl::Status> Apply(
+      const google::protobuf::RepeatedPtrField<v1::Assignment>& assignments);
 
   std::vector<v1::WorkloadFact> Facts();
   void SetFence(const FenceState& fence);
   bool HasSelfFencing() const;
 
-  // Orders; they wait for the service. NOT_FOUND: no such workload here, and the order does not describe it.
+  // Orders; they wait for the service. NOT_FOUND: no such workload here, and the order does not
+  // describe it.
   absl::Status Start(const std::string& workload, uint64_t epoch, const v1::StartOrder& order);
   absl::Status Stop(const std::string& workload);
-  // An in-place restore is to come: no start from now on, also for a workload that is assigned only later.
+  // An in-place restore is to come: no start from now on, also for a workload that is assigned only
+  // later.
   void Suspend(const std::string& workload);
   // The restore begins: the service is down when OK. Not here: OK.
   absl::Status StopForRestore(const std::string& workload);
@@ -49,7 +53,8 @@ class Supervisor {
 
   std::shared_ptr<Workload> Find(const std::string& workload) const;
   absl::Status Take(const v1::Assignment& assignment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::shared_ptr<Workload> Add(record::v1::AgentWorkload record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::shared_ptr<Workload> Add(record::v1::AgentWorkload record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AdoptOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropGone();
 
@@ -62,8 +67,8 @@ class Supervisor {
   FenceState fence_ ABSL_GUARDED_BY(mu_);
 };
 
-// Stops every service recorded below `environment.directory`: what `ember-agent down` does. Returns the names of what
-// was stopped; an error names what would not stop, after all were tried.
+// Stops every service recorded below `environment.directory`: what `ember-agent down` does. Returns
+// the names of what was stopped; an error names what would not stop, after all were tried.
 absl::StatusOr<std::vector<std::string>> StopAll(const Environment& environment);
 
 }  // namespace ember::agent

@@ -11,7 +11,9 @@
 namespace ember::agent {
 
 Workload::Workload(const Environment* environment, record::v1::AgentWorkload record)
-    : environment_(environment), name_(record.assignment().spec().name()), record_(std::move(record)) {}
+    : environment_(environment),
+      name_(record.assignment().spec().name()),
+      record_(std::move(record)) {}
 
 Workload::~Workload() {
   Stop();
@@ -36,7 +38,8 @@ bool Workload::HasService() const { return !spec().service().has_none(); }
 
 bool Workload::WantRun() const { return !record_.stopped() && !record_.retired(); }
 
-// --- wishes --------------------------------------------------------------------------------------------------------
+// --- wishes
+// --------------------------------------------------------------------------------------------------------
 
 absl::Status Workload::Assign(const v1::Assignment& assignment, bool epoch_current) {
   std::shared_ptr<Service> freed;  // fences itself no longer
@@ -53,7 +56,8 @@ absl::Status Workload::Assign(const v1::Assignment& assignment, bool epoch_curre
 absl::Status Workload::DoAssign(const v1::Assignment& assignment, bool epoch_current) {
   if (gone_) return absl::FailedPreconditionError("it has left this node");
   record::v1::AgentWorkload next = Reassign(record_, assignment);
-  const bool again = record_.retired() || record_.assignment().epoch() != next.assignment().epoch() ||
+  const bool again = record_.retired() ||
+                     record_.assignment().epoch() != next.assignment().epoch() ||
                      record_.assignment().run() != next.assignment().run() ||
                      !SameService(spec().service(), next.assignment().spec().service());
   if (again) {
@@ -103,7 +107,8 @@ void Workload::EndRestore(bool stay_stopped) {
   if (!stay_stopped) return;
   record_.set_stopped(true);
   if (const absl::Status saved = Save(); !saved.ok()) {
-    LogError("supervise", "the record cannot be written", {{"workload", name_}, {"error", saved.ToString()}});
+    LogError("supervise", "the record cannot be written",
+             {{"workload", name_}, {"error", saved.ToString()}});
   }
 }
 
@@ -137,18 +142,21 @@ v1::WorkloadFact Workload::Fact() const {
   return fact;
 }
 
-// --- orders ----------------------------------------------------------------------------------------------------------
+// --- orders
+// ----------------------------------------------------------------------------------------------------------
 
 absl::Status Workload::MayStart() const {
   if (record_.retired()) {
-    return absl::FailedPreconditionError(absl::StrCat("workload '", name_, "' is not assigned to this node"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("workload '", name_, "' is not assigned to this node"));
   }
   if (restoring_) {
-    return absl::FailedPreconditionError(absl::StrCat("workload '", name_, "': a restore is under way"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("workload '", name_, "': a restore is under way"));
   }
   if (absl::IsNotFound(seen_.data)) {
-    return absl::FailedPreconditionError(absl::StrCat("workload '", name_, "' is not started: ",
-                                                      seen_.data.message()));
+    return absl::FailedPreconditionError(
+        absl::StrCat("workload '", name_, "' is not started: ", seen_.data.message()));
   }
   if (record_.assignment().self_fence() && !fence_.gate_open) {
     return absl::UnavailableError(absl::StrCat("workload '", name_, "' waits for a lease"));
@@ -189,7 +197,8 @@ absl::Status Workload::StopService() {
   return DoStop();
 }
 
-// --- acting ----------------------------------------------------------------------------------------------------------
+// --- acting
+// ----------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<std::shared_ptr<Service>> Workload::OpenedService() {
   std::shared_ptr<Service> old;
@@ -204,8 +213,9 @@ absl::StatusOr<std::shared_ptr<Service>> Workload::OpenedService() {
     LogInfo("supervise", "the service is defined differently now", {{"workload", name_}});
     EMBER_RETURN_IF_ERROR(old->Stop());
   }
-  EMBER_ASSIGN_OR_RETURN(std::shared_ptr<Service> service,
-                         environment_->open_service(wanted, ServiceDirectory(environment_->directory, name_)));
+  EMBER_ASSIGN_OR_RETURN(
+      std::shared_ptr<Service> service,
+      environment_->open_service(wanted, ServiceDirectory(environment_->directory, name_)));
   absl::Duration deadline = absl::InfiniteDuration();
   bool known = true;
   {
@@ -226,7 +236,8 @@ absl::StatusOr<std::shared_ptr<Service>> Workload::OpenedService() {
 void Workload::SetDeadlineOf(Service* service, absl::Duration deadline) {
   if (service == nullptr) return;
   if (const absl::Status set = service->SetDeadline(deadline); !set.ok()) {
-    LogWarning("supervise", "the deadline cannot be set", {{"workload", name_}, {"error", set.ToString()}});
+    LogWarning("supervise", "the deadline cannot be set",
+               {{"workload", name_}, {"error", set.ToString()}});
   }
 }
 
@@ -277,7 +288,8 @@ void Workload::GiveUp() {
   environment_->urgent();
 }
 
-// --- looking -------------------------------------------------------------------------------------------------------
+// --- looking
+// -------------------------------------------------------------------------------------------------------
 
 void Workload::Look() {
   Seen seen;
@@ -310,7 +322,8 @@ void Workload::Note(const Seen& seen) {
   }
   looked_ = true;
   if (open_failed) {
-    LogError("supervise", "the service cannot be asked", {{"workload", name_}, {"error", seen.open.ToString()}});
+    LogError("supervise", "the service cannot be asked",
+             {{"workload", name_}, {"error", seen.open.ToString()}});
   }
   if (data_went) {
     LogError("supervise", seen.data.message(), {{"workload", name_}});
@@ -329,10 +342,12 @@ void Workload::NoteExit() {
   const bool fenced = record_.assignment().self_fence() && fence_.fenced;
   if (!WantRun() || restoring_ || fenced) return;
   const absl::Duration now = environment_->clock->Monotonic();
-  restart_not_before_ = now + absl::Milliseconds(kRestartDelayMillis) * static_cast<int64_t>(exits_.size());
+  restart_not_before_ =
+      now + absl::Milliseconds(kRestartDelayMillis) * static_cast<int64_t>(exits_.size());
   exits_.push_back(now);
-  LogWarning("supervise", "the service ended",
-             {{"workload", name_}, {"exit_status", seen_.service.exit_status}, {"recent", exits_.size()}});
+  LogWarning(
+      "supervise", "the service ended",
+      {{"workload", name_}, {"exit_status", seen_.service.exit_status}, {"recent", exits_.size()}});
   environment_->urgent();
 }
 

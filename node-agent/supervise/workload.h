@@ -19,8 +19,8 @@
 
 namespace ember::agent {
 
-// Two threads: one keeps the service as it should be, one probes; so that a slow probe delays no restart. The service
-// outlives this object. Safe for concurrent use.
+// Two threads: one keeps the service as it should be, one probes; so that a slow probe delays no
+// restart. The service outlives this object. Safe for concurrent use.
 class Workload {
  public:
   Workload(const Environment* environment, record::v1::AgentWorkload record);
@@ -34,7 +34,8 @@ class Workload {
   void Stop();
 
   // --- the controller's wishes; none of these block on the service ---
-  // `epoch_current`: no higher placement was ever seen. FAILED_PRECONDITION: Gone; a new object is needed.
+  // `epoch_current`: no higher placement was ever seen. FAILED_PRECONDITION: Gone; a new object is
+  // needed.
   absl::Status Assign(const v1::Assignment& assignment, bool epoch_current);
   // Not assigned any more: stopped, then Gone.
   absl::Status Retire();
@@ -49,7 +50,8 @@ class Workload {
   v1::WorkloadFact Fact() const;
 
   // --- orders; these wait for the service ---
-  // FAILED_PRECONDITION: data is missing, a restore is under way, not assigned. UNAVAILABLE: waits for a lease.
+  // FAILED_PRECONDITION: data is missing, a restore is under way, not assigned. UNAVAILABLE: waits
+  // for a lease.
   absl::Status Start(uint64_t epoch, bool fresh);
   // Stays stopped until a Start or a changed assignment.
   absl::Status StopService();
@@ -74,7 +76,8 @@ class Workload {
   void ProbeOnce();
   absl::Duration ProbeEvery() const;
 
-  absl::Status DoAssign(const v1::Assignment& assignment, bool epoch_current) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status DoAssign(const v1::Assignment& assignment, bool epoch_current)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetDeadlineOf(Service* service, absl::Duration deadline);
   absl::Status Save() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Opened when needed; reopened, after a stop, when the service is defined differently now.
@@ -89,7 +92,9 @@ class Workload {
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WantRun() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasService() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  const v1::WorkloadSpec& spec() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return record_.assignment().spec(); }
+  const v1::WorkloadSpec& spec() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return record_.assignment().spec();
+  }
 
   const Environment* const environment_;
   const std::string name_;

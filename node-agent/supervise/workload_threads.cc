@@ -7,12 +7,14 @@
 
 namespace ember::agent {
 
-// --- keeping -------------------------------------------------------------------------------------------------------
+// --- keeping
+// -------------------------------------------------------------------------------------------------------
 
 void Workload::Keep() {
   while (true) {
     KeepOnce();
-    const absl::Duration pause = std::min(ProbeEvery() / 2, absl::Milliseconds(kSuperviseMillisMax));
+    const absl::Duration pause =
+        std::min(ProbeEvery() / 2, absl::Milliseconds(kSuperviseMillisMax));
     if (Gone() || environment_->clock->Sleep(pause, stop_)) return;
   }
 }
@@ -20,8 +22,8 @@ void Workload::Keep() {
 Situation Workload::SituationNow() {
   const v1::ServiceSpec& service = spec().service();
   const absl::Duration now = environment_->clock->Monotonic();
-  const int64_t window =
-      service.restart_window_seconds() > 0 ? service.restart_window_seconds() : kRestartWindowSeconds;
+  const int64_t window = service.restart_window_seconds() > 0 ? service.restart_window_seconds()
+                                                              : kRestartWindowSeconds;
   while (!exits_.empty() && exits_.front() < now - absl::Seconds(window)) exits_.pop_front();
   Situation situation;
   situation.has_service = HasService();
@@ -50,19 +52,22 @@ void Workload::KeepOnce() {
     if (known) decision = Decide(SituationNow());
     // A kind that cannot be opened here cannot be running here either.
     const bool impossible = absl::IsInvalidArgument(seen_.open);
-    if (record_.retired() && (impossible || !HasService() || (known && !seen_.service.running))) gone_ = true;
+    if (record_.retired() && (impossible || !HasService() || (known && !seen_.service.running)))
+      gone_ = true;
     if (decision == Decision::kGiveUp) GiveUp();
   }
   absl::Status done = absl::OkStatus();
   if (decision == Decision::kStart) done = DoStart();
   if (decision == Decision::kStop) done = DoStop();
   if (!done.ok()) {
-    LogWarning("supervise", decision == Decision::kStart ? "it cannot be started" : "it cannot be stopped",
+    LogWarning("supervise",
+               decision == Decision::kStart ? "it cannot be started" : "it cannot be stopped",
                {{"workload", name_}, {"error", done.ToString()}});
   }
 }
 
-// --- probing ---------------------------------------------------------------------------------------------------------
+// --- probing
+// ---------------------------------------------------------------------------------------------------------
 
 absl::Duration Workload::ProbeEvery() const {
   absl::MutexLock lock(&mu_);
@@ -83,19 +88,23 @@ void Workload::ProbeOnce() {
   uint64_t start = 0;
   {
     absl::MutexLock lock(&mu_);
-    const bool waits = record_.assignment().self_fence() && !fence_.gate_open && !seen_.service.running;
+    const bool waits =
+        record_.assignment().self_fence() && !fence_.gate_open && !seen_.service.running;
     if (!WantRun() || restoring_ || waits || !looked_ || service_ == nullptr) return;
     assignment = record_.assignment();
     service = service_;
     start = health_.start;
   }
-  absl::Status result = assignment.expect_data() ? environment_->check_data(assignment.spec()) : absl::OkStatus();
+  absl::Status result =
+      assignment.expect_data() ? environment_->check_data(assignment.spec()) : absl::OkStatus();
   if (result.ok()) result = environment_->probe(assignment.spec(), service.get());
 
   absl::MutexLock lock(&mu_);
   // A probe of what was meanwhile stopped or started anew says nothing about what runs now.
   if (start != health_.start || !WantRun() || restoring_) return;
-  const int limit = assignment.spec().health().failures() > 0 ? assignment.spec().health().failures() : kProbeFailures;
+  const int limit = assignment.spec().health().failures() > 0
+                        ? assignment.spec().health().failures()
+                        : kProbeFailures;
   const bool was_dead = health_.failures >= limit;
   const bool first = !health_.probed;
   health_.probed = true;

@@ -19,8 +19,8 @@
 
 namespace ember::agent {
 
-// Opens what it is told to serve, in its own thread because an index may have to be rebuilt, and again every
-// kVaultRetrySeconds while it cannot (a disk not mounted yet). Safe for concurrent use.
+// Opens what it is told to serve, in its own thread because an index may have to be rebuilt, and
+// again every kVaultRetrySeconds while it cannot (a disk not mounted yet). Safe for concurrent use.
 class VaultHost {
  public:
   using Opener = std::function<absl::StatusOr<std::unique_ptr<vault::Vault>>(const v1::VaultSpec&)>;
@@ -32,8 +32,8 @@ class VaultHost {
   // Closes every vault that no call holds any more.
   void Stop();
 
-  // A vault that is no longer named is closed when the last call on it ends; its directory stays. So is one that
-  // moved to another path.
+  // A vault that is no longer named is closed when the last call on it ends; its directory stays.
+  // So is one that moved to another path.
   void Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vaults);
   // Null when it is not served here, or cannot be opened.
   std::shared_ptr<vault::Vault> Find(const std::string& name) const;

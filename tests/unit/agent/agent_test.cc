@@ -30,7 +30,8 @@ class AgentTest : public ::testing::Test {
   }
   void TearDown() override {
     agent_ = nullptr;
-    EXPECT_OK(StopAll(HostEnvironment(StateDirectory(state()).workloads(), EMBER_AGENT_BINARY, SystemClock(), [] {})));
+    EXPECT_OK(StopAll(HostEnvironment(StateDirectory(state()).workloads(), EMBER_AGENT_BINARY,
+                                      SystemClock(), [] {})));
   }
 
   std::string state() const { return dir_.Join("state"); }
@@ -62,7 +63,8 @@ class AgentTest : public ::testing::Test {
   v1::WorkloadSpec Sleeper() const {
     v1::WorkloadSpec spec;
     spec.set_name("sleeper");
-    for (const char* word : {"/bin/sleep", "1000"}) spec.mutable_service()->mutable_exec()->add_command(word);
+    for (const char* word : {"/bin/sleep", "1000"})
+      spec.mutable_service()->mutable_exec()->add_command(word);
     spec.mutable_health()->set_every_millis(200);
     return spec;
   }
@@ -99,7 +101,9 @@ class AgentTest : public ::testing::Test {
   }
   v1::OrderUpdate Outcome(const v1::Order& order) {
     em_.GiveOrder(order);
-    EXPECT_TRUE(Eventually([&] { return em_.UpdateOf(order.id()).state() >= v1::OrderUpdate::DONE; })) << order.id();
+    EXPECT_TRUE(Eventually([&] {
+      return em_.UpdateOf(order.id()).state() >= v1::OrderUpdate::DONE;
+    })) << order.id();
     return em_.UpdateOf(order.id());
   }
   v1::OrderUpdate BackUp(const std::string& id, const std::string& stamp) {
@@ -142,7 +146,8 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
 
   const v1::OrderUpdate again = BackUp("run/1-again", "20260101-000000");
   ASSERT_EQ(again.state(), v1::OrderUpdate::DONE) << again.error();
-  EXPECT_EQ(again.backup().outcome(), v1::Outcome::PARTIAL) << "committed by an order whose result is not known here";
+  EXPECT_EQ(again.backup().outcome(), v1::Outcome::PARTIAL)
+      << "committed by an order whose result is not known here";
   EXPECT_EQ(again.backup().vault_sequence(), backup.backup().vault_sequence());
 
   v1::Order verify = Make("run/2");
@@ -176,7 +181,8 @@ TEST_F(AgentTest, WorkloadsAreRestartedSurviveTheAgentAndStopOnDown) {
   const int64_t pid = Fact("sleeper").pid();
   ASSERT_GT(pid, 1);
   ASSERT_EQ(kill(static_cast<pid_t>(pid), SIGKILL), 0);
-  ASSERT_TRUE(Eventually([&] { return Fact("sleeper").healthy() && Fact("sleeper").pid() != pid; }));
+  ASSERT_TRUE(
+      Eventually([&] { return Fact("sleeper").healthy() && Fact("sleeper").pid() != pid; }));
   EXPECT_EQ(Fact("sleeper").restarts(), 1);
 
   const int64_t second = Fact("sleeper").pid();
@@ -189,8 +195,8 @@ TEST_F(AgentTest, WorkloadsAreRestartedSurviveTheAgentAndStopOnDown) {
 
   agent_ = nullptr;
   ASSERT_OK_AND_ASSIGN(const std::vector<std::string> stopped,
-                       StopAll(HostEnvironment(StateDirectory(state()).workloads(), EMBER_AGENT_BINARY,
-                                               SystemClock(), [] {})));
+                       StopAll(HostEnvironment(StateDirectory(state()).workloads(),
+                                               EMBER_AGENT_BINARY, SystemClock(), [] {})));
   EXPECT_EQ(stopped, std::vector<std::string>{"sleeper"});
   EXPECT_NE(kill(static_cast<pid_t>(second), 0), 0);
 }

@@ -24,26 +24,56 @@ TEST(Decide, FollowsTheTable) {
   };
   const Row rows[] = {
       {"wanted", [](Situation&) {}, Decision::kStart, Decision::kNothing},
-      {"no service", [](Situation& s) { s.has_service = false; }, Decision::kNothing, Decision::kNothing},
+      {"no service", [](Situation& s) { s.has_service = false; }, Decision::kNothing,
+       Decision::kNothing},
       {"held", [](Situation& s) { s.want_run = false; }, Decision::kNothing, Decision::kStop},
       {"restoring", [](Situation& s) { s.restoring = true; }, Decision::kNothing, Decision::kStop},
-      {"old epoch", [](Situation& s) { s.epoch_current = false; }, Decision::kNothing, Decision::kNothing},
-      {"data lost", [](Situation& s) { s.data_lost = true; }, Decision::kNothing, Decision::kNothing},
-      {"self-fenced", [](Situation& s) { s.self_fence = s.fenced = true; s.gate_open = false; },
-       Decision::kNothing, Decision::kStop},
-      {"fenced, but it never fences itself", [](Situation& s) { s.fenced = true; s.gate_open = false; },
-       Decision::kStart, Decision::kNothing},
-      {"boot gate", [](Situation& s) { s.self_fence = true; s.gate_open = false; }, Decision::kNothing,
+      {"old epoch", [](Situation& s) { s.epoch_current = false; }, Decision::kNothing,
        Decision::kNothing},
-      {"boot gate, needs none", [](Situation& s) { s.gate_open = false; }, Decision::kStart, Decision::kNothing},
+      {"data lost", [](Situation& s) { s.data_lost = true; }, Decision::kNothing,
+       Decision::kNothing},
+      {"self-fenced",
+       [](Situation& s) {
+         s.self_fence = s.fenced = true;
+         s.gate_open = false;
+       },
+       Decision::kNothing, Decision::kStop},
+      {"fenced, but it never fences itself",
+       [](Situation& s) {
+         s.fenced = true;
+         s.gate_open = false;
+       },
+       Decision::kStart, Decision::kNothing},
+      {"boot gate",
+       [](Situation& s) {
+         s.self_fence = true;
+         s.gate_open = false;
+       },
+       Decision::kNothing, Decision::kNothing},
+      {"boot gate, needs none", [](Situation& s) { s.gate_open = false; }, Decision::kStart,
+       Decision::kNothing},
       {"third restart", [](Situation& s) { s.restarts = 3; }, Decision::kStart, Decision::kNothing},
       {"one too many", [](Situation& s) { s.restarts = 4; }, Decision::kGiveUp, Decision::kNothing},
-      {"gave up", [](Situation& s) { s.restarts = 4; s.exhausted = true; }, Decision::kNothing, Decision::kNothing},
-      {"not yet", [](Situation& s) { s.restart_due = false; }, Decision::kNothing, Decision::kNothing},
-      {"data lost counts before restarts", [](Situation& s) { s.data_lost = true; s.restarts = 9; },
+      {"gave up",
+       [](Situation& s) {
+         s.restarts = 4;
+         s.exhausted = true;
+       },
        Decision::kNothing, Decision::kNothing},
-      {"held and exhausted", [](Situation& s) { s.want_run = false; s.exhausted = true; }, Decision::kNothing,
-       Decision::kStop},
+      {"not yet", [](Situation& s) { s.restart_due = false; }, Decision::kNothing,
+       Decision::kNothing},
+      {"data lost counts before restarts",
+       [](Situation& s) {
+         s.data_lost = true;
+         s.restarts = 9;
+       },
+       Decision::kNothing, Decision::kNothing},
+      {"held and exhausted",
+       [](Situation& s) {
+         s.want_run = false;
+         s.exhausted = true;
+       },
+       Decision::kNothing, Decision::kStop},
   };
   for (const Row& row : rows) {
     Situation situation = Down();

@@ -13,7 +13,8 @@ class EventSpoolTest : public ::testing::Test {
  protected:
   void SetUp() override { Reopen(); }
   void Reopen() {
-    absl::StatusOr<std::unique_ptr<EventSpool>> opened = EventSpool::Open(dir_.Join("events"), &clock_);
+    absl::StatusOr<std::unique_ptr<EventSpool>> opened =
+        EventSpool::Open(dir_.Join("events"), &clock_);
     ASSERT_OK(opened);
     spool_ = *std::move(opened);
   }
@@ -44,7 +45,8 @@ TEST_F(EventSpoolTest, KeepsEventsInOrderAcrossARestartUntilAcknowledged) {
 TEST_F(EventSpoolTest, ASpoolYoungerThanTheControllersMemoryIsRenumbered) {
   spool_->Add("a", "", "news");
   spool_->Acknowledge(57);
-  ASSERT_EQ(spool_->Head().size(), 1u) << "57 was acknowledged to the spool that was lost, not to this one";
+  ASSERT_EQ(spool_->Head().size(), 1u)
+      << "57 was acknowledged to the spool that was lost, not to this one";
   EXPECT_EQ(spool_->Head()[0].seq(), 58u);
   spool_->Acknowledge(58);
   EXPECT_TRUE(spool_->Head().empty());

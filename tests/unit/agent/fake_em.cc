@@ -25,11 +25,13 @@ std::string Sign(const KeyAndCertificate& ca, const std::string& csr, const std:
 class FakeEm::Enrol final : public v1::EnrolService::Service {
  public:
   explicit Enrol(const KeyAndCertificate& ca) : ca_(ca) {}
-  grpc::Status Join(grpc::ServerContext*, const v1::JoinRequest* request, v1::JoinReply* reply) override {
+  grpc::Status Join(grpc::ServerContext*, const v1::JoinRequest* request,
+                    v1::JoinReply* reply) override {
     if (request->secret() != kSecret) {
       return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "it was used already");
     }
-    reply->set_certificate_pem(Sign(ca_, request->csr_pem(), "agent", request->node(), absl::Hours(24)));
+    reply->set_certificate_pem(
+        Sign(ca_, request->csr_pem(), "agent", request->node(), absl::Hours(24)));
     reply->set_ca_pem(ca_.certificate_pem);
     reply->set_estate_id("home");
     return grpc::Status::OK;
@@ -47,7 +49,8 @@ FakeEm::FakeEm()
   rpc::Identity em;
   em.key_pem = NewPrivateKeyPem();
   em.ca_pem = ca_.certificate_pem;
-  em.certificate_pem = Sign(ca_, CreateCsr(em.key_pem).value(), "controller", "em", absl::Hours(24));
+  em.certificate_pem =
+      Sign(ca_, CreateCsr(em.key_pem).value(), "controller", "em", absl::Hours(24));
   EXPECT_OK(rpc::SaveIdentity(dir_.Join("em"), em));
   Up();
 }
@@ -164,7 +167,8 @@ grpc::Status FakeEm::Heartbeat(grpc::ServerContext* context, const v1::Heartbeat
   return grpc::Status::OK;
 }
 
-grpc::Status FakeEm::RenewCertificate(grpc::ServerContext* context, const v1::RenewCertificateRequest* request,
+grpc::Status FakeEm::RenewCertificate(grpc::ServerContext* context,
+                                      const v1::RenewCertificateRequest* request,
                                       v1::RenewCertificateReply* reply) {
   reply->set_certificate_pem(
       Sign(ca_, request->csr_pem(), "agent", rpc::CallerOf(*context).name, absl::Hours(24 * 90)));
@@ -180,7 +184,8 @@ grpc::Status FakeEm::ReleaseKeys(grpc::ServerContext*, const v1::ReleaseKeysRequ
   };
   reply->set_id_key_box(seal(std::string(16, '\0'), id_key_));
   for (const v1::Keybox& box : request->keyboxes()) {
-    absl::StatusOr<std::string> key = OpenWithPrivateKey(domain_pair_.private_key, box.session_id(), box.sealed());
+    absl::StatusOr<std::string> key =
+        OpenWithPrivateKey(domain_pair_.private_key, box.session_id(), box.sealed());
     if (!key.ok()) return rpc::ToGrpc(key.status());
     v1::Keybox* out = reply->add_keyboxes();
     out->set_session_id(box.session_id());

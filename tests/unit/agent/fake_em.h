@@ -17,7 +17,8 @@
 
 namespace ember::testing {
 
-// Holds a beat, as the real one does, until there is something to say, the beat is urgent, or it is given up.
+// Holds a beat, as the real one does, until there is something to say, the beat is urgent, or it is
+// given up.
 class FakeEm final : public v1::AgentService::Service {
  public:
   FakeEm();
@@ -46,7 +47,8 @@ class FakeEm final : public v1::AgentService::Service {
 
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                          v1::HeartbeatReply* reply) override;
-  grpc::Status RenewCertificate(grpc::ServerContext* context, const v1::RenewCertificateRequest* request,
+  grpc::Status RenewCertificate(grpc::ServerContext* context,
+                                const v1::RenewCertificateRequest* request,
                                 v1::RenewCertificateReply* reply) override;
   grpc::Status ReleaseKeys(grpc::ServerContext* context, const v1::ReleaseKeysRequest* request,
                            v1::ReleaseKeysReply* reply) override;

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "common/base/limits.h"
+#include "gtest/gtest.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
-#include "gtest/gtest.h"
 
 namespace ember::agent {
 namespace {
@@ -97,7 +97,8 @@ TEST_F(LeaseKeeperTest, WhileTheControllerIsDownForTheMajorityItRunsOn) {
   EXPECT_FALSE(keeper_->HasLease());
   EXPECT_GT(*state().deadline, until);
   without_lease_ = 0;
-  EXPECT_TRUE(EventuallyAsTimePasses([&] { return state().fenced; })) << "the others have a controller again";
+  EXPECT_TRUE(EventuallyAsTimePasses([&] { return state().fenced; }))
+      << "the others have a controller again";
 }
 
 TEST_F(LeaseKeeperTest, NobodyIsAskedWhenNothingFencesItself) {

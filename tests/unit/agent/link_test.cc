@@ -27,7 +27,8 @@ using testing::TempDir;
 class LinkTest : public ::testing::Test {
  protected:
   void Connect(absl::Duration lifetime = absl::Hours(24 * 90)) {
-    em_channel_ = EmChannel::Open(em_.address(), em_.MakeIdentity("nas1", lifetime), SystemClock()).value();
+    em_channel_ =
+        EmChannel::Open(em_.address(), em_.MakeIdentity("nas1", lifetime), SystemClock()).value();
     Link::Ports ports;
     ports.clock = SystemClock();
     ports.em = em_channel_.get();
@@ -131,7 +132,8 @@ TEST_F(LinkTest, ACertificateThatEndsSoonIsRenewedWithANewKey) {
   ASSERT_TRUE(Eventually([&] { return renewed_ == 1; }));
   EXPECT_NE(em_channel_->identity().key_pem, old_key);
   const size_t before = em_.beats().size();
-  ASSERT_TRUE(Eventually([&] { return em_.beats().size() > before; })) << "beats go on with the new one";
+  ASSERT_TRUE(Eventually([&] { return em_.beats().size() > before; }))
+      << "beats go on with the new one";
   EXPECT_EQ(em_.renewals(), 1);
 }
 
@@ -141,7 +143,8 @@ TEST_F(LinkTest, KeysAreReleasedToAKeyOfThisCall) {
   v1::Keybox box;
   box.set_session_id(session);
   box.set_sealed(SealToPublicKey(em_.domain().public_key(), session, "session key").value());
-  const backup::KeySource keys = KeysFromController([this] { return em_channel_->channel(); }, "order");
+  const backup::KeySource keys =
+      KeysFromController([this] { return em_channel_->channel(); }, "order");
   ASSERT_OK_AND_ASSIGN(const backup::RestoreKeys released, keys("home", {box}));
   EXPECT_EQ(released.id_key, em_.domain().id_key());
   EXPECT_EQ(released.session_keys.at(session), "session key");
@@ -155,7 +158,8 @@ TEST(KeyRelease, AMissingSessionOrAForeignBoxIsAnError) {
   v1::Keybox asked;
   asked.set_session_id(std::string(16, 's'));
   EXPECT_THAT(OpenReleasedKeys(pair, {asked}, reply), HasCode(absl::StatusCode::kPermissionDenied));
-  EXPECT_THAT(OpenReleasedKeys(NewX25519KeyPair(), {}, reply), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(OpenReleasedKeys(NewX25519KeyPair(), {}, reply),
+              HasCode(absl::StatusCode::kDataLoss));
 }
 
 TEST(Join, ATokenBecomesAnIdentity) {
@@ -178,9 +182,11 @@ TEST(Join, ARefusalLeavesNothingBehind) {
   const StateDirectory state(dir.Join("state"));
   ASSERT_OK_AND_ASSIGN(v1::JoinToken token, ParseToken(em.Token("nas1")));
   token.set_secret("used");
-  EXPECT_THAT(Join(TokenText(token), state, SystemClock()), HasCode(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(Join(TokenText(token), state, SystemClock()),
+              HasCode(absl::StatusCode::kUnauthenticated));
   token.set_ca_fingerprint(std::string(64, '0'));
-  EXPECT_THAT(Join(TokenText(token), state, SystemClock()), HasCode(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(Join(TokenText(token), state, SystemClock()),
+              HasCode(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(Join("nonsense", state, SystemClock()), HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_FALSE(FileExists(state.identity()));
   EXPECT_THAT(state.LoadEm(), HasCode(absl::StatusCode::kFailedPrecondition));
@@ -204,7 +210,8 @@ TEST(Peers, CountOnlyAnswersWithoutLease) {
   options.listen = "127.0.0.1:0";
   options.clock = SystemClock();
   options.identity_directory = em.MakeIdentity("host1");
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<rpc::Server> host1, rpc::Server::Start(options, {service.get()}));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<rpc::Server> host1,
+                       rpc::Server::Start(options, {service.get()}));
 
   const rpc::Identity self = rpc::LoadIdentity(em.MakeIdentity("nas1")).value();
   Peers peers("nas1", [&] { return self; });

@@ -34,7 +34,8 @@ v1::Order StopOf(const std::string& id, const std::string& workload) {
   order.mutable_stop();
   return order;
 }
-v1::Order RestoreOf(const std::string& id, const std::string& workload, const std::string& directory = "") {
+v1::Order RestoreOf(const std::string& id, const std::string& workload,
+                    const std::string& directory = "") {
   v1::Order order = Make(id, workload);
   order.mutable_restore()->set_target_directory(directory);
   return order;
@@ -51,7 +52,8 @@ TEST(OrderQueue, ConflictsFollowTheTable) {
       {"backups of two workloads", BackupOf("1", "db"), BackupOf("2", "web"), false},
       {"start during a backup", BackupOf("1", "db"), StartOf("2", "db"), false},
       {"start during an in-place restore", RestoreOf("1", "db"), StartOf("2", "db"), true},
-      {"start during a restore elsewhere", RestoreOf("1", "db", "/tmp/x"), StartOf("2", "db"), false},
+      {"start during a restore elsewhere", RestoreOf("1", "db", "/tmp/x"), StartOf("2", "db"),
+       false},
       {"stop during an in-place restore", RestoreOf("1", "db"), StopOf("2", "db"), false},
       {"stop and start", StopOf("1", "db"), StartOf("2", "db"), true},
   };
@@ -153,8 +155,8 @@ class RunnerTest : public ::testing::Test {
     ledger_ = nullptr;
     ledger_ = Ledger::Open(dir_.Join("orders")).value();
     epochs_ = Epochs::Open(dir_.Join("epochs")).value();
-    runner_ = std::make_unique<OrderRunner>(
-        OrderRunner::Ports{SystemClock(), ledger_.get(), epochs_.get(), &actions_, [this] { ++urges_; }});
+    runner_ = std::make_unique<OrderRunner>(OrderRunner::Ports{
+        SystemClock(), ledger_.get(), epochs_.get(), &actions_, [this] { ++urges_; }});
     runner_->Run();
   }
   void Give(const v1::Order& order) {

@@ -24,12 +24,13 @@ TEST(SelfFenceVote, AMajorityThatIncludesThisNodeMeansTheControllerIsDown) {
     int peers, without_lease;
     bool down;
   };
-  for (const Row& row : {Row{0, 0, true},                      // alone: nobody else could act
-                         Row{1, 0, false}, Row{1, 1, true},    // two nodes: only both together
-                         Row{2, 0, false}, Row{2, 1, true}, Row{2, 2, true},
-                         Row{3, 1, false}, Row{3, 2, true},    // four: half is no majority
+  for (const Row& row : {Row{0, 0, true},                    // alone: nobody else could act
+                         Row{1, 0, false}, Row{1, 1, true},  // two nodes: only both together
+                         Row{2, 0, false}, Row{2, 1, true}, Row{2, 2, true}, Row{3, 1, false},
+                         Row{3, 2, true},  // four: half is no majority
                          Row{4, 1, false}, Row{4, 2, true}}) {
-    EXPECT_EQ(ControllerIsDown({row.peers, row.without_lease}), row.down) << row.peers << " " << row.without_lease;
+    EXPECT_EQ(ControllerIsDown({row.peers, row.without_lease}), row.down)
+        << row.peers << " " << row.without_lease;
   }
 }
 
@@ -83,7 +84,8 @@ TEST(SelfFence, FencesOnceAndHoldsUntilALeaseReturns) {
   EXPECT_EQ(fence.Next(Seconds(500)).action, Action::kFence);
   EXPECT_EQ(fence.Next(Seconds(501)).action, Action::kNone);
   fence.Voted(Seconds(502), {2, 2}, kLease);
-  EXPECT_TRUE(fence.fenced()) << "no vote undoes it: the controller may have moved the workload meanwhile";
+  EXPECT_TRUE(fence.fenced())
+      << "no vote undoes it: the controller may have moved the workload meanwhile";
   Lease lease;
   lease.Grant(Seconds(600), kLease);
   fence.Granted(lease);

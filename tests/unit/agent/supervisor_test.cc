@@ -52,14 +52,16 @@ class SupervisorTest : public ::testing::Test {
     Environment environment;
     environment.clock = SystemClock();
     environment.directory = dir_.Join("workloads");
-    environment.open_service = [this](const v1::WorkloadSpec& spec, const std::string&)
-        -> absl::StatusOr<std::unique_ptr<Service>> {
+    environment.open_service = [this](
+                                   const v1::WorkloadSpec& spec,
+                                   const std::string&) -> absl::StatusOr<std::unique_ptr<Service>> {
       absl::MutexLock lock(&mu_);
       return std::make_unique<WatchedService>(ProcessLocked(spec.name()), &watched_[spec.name()]);
     };
     environment.probe = [this](const v1::WorkloadSpec& spec, Service* service) -> absl::Status {
       if (Has(sick_, spec.name())) return absl::UnavailableError("connection refused");
-      return service->Status()->running ? absl::OkStatus() : absl::UnavailableError("it does not run");
+      return service->Status()->running ? absl::OkStatus()
+                                        : absl::UnavailableError("it does not run");
     };
     environment.check_data = [this](const v1::WorkloadSpec& spec) -> absl::Status {
       if (Has(lost_, spec.name())) return absl::NotFoundError("data is missing: /srv/db");
@@ -74,7 +76,8 @@ class SupervisorTest : public ::testing::Test {
     absl::MutexLock lock(&mu_);
     return ProcessLocked(name);
   }
-  std::shared_ptr<FakeProcess> ProcessLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  std::shared_ptr<FakeProcess> ProcessLocked(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::shared_ptr<FakeProcess>& process = processes_[name];
     if (process == nullptr) process = std::make_shared<FakeProcess>(SystemClock());
     return process;
@@ -88,7 +91,8 @@ class SupervisorTest : public ::testing::Test {
     in ? void(names.insert(name)) : void(names.erase(name));
   }
 
-  static v1::Assignment Assigned(const std::string& name, v1::Assignment::Run run = v1::Assignment::RUN,
+  static v1::Assignment Assigned(const std::string& name,
+                                 v1::Assignment::Run run = v1::Assignment::RUN,
                                  uint64_t epoch = 1) {
     v1::Assignment assignment;
     assignment.mutable_spec()->set_name(name);
@@ -122,7 +126,9 @@ class SupervisorTest : public ::testing::Test {
     absl::MutexLock lock(&mu_);
     return watched_[name];
   }
-  static FenceState Leased() { return {SystemClock()->Monotonic() + absl::Seconds(25), false, true}; }
+  static FenceState Leased() {
+    return {SystemClock()->Monotonic() + absl::Seconds(25), false, true};
+  }
 
   testing::TempDir dir_;
   absl::Mutex mu_;
@@ -256,7 +262,8 @@ TEST_F(SupervisorTest, NothingStartsWhileARestoreIsPromisedAndNoneAfterIt) {
   Apply({Assigned("db")});
   LetItLook("db");
   EXPECT_EQ(Process("db")->starts(), 0) << "promised before it was even assigned";
-  EXPECT_THAT(supervisor_->Start("db", 1, v1::StartOrder()), HasCode(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(supervisor_->Start("db", 1, v1::StartOrder()),
+              HasCode(absl::StatusCode::kFailedPrecondition));
   ASSERT_OK(supervisor_->StopForRestore("db"));
   supervisor_->Resume("db", true);
   LetItLook("db");
@@ -321,7 +328,8 @@ TEST_F(SupervisorTest, SelfFencingWorkloadsWaitForALeaseAndOthersDoNot) {
   Apply({fenced, Assigned("web")});
   ASSERT_TRUE(Eventually([&] { return Runs("web"); }));
   EXPECT_EQ(Process("db")->starts(), 0);
-  EXPECT_THAT(supervisor_->Start("db", 1, v1::StartOrder()), HasCode(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(supervisor_->Start("db", 1, v1::StartOrder()),
+              HasCode(absl::StatusCode::kUnavailable));
   EXPECT_TRUE(supervisor_->HasSelfFencing());
   supervisor_->SetFence(Leased());
   EXPECT_TRUE(Eventually([&] { return Runs("db"); }));

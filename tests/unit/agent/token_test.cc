@@ -31,7 +31,8 @@ TEST(Token, BadOnesAreRefused) {
   EXPECT_THAT(ParseToken("ember2." + text.substr(7)), HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(ParseToken("ember1.!!!!"), HasCode(absl::StatusCode::kInvalidArgument));
   for (size_t size = 0; size < text.size(); size += 5) {
-    EXPECT_THAT(ParseToken(text.substr(0, size)), HasCode(absl::StatusCode::kInvalidArgument)) << size;
+    EXPECT_THAT(ParseToken(text.substr(0, size)), HasCode(absl::StatusCode::kInvalidArgument))
+        << size;
   }
 }
 
