@@ -86,7 +86,11 @@ Candidate Wait(std::string reason) {
 
 std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const RecoveryView& view,
                                     const std::vector<BackupChoice>& usable) {
-  for (const std::string& node : view.spec.recovery().standby()) {
+  // What was moved may move back home.
+  std::vector<std::string> nodes(view.spec.recovery().standby().begin(),
+                                 view.spec.recovery().standby().end());
+  if (!nodes.empty()) nodes.push_back(view.spec.node());
+  for (const std::string& node : nodes) {
     if (node == view.workload.node() || !Alive(view, node)) continue;
     if (view.spec.sources().empty()) {
       if (!Tried(recovery, Action::START_STANDBY, node, ""))
