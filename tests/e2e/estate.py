@@ -395,6 +395,7 @@ class Estate:
 
     def close(self):
         """Everything ends, whatever state it is in. The logs stay when EMBER_E2E_KEEP is set."""
+        step("cleaning up")
         for node in self.nodes.values():
             if node.agent is not None:
                 node.agent.kill()
@@ -404,6 +405,7 @@ class Estate:
             if os.path.isdir(node.state):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     node.down()
+        step("services are down")
         leftover = [pid for space in self.spaces if hasattr(space, "inode") for pid in space.pids()]
         leftover += self.own_pids(self.work)
         for pid in leftover:
@@ -412,6 +414,7 @@ class Estate:
             subprocess.run(["ip", "netns", "delete", space.name], stderr=subprocess.DEVNULL)
         if self.own_work and not os.environ.get("EMBER_E2E_KEEP"):
             remove_tree(self.work)
+        step("cleaned up")
 
     def own_pids(self, directory):
         """Processes whose command names `directory`: nobody else knows its random name."""

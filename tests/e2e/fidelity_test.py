@@ -43,9 +43,10 @@ def test():
         for backup in (first, second, third):
             target = f"{n2.srv}/restored-{backup['id'].rsplit('-', 1)[1]}"
             estate.ember("restore", backup["id"], "--to", f"n2:{target}", "--yes")
+            step(f"{backup['id']} restored to the other node")
             check_same_tree(tree, target)
             remove_tree(target)
-        step("restored to the other node three times: the same")
+        step("the same, three times")
 
         part = f"{n2.srv}/part"
         estate.ember("restore", first["id"], "--to", f"n2:{part}", "--path", f"{tree}/include", "--yes")
