@@ -18,7 +18,10 @@ WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::Workload
                                 absl::Time application_beat, absl::Time now) {
   if (fact == nullptr) return {Health::kUnknown, ""};
   const int failures = spec.health().failures() > 0 ? spec.health().failures() : kProbeFailures;
-  if (fact->data_missing()) return {Health::kDead, fact->probe_message()};
+  if (fact->data_missing()) {
+    return {Health::kDead,
+            fact->probe_message().empty() ? "its data is missing" : fact->probe_message()};
+  }
   if (fact->restarts_exhausted()) {
     return {Health::kDead,
             absl::StrCat("it keeps failing after ", fact->restarts(), " local restarts",

@@ -1,11 +1,34 @@
+#include "absl/synchronization/notification.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "node-agent/orders/data_plane.h"
 #include "node-agent/source/source.h"
 
 namespace ember::agent {
+namespace {
 
-absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
-                                             const OrderContext& context) {
+// As patient as the tries of a backup: its vault's agent, or the controller that releases the keys,
+// may be restarting.
+constexpr int64_t kPatienceSeconds = kBackupRetrySeconds * ((1 << (kBackupAttemptsMax - 1)) - 1);
+
+// `attempt()`, again while it is UNAVAILABLE, until the patience is over.
+template <typename Attempt>
+auto Patiently(const DataPlane& plane, const OrderContext& context, Attempt attempt) {
+  const absl::Notification never;
+  const absl::Duration end = plane.clock->Monotonic() + absl::Seconds(kPatienceSeconds);
+  while (true) {
+    auto result = attempt();
+    const bool cancelled = context.cancelled != nullptr && *context.cancelled;
+    if (!absl::IsUnavailable(result.status()) || cancelled || plane.clock->Monotonic() >= end)
+      return result;
+    LogWarning("orders", "not reachable; trying again", {{"error", result.status().ToString()}});
+    plane.clock->Sleep(absl::Milliseconds(kReplyRetryMillis), never);
+  }
+}
+
+absl::StatusOr<v1::RestoreResult> RestoreOnce(const v1::Order& order, const DataPlane& plane,
+                                              const OrderContext& context) {
   const v1::RestoreOrder& restore = order.restore();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(restore.spec()));
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
@@ -26,8 +49,8 @@ absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataP
   return source->Restore(reader.get(), plan);
 }
 
-absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
-                                           const OrderContext& context) {
+absl::StatusOr<v1::VerifyResult> VerifyOnce(const v1::Order& order, const DataPlane& plane,
+                                            const OrderContext& context) {
   const v1::VerifyOrder& verify = order.verify();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
                          plane.open_vault(verify.vault()));
@@ -38,6 +61,18 @@ absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPla
   options.cancelled = context.cancelled;
   options.progress = context.progress;
   return reader->Verify(options);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
+                                             const OrderContext& context) {
+  return Patiently(plane, context, [&] { return RestoreOnce(order, plane, context); });
+}
+
+absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
+                                           const OrderContext& context) {
+  return Patiently(plane, context, [&] { return VerifyOnce(order, plane, context); });
 }
 
 }  // namespace ember::agent
