@@ -317,10 +317,13 @@ class Answer:
 
 
 class Estate:
-    def __init__(self, nodes=("n1", "n2", "n3"), isolated=False, work=None):
-        self.isolated = isolated
-        self.own_work = work is None
-        self.work = work or tempfile.mkdtemp(prefix=PREFIX)
+    def __init__(self, nodes=("n1", "n2", "n3"), isolated=False, in_memory=False):
+        """`in_memory`: all files in a tmpfs, for tests of many files that need no real file system (root)."""
+        self.isolated, self.in_memory = isolated, in_memory
+        sweep()
+        self.work = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+        if in_memory:
+            run_checked("mount", "-t", "tmpfs", "-o", "size=4g", "ember-e2e", self.work)
         self.logs = os.path.join(self.work, "logs")
         self.srv = os.path.join(self.work, "srv")
         self.em_state = os.path.join(self.work, "em")
@@ -360,7 +363,6 @@ class Estate:
             for name in self._names:
                 self.nodes[name] = Node(self, name, Loopback())
             return
-        sweep()
         self.em_port = 7443
         self.hub = self._namespace("hub", "10.88.0.1")
         ip_hub = ["ip", "-n", self.hub.name]
@@ -396,6 +398,7 @@ class Estate:
     def close(self):
         """Everything ends, whatever state it is in. The logs stay when EMBER_E2E_KEEP is set."""
         step("cleaning up")
+        signal.alarm(0)
         for node in self.nodes.values():
             if node.agent is not None:
                 node.agent.kill()
@@ -412,8 +415,8 @@ class Estate:
             kill(pid)
         for space in self.spaces:
             subprocess.run(["ip", "netns", "delete", space.name], stderr=subprocess.DEVNULL)
-        if self.own_work and not os.environ.get("EMBER_E2E_KEEP"):
-            remove_tree(self.work)
+        if not os.environ.get("EMBER_E2E_KEEP"):
+            remove_work(self.work)
         step("cleaned up")
 
     def own_pids(self, directory):
@@ -522,12 +525,25 @@ def files(*paths):
     return [{"files": {"paths": list(paths)}}]
 
 
+def remove_work(directory):
+    # Lazily: what is killed may hold a file for a moment.
+    while os.path.ismount(directory):
+        run_checked("umount", "--lazy", directory)
+    remove_tree(directory)
+
+
 def sweep():
-    """Takes away namespaces, and what runs in them, of tests that were killed before they could."""
-    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
-        parts = name[len(PREFIX):].split("-")
-        if not name.startswith(PREFIX) or not parts[0].isdigit() or os.path.exists(f"/proc/{parts[0]}"):
-            continue
+    """Takes away what tests left that were killed before they could: namespaces, what runs in them, files."""
+
+    def abandoned(directory):
+        for name in os.listdir(directory) if os.path.isdir(directory) else []:
+            pid = name[len(PREFIX):].split("-")[0]
+            if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+                yield name
+
+    for name in abandoned(tempfile.gettempdir()):
+        remove_work(os.path.join(tempfile.gettempdir(), name))
+    for name in abandoned("/run/netns"):
         space = Namespace(name, "")
         space.inode = os.stat(space.path).st_ino
         for pid in space.pids():
