@@ -1,9 +1,11 @@
 // One record: what a vault stores, without being able to read it (docs/formats.md, record).
 //
+// clang-format off
 //   id      = HMAC-SHA256(K_id, type byte ‖ plaintext)
-//   inner   = codec byte (0 raw, 1 zstd) ‖ u32 little-endian body length ‖ body ‖ zeroes up to the
-//   Padmé length payload = AES-256-GCM(session key, nonce = counter, inner, AAD) AAD     = "EMBR" ‖
-//   version byte 1 ‖ u8 length ‖ domain id ‖ id ‖ type byte
+//   inner   = codec byte (0 raw, 1 zstd) ‖ u32 little-endian body length ‖ body ‖ zeroes up to the Padmé length
+//   payload = AES-256-GCM(session key, nonce = counter, inner, AAD)
+//   AAD     = "EMBR" ‖ version byte 1 ‖ u8 length ‖ domain id ‖ id ‖ type byte
+// clang-format on
 #ifndef EMBER_COMMON_BACKUP_RECORD_H_
 #define EMBER_COMMON_BACKUP_RECORD_H_
 
