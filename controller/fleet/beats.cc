@@ -170,6 +170,9 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
     if (vault.node() == node) *config.add_vaults() = vault;
   }
   for (const auto& [name, peer] : em.catalog->nodes()) {
+    if (peer.revoked()) config.add_revoked(name);
+  }
+  for (const auto& [name, peer] : em.catalog->nodes()) {
     if (name == node || peer.revoked() || peer.address().empty()) continue;
     v1::Peer* out = config.add_peers();
     out->set_node(name);

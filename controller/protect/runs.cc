@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
@@ -22,6 +23,8 @@ namespace rec = record::v1;
 namespace {
 
 constexpr size_t kEndedRunsKept = 1000;
+// Starts that belong to no recovery: nobody else waits for their result.
+constexpr char kByHand[] = "by-hand/";
 
 bool IsOpenRun(const rec::RunRecord& run) {
   return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
@@ -69,6 +72,7 @@ class RunStep {
     }
     batch_.Erase(order->second);
     const v1::OrderUpdate update = order->second.last_update();
+    StartAgainAfter(order->second);
     if (update.state() == v1::OrderUpdate::FAILED) return FailedOrder(update);
     if (update.has_backup()) return TakeBackup(update.backup());
     if (update.has_restore()) *run().mutable_restore() = update.restore();
@@ -80,6 +84,20 @@ class RunStep {
   }
 
  private:
+  // An in-place restore, whatever became of it, left the service stopped.
+  void StartAgainAfter(const rec::OrderRecord& restore) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const v1::RestoreOrder& action = restore.order().restore();
+    const auto workload = em_.catalog->workloads().find(run().workload());
+    const bool in_place =
+        restore.order().has_restore() && action.target_directory().empty() && !action.dry_run();
+    if (!in_place || workload == em_.catalog->workloads().end()) return;
+    if (workload->second.held() || workload->second.node() != restore.node()) return;
+    if (const v1::WorkloadSpec* spec =
+            FindWorkload(em_.catalog->estate().estate(), run().workload())) {
+      batch_.Put(StartOrder(em_, *spec, workload->second, run().id()));
+    }
+  }
+
   v1::Run& run() { return *record_.mutable_run(); }
 
   absl::Status Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
@@ -146,7 +164,8 @@ class RunStep {
     order.set_workload(run().workload());
     auto node = run().kind() == "backup" ? FillBackup(&order) : FillRead(&order);
     if (!node.ok())
-      return node.status().code() == absl::StatusCode::kUnavailable && (IsScheduled() || vault_is_new_)
+      return node.status().code() == absl::StatusCode::kUnavailable &&
+                     (IsScheduled() || vault_is_new_)
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
@@ -282,8 +301,9 @@ class RunStep {
       auto address = AddressOf(em_, name);
       if (address.ok() && !NotYetTold(*address)) return address;
       vault_is_new_ = vault_is_new_ || address.ok();
-      why = address.ok() ? absl::UnavailableError(absl::StrCat("vault '", name, "' is new to its node"))
-                         : address.status();
+      why = address.ok()
+                ? absl::UnavailableError(absl::StrCat("vault '", name, "' is new to its node"))
+                : address.status();
     }
     return why;
   }
@@ -429,6 +449,29 @@ absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::Poli
   return em.Commit(batch);
 }
 
+absl::Status DropStartsByHand(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  Batch batch;
+  for (const auto& [id, order] : em.catalog->orders()) {
+    if (!absl::StartsWith(id, kByHand)) continue;
+    const auto node = em.catalog->nodes().find(order.node());
+    const bool lost =
+        node == em.catalog->nodes().end() || node->second.state() == v1::NodeState::DEAD;
+    if (!order.finished() && !lost) continue;
+    batch.Erase(order);
+    v1::OrderUpdate update = order.last_update();
+    if (update.state() == v1::OrderUpdate::DONE) continue;
+    if (lost) update.set_error(absl::StrCat("node ", order.node(), " died before"));
+    batch.AddEvent("workload.start_failed", order.order().workload(), update.error(),
+                   order.order().workload());
+  }
+  return em.Commit(batch);
+}
+
+// Clang's analysis does not see that a member reference is this `em`.
+absl::Status AdvanceRun(EmState& em, rec::RunRecord run) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return RunStep(em, std::move(run)).Advance();
+}
+
 absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   if (em.catalog->runs().size() <= kEndedRunsKept + kEndedRunsKept / 4) return absl::OkStatus();
   std::vector<std::pair<absl::Time, std::string>> ended;
@@ -444,6 +487,21 @@ absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 }
 
 }  // namespace
+
+rec::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,
+                            const rec::WorkloadRecord& workload, absl::string_view cause) {
+  rec::OrderRecord order;
+  order.set_node(workload.node());
+  *order.mutable_created() = rpc::ToTimestamp(em.clock->Now());
+  v1::Order& start = *order.mutable_order();
+  start.set_id(absl::StrCat(kByHand, cause, "/", spec.name(), "/start/",
+                            absl::ToUnixMillis(em.clock->Now())));
+  start.set_workload(spec.name());
+  start.set_epoch(workload.epoch());
+  *start.mutable_start()->mutable_spec() = spec;
+  start.mutable_start()->set_fresh(true);
+  return order;
+}
 
 rec::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload) {
   rec::RunRecord record;
@@ -488,7 +546,8 @@ absl::Status AdvanceRuns(EmState& em) {
   for (const auto& [id, run] : em.catalog->runs()) {
     if (IsOpenRun(run)) open.push_back(run);
   }
-  for (rec::RunRecord& run : open) EMBER_RETURN_IF_ERROR(RunStep(em, std::move(run)).Advance());
+  for (rec::RunRecord& run : open) EMBER_RETURN_IF_ERROR(AdvanceRun(em, std::move(run)));
+  EMBER_RETURN_IF_ERROR(DropStartsByHand(em));
   return ForgetOldRuns(em);
 }
 

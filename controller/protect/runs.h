@@ -26,6 +26,12 @@ absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec)
 // Takes every open run one step: sends orders, records results, retries.
 absl::Status AdvanceRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// A start outside any recovery (`cause`: what asked for it), not yet written. Its result is dropped
+// by AdvanceRuns; a failure becomes an event.
+record::v1::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,
+                                   const record::v1::WorkloadRecord& workload,
+                                   absl::string_view cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // The good backups (OK and read back) of a workload, newest first by the vault's own time.
 std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em,
                                                          const std::string& workload)

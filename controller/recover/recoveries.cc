@@ -94,6 +94,7 @@ class WorkloadUpdate {
       if (GivenUp(record_.state())) return {record_.state(), record_.message()};
       return {State::DEAD, absl::StrCat("node ", node_, " is ", v1::NodeState::Value_Name(node))};
     }
+    if (WorkedOnByHand()) return {State::STARTING, "a person restores or starts it"};
     switch (judgement.health) {
       case Health::kHealthy: return {State::RUNNING, ""};
       case Health::kFailing:
@@ -111,6 +112,18 @@ class WorkloadUpdate {
     return {record_.state(), silent && !GivenUp(record_.state())
                                  ? absl::StrCat("node ", node_, " is silent")
                                  : record_.message()};
+  }
+
+  // While an order of a person's stops and starts it, being down is no death.
+  bool WorkedOnByHand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    for (const auto& [id, order] : em_.catalog->orders()) {
+      const v1::Order& action = order.order();
+      if (action.workload() != spec_.name() || order.node() != node_) continue;
+      const bool in_place = action.has_restore() && action.restore().target_directory().empty() &&
+                            !action.restore().dry_run();
+      if (in_place || action.has_start()) return true;
+    }
+    return false;
   }
 
   // Given up only because of a dependency that is well again.
@@ -177,6 +190,12 @@ class WorkloadUpdate {
   Batch batch_;
   bool changed_ = false;
 };
+
+// Clang's analysis does not see that a member reference is this `em`.
+absl::Status UpdateWorkload(EmState& em, const v1::WorkloadSpec& spec,
+                            const rec::WorkloadRecord& record) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return WorkloadUpdate(em, spec, record).Run();
+}
 
 absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -276,7 +295,7 @@ absl::Status UpdateWorkloads(EmState& em) {
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
     const auto it = em.catalog->workloads().find(spec.name());
     if (it != em.catalog->workloads().end())
-      EMBER_RETURN_IF_ERROR(WorkloadUpdate(em, spec, it->second).Run());
+      EMBER_RETURN_IF_ERROR(UpdateWorkload(em, spec, it->second));
   }
   return absl::OkStatus();
 }

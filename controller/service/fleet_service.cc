@@ -10,6 +10,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
 #include "controller/service/views.h"
@@ -118,18 +119,9 @@ class FleetServiceImpl : public v1::FleetService::Service {
           }
           workload->set_held(false);
           ClearEscalation(workload);
-          rec::OrderRecord order;
-          order.set_node(workload->node());
-          *order.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
-          v1::Order& start = *order.mutable_order();
-          start.set_id(absl::StrCat("manual/", workload->name(), "/start/",
-                                    absl::ToUnixMillis(em_.clock->Now())));
-          start.set_workload(workload->name());
-          start.set_epoch(workload->epoch());
-          *start.mutable_start()->mutable_spec() =
-              *FindWorkload(em_.catalog->estate().estate(), workload->name());
-          start.mutable_start()->set_fresh(true);
-          batch->Put(order);
+          const v1::WorkloadSpec* spec =
+              FindWorkload(em_.catalog->estate().estate(), workload->name());
+          batch->Put(StartOrder(em_, *spec, *workload, "restart"));
           batch->AddEvent("workload.restart", workload->name(), absl::StrCat("asked by ", who),
                           workload->name());
           return true;
