@@ -171,6 +171,7 @@ absl::Status AgentImpl::Serve() {
   server.listen = options_.listen;
   server.identity_directory = state_.identity();
   server.clock = clock_;
+  server.admit = [this](const rpc::Peer& peer) { return peers_->Admit(peer); };
   server.refused = [this](const rpc::Peer& peer, absl::string_view method,
                           const absl::Status& why) { Refused(peer, method, why); };
   EMBER_ASSIGN_OR_RETURN(server_,

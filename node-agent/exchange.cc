@@ -63,7 +63,7 @@ void Exchange::Apply(const v1::NodeConfig& config) {
     LogError("supervise", "an assignment is not taken", {{"error", refused.ToString()}});
   }
   parts_.vaults->Set(config.vaults());
-  parts_.peers->Set(config.peers());
+  parts_.peers->Set(config.peers(), config.revoked());
   config_version_ = config.version();
   LogInfo("link", "configuration in force",
           {{"version", config.version()},

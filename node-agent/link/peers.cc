@@ -1,5 +1,7 @@
 #include "node-agent/link/peers.h"
 
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
 #include "common/rpc/channel.h"
 #include "ember/v1/agent.grpc.pb.h"
 #include "grpcpp/client_context.h"
@@ -39,8 +41,10 @@ class PeerServiceImpl final : public v1::PeerService::Service {
 Peers::Peers(std::string self, std::function<rpc::Identity()> identity)
     : self_(std::move(self)), identity_(std::move(identity)) {}
 
-void Peers::Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers) {
+void Peers::Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers,
+                const google::protobuf::RepeatedPtrField<std::string>& revoked) {
   absl::MutexLock lock(&mu_);
+  revoked_ = std::set<std::string>(revoked.begin(), revoked.end());
   std::map<Key, std::shared_ptr<grpc::Channel>> next;
   for (const v1::Peer& peer : peers) {
     if (peer.node() == self_) continue;
@@ -49,6 +53,12 @@ void Peers::Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers) {
     next[key] = known == peers_.end() ? nullptr : known->second;
   }
   peers_ = std::move(next);
+}
+
+absl::Status Peers::Admit(const rpc::Peer& peer) {
+  absl::MutexLock lock(&mu_);
+  if (peer.role != v1::Role::AGENT || revoked_.count(peer.name) == 0) return absl::OkStatus();
+  return PeerRefused(absl::StrCat("agent ", peer.name), "the node was removed");
 }
 
 void Peers::Redial() {

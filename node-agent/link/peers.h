@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/rpc/identity.h"
@@ -26,7 +28,10 @@ class Peers {
   // `self` is left out wherever it is listed.
   Peers(std::string self, std::function<rpc::Identity()> identity);
 
-  void Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers);
+  void Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers,
+           const google::protobuf::RepeatedPtrField<std::string>& revoked);
+  // PERMISSION_DENIED for an agent that was removed from the estate.
+  absl::Status Admit(const rpc::Peer& peer);
   // Asks all in parallel; who does not answer within `timeout` has not voted.
   Vote Ask(absl::Duration timeout);
   // The identity changed: dial anew.
@@ -39,6 +44,7 @@ class Peers {
   const std::string self_;
   const std::function<rpc::Identity()> identity_;
   absl::Mutex mu_;
+  std::set<std::string> revoked_ ABSL_GUARDED_BY(mu_);
   std::map<Key, std::shared_ptr<grpc::Channel>> peers_
       ABSL_GUARDED_BY(mu_);  // null: not dialled yet
 };
