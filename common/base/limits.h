@@ -181,6 +181,24 @@ inline constexpr size_t kReadGapBytesMax = 64 << 10;
 inline constexpr size_t kReadProblemsPerReply = 1000;
 // Damaged records remembered so that the next backup sends them again; beyond this the disk is the problem.
 inline constexpr size_t kDamagedIdsMax = 16384;
+// What `backup delete` puts into the trash, and what a GC leaves there, can be had back for so long.
+inline constexpr int64_t kTrashDays = 7;
+// Of a vault's backups, within a day of the vault's clock, without a person's word; at least one.
+inline constexpr int kDeletionBudgetPercent = 10;
+// The records of a backup that was interrupted are kept for its next try.
+inline constexpr int64_t kSessionLeaseHours = 24;
+// A pack is rewritten when more than this much of it is garbage.
+inline constexpr int kSweepDeadPercent = 25;
+// Buffers of all reference sets while they are merged; a set gets no less than kMarkBufferBytesMin.
+inline constexpr size_t kMarkBytes = 64 << 20;
+inline constexpr size_t kMarkBufferBytesMin = 4 << 10;
+// Ids flagged, or looked up and pinned, while the pin lock is held: milliseconds.
+inline constexpr size_t kCondemnBatch = 1024;
+// Reed-Solomon inside a pack: so many data and parity slices of so many bytes.
+inline constexpr size_t kParityDataSlices = 40;
+inline constexpr size_t kParitySlices = 2;
+inline constexpr size_t kParitySliceBytes = 64 << 10;
+static_assert(kParityDataSlices + kParitySlices <= 255, "a symbol has eight bits");
 inline constexpr size_t kIndexLookupBatch = 1024;
 inline constexpr size_t kIndexCacheBytes = 32 << 20;
 inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;

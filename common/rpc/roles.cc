@@ -55,6 +55,9 @@ constexpr Row kTable[] = {
     {"/ember.v1.ProtectionService/ListBackups", kViewer},
     {"/ember.v1.ProtectionService/GetBackup", kViewer},
     {"/ember.v1.ProtectionService/PinBackup", kOperator},
+    {"/ember.v1.ProtectionService/DeleteBackup", kAdmin},
+    {"/ember.v1.ProtectionService/UndeleteBackup", kOperator},
+    {"/ember.v1.ProtectionService/RunVaultJob", kOperator},
 
     {"/ember.v1.RecoveryService/ListRecoveries", kViewer},
     {"/ember.v1.RecoveryService/GetRecovery", kViewer},
@@ -73,6 +76,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.VaultService/GetBackup", kAgent | kAdmin},
     {"/ember.v1.VaultService/ListBackups", kAgent | kAdmin},
     {"/ember.v1.VaultService/Read", kAgent | kAdmin},
+    {"/ember.v1.VaultService/ReadRefs", kAgent | kAdmin},
 };
 
 }  // namespace

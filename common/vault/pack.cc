@@ -50,10 +50,7 @@ uint32_t EndCrc(absl::string_view footer) {
   return Crc32c(length, Crc32c(footer));
 }
 
-std::string EncodeStart(const PackSession& session) {
-  PackFooter sessions;
-  sessions.set_version(kVersion);
-  *sessions.add_sessions() = session;
+std::string EncodeStart(const PackFooter& sessions) {
   const std::string body = sessions.SerializeAsString();
   std::string start(kStartMagic);
   PutFixed<uint32_t>(start, kVersion);
@@ -189,14 +186,21 @@ std::string PackNameOf(absl::string_view object) {
   return name.size() == kNameBytes && is_hex && PackObject(name) == object ? name : "";
 }
 
-absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
-                                                               const PackSession& session) {
+absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(
+    ObjectStore& store, const std::vector<PackSession>& sessions) {
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());
   std::unique_ptr<PackWriter> pack(new PackWriter(store, std::move(object)));
   pack->footer_.set_version(kVersion);
-  *pack->footer_.add_sessions() = session;
-  EMBER_RETURN_IF_ERROR(pack->Write(EncodeStart(session)));
+  for (const PackSession& session : sessions) *pack->footer_.add_sessions() = session;
+  EMBER_RETURN_IF_ERROR(pack->Write(EncodeStart(pack->footer_)));
   return pack;
+}
+
+absl::StatusOr<uint32_t> PackWriter::SessionNumber(absl::string_view session_id) const {
+  for (int i = 0; i < footer_.sessions_size(); ++i) {
+    if (footer_.sessions(i).session_id() == session_id) return static_cast<uint32_t>(i);
+  }
+  return absl::InvalidArgumentError("a record of a session that the pack does not name");
 }
 
 absl::Status PackWriter::Write(absl::string_view bytes) {
@@ -206,12 +210,13 @@ absl::Status PackWriter::Write(absl::string_view bytes) {
 }
 
 absl::Status PackWriter::Append(const RecordView& record) {
+  EMBER_ASSIGN_OR_RETURN(const uint32_t session, SessionNumber(record.session_id));
   PackRecord* row = footer_.add_records();
   row->set_id(std::string(record.id));
   row->set_type(record.type);
   row->set_offset(size_);
   row->set_length(static_cast<uint32_t>(record.payload.size()));
-  row->set_session(0);
+  row->set_session(session);
   EMBER_RETURN_IF_ERROR(Write(EncodeRecordHeader(record)));
   return Write(record.payload);
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -52,11 +53,12 @@ std::string PackNameOf(absl::string_view object);
 // Writes one pack. Not thread-safe. After an error the pack is lost as a whole; drop the writer.
 class PackWriter {
  public:
-  static absl::StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store,
-                                                            const format::v1::PackSession& session);
+  // `sessions`: of all records to come, each once.
+  static absl::StatusOr<std::unique_ptr<PackWriter>> Create(
+      ObjectStore& store, const std::vector<format::v1::PackSession>& sessions);
 
-  // `record.session_id` must be the session's. Sizes checked by the caller: payload at most
-  // kRecordBytesMax.
+  // INVALID_ARGUMENT unless `record.session_id` is one of the sessions. Sizes checked by the
+  // caller: payload at most kRecordBytesMax.
   absl::Status Append(const RecordView& record);
   // Bytes so far, without the footer.
   uint64_t size() const { return size_; }
@@ -73,6 +75,7 @@ class PackWriter {
   PackWriter(ObjectStore& store, std::unique_ptr<ObjectWriter> object)
       : store_(store), object_(std::move(object)) {}
   absl::Status Write(absl::string_view bytes);
+  absl::StatusOr<uint32_t> SessionNumber(absl::string_view session_id) const;
 
   ObjectStore& store_;
   std::unique_ptr<ObjectWriter> object_;

@@ -91,6 +91,10 @@ class VaultImpl : public Vault {
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override;
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override;
   absl::Status Read(const v1::ReadRequest& request, const ReadSink& sink) override;
+  absl::Status ReadRefs(const std::string& backup_id,
+                        const std::function<absl::Status(absl::string_view ids)>& sink) override;
+  absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
+                                      const JobContext& context) override;
   v1::VaultFact Facts() override;
 
  private:
@@ -445,6 +449,29 @@ absl::Status VaultImpl::Read(const v1::ReadRequest& request, const ReadSink& sin
   RecordReader reader(*store_, *index_, *damaged_, sink);
   if (!request.only_session().empty()) return reader.ReadSession(request.only_session());
   return reader.ReadIds({request.ids().begin(), request.ids().end()});
+}
+
+absl::Status VaultImpl::ReadRefs(const std::string& backup_id,
+                                 const std::function<absl::Status(absl::string_view ids)>& sink) {
+  EMBER_ASSIGN_OR_RETURN(const std::string refs, backups_->ReadRefs(backup_id));
+  constexpr size_t kPieceBytes = kCommitIdsPerMessage * kRecordIdBytes;
+  for (size_t at = 0; at < refs.size(); at += kPieceBytes) {
+    EMBER_RETURN_IF_ERROR(sink(absl::string_view(refs).substr(at, kPieceBytes)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::VaultResult> VaultImpl::Run(const v1::VaultOrder& order, const JobContext&) {
+  switch (order.job_case()) {
+    case v1::VaultOrder::kDelete:
+    case v1::VaultOrder::kUndelete:
+    case v1::VaultOrder::kGc:
+    case v1::VaultOrder::kCheck:
+    case v1::VaultOrder::kRebuildIndex:
+    case v1::VaultOrder::kReplicate:
+    case v1::VaultOrder::JOB_NOT_SET: break;
+  }
+  return absl::UnimplementedError("this vault does not know the job");
 }
 
 v1::VaultFact VaultImpl::Facts() {

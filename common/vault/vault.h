@@ -3,6 +3,7 @@
 #ifndef EMBER_COMMON_VAULT_VAULT_H_
 #define EMBER_COMMON_VAULT_VAULT_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,12 +11,35 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/vault/object_store.h"
 #include "ember/v1/agent.pb.h"
 #include "ember/v1/vault.pb.h"
 
 namespace ember::vault {
+
+// Another vault, as a source of copies (Replicate) and of healing (Check with repair). Used by one thread.
+class ReplicaSource {
+ public:
+  virtual ~ReplicaSource() = default;
+  virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups() = 0;
+  virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
+  // The ids of a backup, ascending, joined, in pieces of whole ids.
+  virtual absl::Status ReadRefs(const std::string& backup_id,
+                                const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
+  virtual absl::Status Read(const v1::ReadRequest& request,
+                            const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
+};
+
+// What a long job is given.
+struct JobContext {
+  const std::atomic<bool>* cancelled = nullptr;       // may be null; CANCELLED soon after it is set
+  std::function<void(const v1::Progress&)> progress;  // may be empty
+  ReplicaSource* other = nullptr;                     // of jobs that name another vault
+};
 
 struct VaultOptions {
   std::string name;
@@ -23,6 +47,10 @@ struct VaultOptions {
   std::string index_directory;
   Clock* clock = nullptr;
   std::shared_ptr<ObjectStore> store;  // where objects are; null: the directory store at `directory`
+  absl::Duration trash = absl::Hours(24) * kTrashDays;  // see docs/vault.md, deleting
+  absl::Duration min_retention = absl::ZeroDuration();
+  int deletion_budget_percent = kDeletionBudgetPercent;
+  bool parity = true;
 };
 
 // Safe for concurrent use. Errors as in ember/v1/vault.proto.
@@ -48,6 +76,13 @@ class Vault {
   virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) = 0;
   virtual absl::Status Read(const v1::ReadRequest& request,
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
+  // The ids of a backup, ascending, joined, in pieces of whole ids. DATA_LOSS when they are not what was committed.
+  virtual absl::Status ReadRefs(const std::string& backup_id,
+                                const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
+  // Deletion, undeletion, garbage collection, check, rebuild of the index, replication (docs/vault.md). For the process
+  // that hosts the vault; never an RPC. Idempotent. UNAVAILABLE: another job is under way. FAILED_PRECONDITION: deletion
+  // is refused, with the reason.
+  virtual absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order, const JobContext& context) = 0;
   virtual v1::VaultFact Facts() = 0;
 };
 

@@ -65,6 +65,16 @@ class Service : public v1::VaultService::Service {
     if (!vault.ok()) return rpc::ToGrpc(vault.status());
     return Finish((*vault)->ListBackups(request->workload()), reply);
   }
+  grpc::Status ReadRefs(ServerContext*, const v1::GetStoredBackupRequest* request,
+                        grpc::ServerWriter<v1::ReadRefsReply>* stream) override {
+    const auto vault = Find(request->vault());
+    if (!vault.ok()) return rpc::ToGrpc(vault.status());
+    return rpc::ToGrpc((*vault)->ReadRefs(request->backup_id(), [&](absl::string_view ids) {
+      v1::ReadRefsReply reply;
+      reply.set_ids(ids.data(), ids.size());
+      return stream->Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+    }));
+  }
   grpc::Status Read(ServerContext*, const v1::ReadRequest* request,
                     grpc::ServerWriter<v1::ReadReply>* stream) override {
     const auto vault = Find(request->vault());
