@@ -51,8 +51,7 @@ class UploadStream {
       while (!ended_ && !sent_.empty() && unacknowledged_ + size > kUploadWindowBytes)
         moved_.Wait(&mu_);
       if (!ended_) {
-        records_ += static_cast<uint64_t>(request.records_size());
-        sent_.push_back({size, records_});
+        sent_.push_back(size);
         unacknowledged_ += size;
       }
     }
@@ -80,11 +79,6 @@ class UploadStream {
   }
 
  private:
-  struct Sent {
-    size_t bytes = 0;
-    uint64_t records = 0;  // with all before it
-  };
-
   bool ended() {
     absl::MutexLock lock(&mu_);
     return ended_;
@@ -95,10 +89,9 @@ class UploadStream {
     while (stream_->Read(&reply)) {
       absl::MutexLock lock(&mu_);
       ++movements_;
-      // A reply answers one request; a vault that counts further has acknowledged more.
-      for (bool first = true;
-           !sent_.empty() && (first || sent_.front().records <= reply.received()); first = false) {
-        unacknowledged_ -= sent_.front().bytes;
+      // One reply per request. Its count does not tell a flush from the records before it.
+      if (!sent_.empty()) {
+        unacknowledged_ -= sent_.front();
         sent_.pop_front();
       }
       moved_.SignalAll();
@@ -148,9 +141,8 @@ class UploadStream {
   std::unique_ptr<grpc::ClientReaderWriter<v1::UploadRequest, v1::UploadReply>> stream_;
   absl::Mutex mu_;
   absl::CondVar moved_;
-  std::deque<Sent> sent_ ABSL_GUARDED_BY(mu_);  // and not acknowledged
+  std::deque<size_t> sent_ ABSL_GUARDED_BY(mu_);  // sizes of what is not acknowledged
   size_t unacknowledged_ ABSL_GUARDED_BY(mu_) = 0;
-  uint64_t records_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t movements_ ABSL_GUARDED_BY(mu_) = 0;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool stalled_ ABSL_GUARDED_BY(mu_) = false;
