@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -14,6 +15,7 @@ Exchange::Exchange(Parts parts, Self self) : parts_(parts), self_(std::move(self
 absl::Status Exchange::ApplyStored() {
   EMBER_ASSIGN_OR_RETURN(const v1::NodeConfig config, parts_.state->LoadConfig());
   Apply(config);
+  config_version_ = config.version();
   parts_.orders->Release();
   return absl::OkStatus();
 }
@@ -32,26 +34,43 @@ v1::HeartbeatRequest Exchange::Facts() {
     *request.add_workloads() = std::move(fact);
   for (v1::OrderUpdate& update : parts_.ledger->Updates())
     *request.add_orders() = std::move(update);
+  for (const auto& [id, update] : refused_) *request.add_orders() = update;
   for (v1::AgentEvent& event : parts_.events->Head()) *request.add_events() = std::move(event);
   for (v1::VaultFact& fact : parts_.vaults->Facts()) *request.add_vaults() = std::move(fact);
   return request;
 }
 
-absl::Status Exchange::Store(const v1::HeartbeatReply& reply) {
-  EMBER_RETURN_IF_ERROR(parts_.epochs->RaiseController(reply.em_epoch()));
-  if (reply.has_config()) EMBER_RETURN_IF_ERROR(parts_.state->SaveConfig(reply.config()));
-  return absl::OkStatus();
+// An order that there is no room for fails, rather than wait for room that may never come.
+absl::Status Exchange::Accept(const v1::Order& order) {
+  if (refused_.contains(order.id())) return absl::OkStatus();
+  const absl::Status accepted = parts_.orders->Accept(order);
+  if (!absl::IsResourceExhausted(accepted)) return accepted;
+  v1::OrderUpdate& update = refused_[order.id()];
+  update.set_order_id(order.id());
+  update.set_state(v1::OrderUpdate::FAILED);
+  update.set_code(static_cast<int32_t>(accepted.code()));
+  update.set_error(
+      absl::StrCat("node ", self_.node, " cannot store the order: ", accepted.message()));
+  return accepted;
 }
 
 absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sent) {
-  EMBER_RETURN_IF_ERROR(Store(reply));
-  absl::Status first = absl::OkStatus();
-  for (const std::string& id : reply.acknowledged_orders())
+  absl::Status first = parts_.epochs->RaiseController(reply.em_epoch());
+  if (absl::IsAborted(first)) return first;
+  for (const std::string& id : reply.acknowledged_orders()) {
+    refused_.erase(id);
     first.Update(parts_.ledger->Acknowledge(id));
+  }
   parts_.events->Acknowledge(reply.acknowledged_event_seq());
   // Accepting suspends what is to be restored, before a changed assignment could start it.
-  for (const v1::Order& order : reply.orders()) first.Update(parts_.orders->Accept(order));
-  if (reply.has_config()) Apply(reply.config());
+  for (const v1::Order& order : reply.orders()) first.Update(Accept(order));
+  if (reply.has_config()) {
+    const absl::Status stored = parts_.state->SaveConfig(reply.config());
+    first.Update(stored);
+    Apply(reply.config());
+    // Not stored, it is asked for again; a full disk is no reason to stop what may run.
+    if (stored.ok()) config_version_ = reply.config().version();
+  }
   parts_.lease->Granted(sent, absl::Milliseconds(reply.lease_millis()));
   parts_.orders->Release();
   for (const std::string& id : reply.cancelled_orders()) parts_.orders->Cancel(id);
@@ -64,7 +83,6 @@ void Exchange::Apply(const v1::NodeConfig& config) {
   }
   parts_.vaults->Set(config.vaults());
   parts_.peers->Set(config.peers(), config.revoked());
-  config_version_ = config.version();
   LogInfo("link", "configuration in force",
           {{"version", config.version()},
            {"workloads", config.workloads_size()},

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -52,19 +53,20 @@ class Exchange {
 
   v1::HeartbeatRequest Facts();
   // Everything durable first, then in force, then the lease: so whoever holds a lease has acted on
-  // what came with it. A reply of a controller that was replaced (a lower epoch), or one whose
-  // configuration cannot be stored, changes nothing. An order that cannot be stored is not taken,
-  // the rest is. Returns the first of these errors.
+  // what came with it. A reply of a controller that was replaced (a lower epoch) changes nothing:
+  // an error. On a full disk a configuration is in force all the same, and asked for again until it
+  // is stored; an order that cannot be stored is reported as failed. Returns the first error.
   absl::Status Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
 
  private:
   void Apply(const v1::NodeConfig& config);
-  absl::Status Store(const v1::HeartbeatReply& reply);
+  absl::Status Accept(const v1::Order& order);
 
   const Parts parts_;
   const Self self_;
   uint64_t seq_ = 0;
-  uint64_t config_version_ = 0;
+  uint64_t config_version_ = 0;                     // of what is stored
+  std::map<std::string, v1::OrderUpdate> refused_;  // by order id, until acknowledged
 };
 
 }  // namespace ember::agent

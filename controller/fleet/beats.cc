@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
@@ -58,7 +59,8 @@ absl::Status RecordEvents(EmState& em, const std::string& node, const v1::Heartb
   return em.Commit(batch);
 }
 
-void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact)
+// `restarts_told`: the restarts up to this fact are in the log.
+void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact, bool restarts_told)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   HeardWorkload& workload = heard.workloads[fact.workload()];
   const bool differs = workload.fact.healthy() != fact.healthy() ||
@@ -69,7 +71,7 @@ void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact)
                        workload.fact.restarts_exhausted() != fact.restarts_exhausted();
   em.news = em.news || differs;
   workload.fact = fact;
-  if (fact.running()) workload.restarts_while_running = fact.restarts();
+  if (fact.running() && restarts_told) workload.restarts_while_running = fact.restarts();
   workload.heard = em.clock->Monotonic();
   if (fact.healthy() && fact.running()) workload.healthy_at = em.clock->Now();
 }
@@ -90,6 +92,31 @@ absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNod
                    fact.workload());
   }
   return em.Commit(batch);
+}
+
+absl::Status RecordSkew(EmState& em, const std::string& node, HeardNode& heard, absl::Duration by)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const double skew = absl::ToDoubleSeconds(by);
+  const bool skewed = std::abs(skew) > kClockSkewWarnSeconds;
+  if (skewed != (std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds)) {
+    Batch batch;
+    batch.AddEvent("node.clock", node,
+                   skewed ? absl::StrCat("its clock is off by ", std::lround(skew),
+                                         " s; leases and retention do not depend on it")
+                          : "its clock is right again");
+    EMBER_RETURN_IF_ERROR(em.Commit(batch));
+  }
+  heard.clock_skew_seconds = skew;
+  return absl::OkStatus();
+}
+
+// A node that beats is alive, whether or not there is room to write down what it says: it says it
+// again until it is acknowledged.
+absl::Status ToleratingFullDisk(const std::string& node, const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status)) return status;
+  LogError("beats", "what a node said is not recorded yet",
+           {{"node", node}, {"error", status.message()}});
+  return absl::OkStatus();
 }
 
 std::string FullAddress(const std::string& announced, const std::string& seen_host) {
@@ -114,20 +141,6 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   }
   const absl::Time now = em.clock->Now();
   const bool first_ever = !record->second.has_last_beat();
-  EMBER_RETURN_IF_ERROR(RecordOrders(em, node, heard, request));
-  EMBER_RETURN_IF_ERROR(RecordEvents(em, node, request));
-  EMBER_RETURN_IF_ERROR(RecordRestarts(em, node, heard, request));
-  const double skew = absl::ToDoubleSeconds(rpc::FromTimestamp(request.sent_at()) - now);
-  const bool skewed = std::abs(skew) > kClockSkewWarnSeconds;
-  if (skewed != (std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds)) {
-    Batch batch;
-    batch.AddEvent("node.clock", node,
-                   skewed ? absl::StrCat("its clock is off by ", std::lround(skew),
-                                         " s; leases and retention do not depend on it")
-                          : "its clock is right again");
-    EMBER_RETURN_IF_ERROR(em.Commit(batch));
-  }
-  heard.clock_skew_seconds = skew;
   heard.last_beat = em.clock->Monotonic();
   heard.last_beat_wall = now;
   heard.boot_id = request.boot_id();
@@ -135,9 +148,16 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   heard.version = request.version();
   heard.address = FullAddress(request.data_address(), seen_address);
   heard.config_version = request.config_version();
-  for (const v1::WorkloadFact& fact : request.workloads()) RecordWorkload(em, heard, fact);
   heard.vaults.clear();
   for (const v1::VaultFact& fact : request.vaults()) heard.vaults[fact.vault()] = fact;
+  EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordOrders(em, node, heard, request)));
+  EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordEvents(em, node, request)));
+  const absl::Status restarts = RecordRestarts(em, node, heard, request);
+  EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, restarts));
+  EMBER_RETURN_IF_ERROR(ToleratingFullDisk(
+      node, RecordSkew(em, node, heard, rpc::FromTimestamp(request.sent_at()) - now)));
+  for (const v1::WorkloadFact& fact : request.workloads())
+    RecordWorkload(em, heard, fact, restarts.ok());
   if (first_ever || record->second.state() != v1::NodeState::ALIVE) em.news = true;
   return absl::OkStatus();
 }

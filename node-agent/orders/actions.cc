@@ -44,6 +44,7 @@ class HostActions final : public OrderActions {
       case v1::Order::kStop:
         EMBER_RETURN_IF_ERROR(supervisor_->Stop(order.workload()));
         return update;
+      case v1::Order::kVault:
       case v1::Order::ACTION_NOT_SET: break;
     }
     return absl::InvalidArgumentError(

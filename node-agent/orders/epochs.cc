@@ -1,5 +1,7 @@
 #include "node-agent/orders/epochs.h"
 
+#include <algorithm>
+
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
@@ -38,10 +40,12 @@ absl::Status Epochs::Raise(const std::string& workload, uint64_t epoch) {
 
 absl::Status Epochs::RaiseController(uint64_t epoch) {
   absl::MutexLock lock(&mu_);
-  if (epoch < epochs_.controller()) {
-    return absl::AbortedError(absl::StrCat("controller epoch ", epoch, " is over, ",
-                                           epochs_.controller(), " was seen here"));
+  controller_seen_ = std::max(controller_seen_, epochs_.controller());
+  if (epoch < controller_seen_) {
+    return absl::AbortedError(
+        absl::StrCat("controller epoch ", epoch, " is over, ", controller_seen_, " was seen here"));
   }
+  controller_seen_ = epoch;
   if (epoch == epochs_.controller()) return absl::OkStatus();
   record::v1::AgentEpochs next = epochs_;
   next.set_controller(epoch);

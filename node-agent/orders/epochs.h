@@ -23,6 +23,7 @@ class Epochs {
 
   // ABORTED when a higher one was seen; else remembers `epoch`, durably when OK.
   absl::Status Raise(const std::string& workload, uint64_t epoch);
+  // The same for the controller's, which this process remembers also when it could not be stored.
   absl::Status RaiseController(uint64_t epoch);
   // The highest seen; 0: none.
   uint64_t Highest(const std::string& workload) const;
@@ -33,7 +34,8 @@ class Epochs {
 
   const std::string path_;
   mutable absl::Mutex mu_;
-  record::v1::AgentEpochs epochs_ ABSL_GUARDED_BY(mu_);
+  record::v1::AgentEpochs epochs_ ABSL_GUARDED_BY(mu_);  // as stored
+  uint64_t controller_seen_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace ember::agent

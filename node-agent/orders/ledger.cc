@@ -77,14 +77,18 @@ absl::StatusOr<bool> Ledger::Accept(const v1::Order& order) {
     return false;
   }
   if (open_ >= kOrdersOpenMax)
-    return absl::ResourceExhaustedError(absl::StrCat(open_, " orders are open"));
+    return absl::UnavailableError(absl::StrCat(open_, " orders are open"));
   Entry entry;
   entry.record.set_id(order.id());
   entry.record.set_sequence(next_sequence_);
   *entry.record.mutable_order() = order;
   entry.record.mutable_update()->set_order_id(order.id());
   entry.record.mutable_update()->set_state(v1::OrderUpdate::ACCEPTED);
-  EMBER_RETURN_IF_ERROR(Save(entry.record));
+  if (const absl::Status saved = Save(entry.record); !saved.ok()) {
+    // Whoever hears the error counts on the order not being found by the next agent.
+    const absl::Status removed = RemoveFile(PathOf(order.id()));
+    return removed.ok() ? saved : absl::UnavailableError(removed.message());
+  }
   sequence_of_[order.id()] = next_sequence_;
   unacknowledged_[next_sequence_] = order.id();
   by_sequence_[next_sequence_] = std::move(entry);

@@ -1,6 +1,7 @@
 #include "tests/support/memory_catalog.h"
 
 #include "absl/strings/match.h"
+#include "common/base/errors.h"
 #include "gtest/gtest.h"
 
 namespace ember::testing {
@@ -27,6 +28,7 @@ absl::Status MemoryCatalog::WriteSynced(const std::vector<Write>& writes) {
   const int64_t number = disk_->writes++;
   if (disk_->fail_at >= 0 && number >= disk_->fail_at)
     return absl::UnavailableError("the controller crashed here");
+  if (disk_->full) return DiskFull("catalog");
   for (const Write& write : writes) {
     if (write.erase) {
       disk_->rows.erase(write.key);

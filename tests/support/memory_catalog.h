@@ -17,6 +17,7 @@ struct MemoryDisk {
   std::map<std::string, std::string> rows;
   int64_t writes = 0;
   int64_t fail_at = -1;  // this write and all after it fail, until it is set to -1
+  bool full = false;     // every write fails for want of space
 };
 
 class MemoryCatalog : public controller::Catalog {
