@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
 #include "common/base/status.h"
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
@@ -68,7 +69,8 @@ void PutOrErase(std::map<std::string, T>& map, const std::string& key, const T& 
 std::string EventHash(const rec::EventRecord& event) {
   ember::v1::Event unhashed = event.event();
   unhashed.clear_hash();
-  return Sha256(absl::StrCat(event.previous_hash(), unhashed.SerializeAsString()));
+  return Sha256(
+      absl::StrCat(event.previous_hash(), unhashed.SerializeAsString(), event.workload()));
 }
 
 void Batch::AddEvent(absl::string_view type, absl::string_view subject, absl::string_view message,
@@ -103,8 +105,23 @@ absl::Status Catalog::Commit(const Batch& batch, absl::Time now) {
     event.mutable_event()->set_hash(absl::BytesToHexString(head));
     writes.push_back({EventKey(seq), event.SerializeAsString()});
   }
+  // The log's end stands apart from it, so that a tail that was cut off is missed.
+  rec::MetaRecord meta = meta_;
+  bool meta_changes = seq != last_event_seq_;
+  for (const Batch::Change& change : batch.changes_) {
+    const auto* changed = std::get_if<rec::MetaRecord>(&change.record);
+    if (changed == nullptr) continue;
+    meta = *changed;
+    meta_changes = true;
+  }
+  if (meta_changes) {
+    meta.set_last_event_seq(seq);
+    meta.set_last_event_hash(head);
+    writes.push_back({KeyOf(meta), meta.SerializeAsString()});
+  }
   EMBER_RETURN_IF_ERROR(WriteSynced(writes));
   for (const Batch::Change& change : batch.changes_) Apply(change.record, change.erase);
+  meta_ = std::move(meta);
   last_event_seq_ = seq;
   head_hash_ = head;
   if (!batch.changes_.empty()) ++generation_;
@@ -138,7 +155,20 @@ absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
     return status;
   };
   switch (key[0]) {
-    case 'm': return load(rec::MetaRecord());
+    case 'm': {
+      rec::MetaRecord meta;
+      EMBER_RETURN_IF_ERROR(ParseInto(key, value, &meta));
+      if (meta.schema_version() > kCatalogSchema) {
+        return WithHint(absl::FailedPreconditionError(
+                            absl::StrCat("the catalog has schema ", meta.schema_version(),
+                                         ": this program knows up to ", kCatalogSchema)),
+                        "install the Ember version that wrote it, or a newer one");
+      }
+      last_event_seq_ = meta.last_event_seq();
+      if (last_event_seq_ > 0) head_hash_ = meta.last_event_hash();
+      meta_ = std::move(meta);
+      return absl::OkStatus();
+    }
     case 'e': return load(rec::EstateRecord());
     case 'f': return load(rec::FreezeRecord());
     case 'n': return load(rec::NodeRecord());
@@ -151,10 +181,7 @@ absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
     case 't': return load(rec::TokenRecord());
     case 'v': {
       rec::EventRecord event;
-      EMBER_RETURN_IF_ERROR(ParseInto(key, value, &event));
-      last_event_seq_ = event.event().seq();
-      head_hash_ = event.hash();
-      return absl::OkStatus();
+      return ParseInto(key, value, &event);
     }
     default:
       return absl::DataLossError(absl::StrCat("unknown catalog key ", absl::CHexEscape(key)));

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rocksdb/db.h"
 #include "tests/support/memory_catalog.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -141,6 +142,23 @@ TEST(Catalog, ANewerSchemaIsRefused) {
     batch.Put(meta);
     ASSERT_OK(catalog->Commit(batch, kNow));
   }
+  EXPECT_THAT(Catalog::Open(dir.path()), HasCode(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(Catalog, ANewerSchemaIsRefusedWhateverElseItHolds) {
+  TempDir dir;
+  {
+    ASSERT_OK_AND_ASSIGN(auto catalog, Catalog::Open(dir.path()));
+    rec::MetaRecord meta;
+    meta.set_schema_version(kCatalogSchema + 1);
+    Batch batch;
+    batch.Put(meta);
+    ASSERT_OK(catalog->Commit(batch, kNow));
+  }
+  rocksdb::DB* db = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open({}, dir.path(), &db).ok());
+  ASSERT_TRUE(db->Put({}, "a/kind/of/tomorrow", "x").ok());
+  delete db;
   EXPECT_THAT(Catalog::Open(dir.path()), HasCode(absl::StatusCode::kFailedPrecondition));
 }
 
