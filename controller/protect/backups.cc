@@ -16,6 +16,12 @@ namespace rec = record::v1;
 
 namespace {
 
+// When the vault received it: unlike the controller's own clock, that never goes back.
+absl::Time ReceivedAt(const rec::BackupRecord& record) {
+  return rpc::FromTimestamp(record.has_vault_received() ? record.vault_received()
+                                                        : record.backup().created());
+}
+
 absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
                                                       const std::string& workload, absl::Time until)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -26,7 +32,8 @@ absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
     if (backup.workload() != workload) break;
     const bool usable =
         backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
-    if (usable && rpc::FromTimestamp(backup.created()) <= until) best = &it->second;
+    if (!usable || rpc::FromTimestamp(backup.created()) > until) continue;
+    if (best == nullptr || ReceivedAt(it->second) >= ReceivedAt(*best)) best = &it->second;
   }
   if (best == nullptr) return BackupNotFound(absl::StrCat(workload, "@…"));
   return best;
@@ -54,10 +61,16 @@ std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::
     if (backup.outcome() == v1::Outcome::OK && backup.verified() && !it->second.restore_failed())
       good.push_back(&it->second);
   }
-  std::stable_sort(good.begin(), good.end(), [](const auto* a, const auto* b) {
-    return rpc::FromTimestamp(a->vault_received()) > rpc::FromTimestamp(b->vault_received());
-  });
+  std::stable_sort(good.begin(), good.end(),
+                   [](const auto* a, const auto* b) { return ReceivedAt(*a) > ReceivedAt(*b); });
   return good;
+}
+
+absl::Duration AgeOf(const rec::BackupRecord& record, absl::Time now) {
+  absl::Time taken = rpc::FromTimestamp(record.backup().created());
+  // Made while the controller's clock was ahead: the vault knows better.
+  if (taken > now) taken = std::min(taken, ReceivedAt(record));
+  return std::max(absl::ZeroDuration(), now - taken);
 }
 
 absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const std::string& text) {

@@ -32,6 +32,9 @@ record::v1::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& sp
                                    const record::v1::WorkloadRecord& workload,
                                    absl::string_view cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// How old its data are; not negative.
+absl::Duration AgeOf(const record::v1::BackupRecord& record, absl::Time now);
+
 // The good backups (OK and read back) of a workload, newest first by the vault's own time.
 std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em,
                                                          const std::string& workload)

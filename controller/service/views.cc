@@ -119,9 +119,7 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
   const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
   if (!good.empty()) {
     wire.set_last_backup(good[0]->backup().id());
-    const double age =
-        absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(good[0]->backup().created()));
-    wire.set_last_backup_age_seconds(std::max(0.0, age));
+    wire.set_last_backup_age_seconds(absl::ToDoubleSeconds(AgeOf(*good[0], em.clock->Now())));
   }
   const bool needs_backup = !spec.sources().empty() && spec.rpo_seconds() > 0;
   wire.set_rpo_met(!needs_backup ||
@@ -137,8 +135,7 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
 
 v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
   v1::Backup wire = backup.backup();
-  wire.set_age_seconds(
-      std::max(0.0, absl::ToDoubleSeconds(em.clock->Now() - rpc::FromTimestamp(wire.created()))));
+  wire.set_age_seconds(absl::ToDoubleSeconds(AgeOf(backup, em.clock->Now())));
   return wire;
 }
 
