@@ -1,5 +1,6 @@
 #include "node-agent/agent.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -71,7 +72,8 @@ class AgentImpl final : public Agent {
 
   absl::Mutex mu_;
   Link* urged_ ABSL_GUARDED_BY(mu_) = nullptr;
-  absl::Duration refused_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
+  std::map<std::string, absl::Duration> refused_
+      ABSL_GUARDED_BY(mu_);  // name of the peer → when told
 };
 
 absl::Status AgentImpl::Open() {
@@ -213,8 +215,11 @@ void AgentImpl::Refused(const rpc::Peer& peer, absl::string_view method, const a
     // A scanner must not fill the spool.
     absl::MutexLock lock(&mu_);
     const absl::Duration now = clock_->Monotonic();
-    if (now - refused_at_ < absl::Seconds(kRefusedEventSeconds)) return;
-    refused_at_ = now;
+    std::erase_if(refused_, [&](const auto& each) {
+      return now - each.second >= absl::Seconds(kRefusedEventSeconds);
+    });
+    const bool many = refused_.size() >= kRefusedPeersMax;
+    if (many || !refused_.emplace(peer.name, now).second) return;
   }
   events_->Add("peer.refused", peer.name.empty() ? peer.address : peer.name,
                absl::StrCat(method, " from ", peer.address, ": ", why.message()));

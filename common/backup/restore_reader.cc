@@ -138,8 +138,10 @@ class Reader : public RestoreReader {
 };
 
 absl::Status Unreadable(const std::string& backup_id, const absl::Status& why) {
-  return absl::IsDataLoss(why) ? Damaged(absl::StrCat("backup '", backup_id, "'"), why.message())
-                               : why;
+  if (!absl::IsDataLoss(why)) return why;
+  const std::string workload = backup_id.substr(0, backup_id.find('/'));
+  return Damaged(absl::StrCat("backup '", backup_id, "' of workload '", workload, "'"),
+                 why.message());
 }
 
 }  // namespace
@@ -147,22 +149,23 @@ absl::Status Unreadable(const std::string& backup_id, const absl::Status& why) {
 absl::StatusOr<std::unique_ptr<RestoreReader>> RestoreReader::Open(VaultPort* vault,
                                                                    const std::string& backup_id,
                                                                    const KeySource& keys) {
-  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault->GetBackup(backup_id));
-  if (stored.backup_id() != backup_id) {
+  const absl::StatusOr<v1::StoredBackup> stored = vault->GetBackup(backup_id);
+  if (!stored.ok()) return Unreadable(backup_id, stored.status());
+  if (stored->backup_id() != backup_id) {
     return Unreadable(backup_id, absl::DataLossError("the vault answered with another backup"));
   }
   EMBER_ASSIGN_OR_RETURN(
       RestoreKeys restore_keys,
-      keys(stored.domain_id(),
-           std::vector<v1::Keybox>(stored.keyboxes().begin(), stored.keyboxes().end())));
-  auto opener = std::make_unique<RecordOpener>(stored.domain_id(), std::move(restore_keys));
-  const std::string* key = opener->KeyOf(stored.session_id());
+      keys(stored->domain_id(),
+           std::vector<v1::Keybox>(stored->keyboxes().begin(), stored->keyboxes().end())));
+  auto opener = std::make_unique<RecordOpener>(stored->domain_id(), std::move(restore_keys));
+  const std::string* key = opener->KeyOf(stored->session_id());
   if (key == nullptr)
     return Unreadable(backup_id, absl::DataLossError("there is no key for its session"));
-  absl::StatusOr<BackupSummary> summary = OpenSummary(*key, stored);
+  absl::StatusOr<BackupSummary> summary = OpenSummary(*key, *stored);
   if (!summary.ok()) return Unreadable(backup_id, summary.status());
   RecordId root;
-  ParseRecordId(stored.manifest_root(), &root);  // OpenSummary has checked it
+  ParseRecordId(stored->manifest_root(), &root);  // OpenSummary has checked it
   const absl::Status root_status = FetchRecords(vault, *opener, {root}).at(0).status();
   if (!root_status.ok()) return Unreadable(backup_id, root_status);
   return std::make_unique<Reader>(vault, std::move(opener), *std::move(summary), root);

@@ -275,7 +275,9 @@ inline constexpr int64_t kVaultLookMillis = 500;  // a vault just assigned is op
 inline constexpr int64_t kKeyReleaseSeconds = 30;
 inline constexpr int64_t kJoinSeconds = 20;
 inline constexpr int64_t kRenewRetryMinutes = 60;
-inline constexpr int64_t kRefusedEventSeconds = 10;  // at most one such event per this time
+// Of refusals by an agent: one event per peer and this time, and of so many peers.
+inline constexpr int64_t kRefusedEventSeconds = 10;
+inline constexpr size_t kRefusedPeersMax = 20;
 // A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
 inline constexpr int64_t kAgentStopSeconds = 8;
 

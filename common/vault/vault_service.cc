@@ -86,7 +86,7 @@ class Service : public v1::VaultService::Service {
 
  private:
   absl::StatusOr<std::shared_ptr<Vault>> Find(const std::string& name) {
-    std::shared_ptr<Vault> vault = lookup_(name);
+    EMBER_ASSIGN_OR_RETURN(std::shared_ptr<Vault> vault, lookup_(name));
     if (vault == nullptr) return VaultNotFound(name);
     return vault;
   }

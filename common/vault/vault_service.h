@@ -6,13 +6,15 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "common/vault/vault.h"
 #include "grpcpp/impl/codegen/service_type.h"
 
 namespace ember::vault {
 
-// Finds an open vault by name; null when this node does not serve it. Safe for concurrent use.
-using VaultLookup = std::function<std::shared_ptr<Vault>(const std::string& name)>;
+// Finds an open vault by name; null when this node does not serve it, an error when it should but
+// cannot open it. Safe for concurrent use.
+using VaultLookup = std::function<absl::StatusOr<std::shared_ptr<Vault>>(const std::string& name)>;
 
 std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup);
 

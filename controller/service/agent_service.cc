@@ -87,7 +87,10 @@ class AgentServiceImpl
 
   grpc::Status ReleaseKeys(grpc::ServerContext* context, const v1::ReleaseKeysRequest* request,
                            v1::ReleaseKeysReply* reply) override {
-    return rpc::ToGrpc(ReleaseFor(rpc::CallerOf(*context).name, *request, reply));
+    const std::string name = rpc::CallerOf(*context).name;
+    const absl::Status released = ReleaseFor(name, *request, reply);
+    if (absl::IsPermissionDenied(released)) NoteRefusal(name, released);
+    return rpc::ToGrpc(released);
   }
 
   void Release() override ABSL_LOCKS_EXCLUDED(em_.mu) {
@@ -248,6 +251,14 @@ class AgentServiceImpl
                                 request.order_id()),
                    action.workload());
     return em_.Commit(batch);
+  }
+
+  void NoteRefusal(const std::string& name, const absl::Status& why) {
+    absl::MutexLock lock(&em_.mu);
+    Batch batch;
+    batch.AddEvent("peer.refused", name, why.message());
+    if (absl::Status status = em_.Commit(batch); !status.ok())
+      LogError("keys", "event lost", {{"error", status.message()}});
   }
 
   EmState& em_;

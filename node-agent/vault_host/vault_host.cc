@@ -54,6 +54,8 @@ void VaultHost::Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vau
       hosted.spec = spec;
       hosted.fact.set_vault(spec.name());
       hosted.fact.set_problem(kOpening);
+      hosted.opened = absl::UnavailableError(
+          absl::StrCat("vault '", spec.name(), "' cannot be used yet: ", kOpening));
       look_now_ = true;
     }
   }
@@ -63,7 +65,7 @@ void VaultHost::Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vau
   hosted_ = std::move(next);
 }
 
-std::shared_ptr<vault::Vault> VaultHost::Find(const std::string& name) const {
+absl::StatusOr<std::shared_ptr<vault::Vault>> VaultHost::Find(const std::string& name) const {
   absl::MutexLock lock(&mu_);
   // A backup right after an apply comes while the vault is being opened.
   const auto decided = [&]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
@@ -72,7 +74,9 @@ std::shared_ptr<vault::Vault> VaultHost::Find(const std::string& name) const {
   };
   mu_.AwaitWithTimeout(absl::Condition(&decided), absl::Seconds(kVaultRetrySeconds));
   const auto found = hosted_.find(name);
-  return found == hosted_.end() ? nullptr : found->second.vault;
+  if (found == hosted_.end()) return std::shared_ptr<vault::Vault>();
+  EMBER_RETURN_IF_ERROR(found->second.opened);
+  return found->second.vault;
 }
 
 std::vector<v1::VaultFact> VaultHost::Facts() const {
@@ -113,6 +117,7 @@ void VaultHost::LookAt(const Hosted& hosted) {
   Hosted looked = hosted;
   if (looked.vault == nullptr) {
     absl::StatusOr<std::unique_ptr<vault::Vault>> opened = open_(hosted.spec);
+    looked.opened = opened.status();
     if (opened.ok()) {
       looked.vault = *std::move(opened);
     } else {

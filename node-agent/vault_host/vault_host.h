@@ -35,8 +35,8 @@ class VaultHost {
   // A vault that is no longer named is closed when the last call on it ends; its directory stays.
   // So is one that moved to another path.
   void Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vaults);
-  // Null when it is not served here, or cannot be opened.
-  std::shared_ptr<vault::Vault> Find(const std::string& name) const;
+  // Null when it is not to be served here; why it could not be opened.
+  absl::StatusOr<std::shared_ptr<vault::Vault>> Find(const std::string& name) const;
   // One per vault that should be served here.
   std::vector<v1::VaultFact> Facts() const;
 
@@ -44,6 +44,7 @@ class VaultHost {
   struct Hosted {
     v1::VaultSpec spec;
     std::shared_ptr<vault::Vault> vault;  // null: not open (yet)
+    absl::Status opened;                  // why not
     v1::VaultFact fact;
   };
   void Loop();
