@@ -1,10 +1,12 @@
 """What must be refused is refused, says why, and disturbs nobody: estate files, peers, tokens, doubles, clocks."""
 import base64
+import json
 import os
 import shutil
 import subprocess
+import threading
 
-from estate import (DONE, REFUSED, UNREACHABLE, USAGE, Estate, Process, check, check_equal, exec_service, files,
+from estate import (DONE, PARTIAL, REFUSED, UNREACHABLE, USAGE, Estate, Process, check, check_equal, exec_service, files,
                     free_port, program, run, run_checked, step, tool, wait_for)
 
 DAY = 86400
@@ -36,6 +38,64 @@ def estate_files(estate):
     estate.ember("apply", "-f", "/dev/urandom", check_code=USAGE)
     check_equal(estate.ember("export").out, before, "the estate after files that were refused")
     step(f"{len(ESTATE_FILES) + 2} bad estate files refused with their positions")
+
+
+def apply_asks(estate):
+    """What would remove something is asked for; the estate's own export changes nothing."""
+    before = estate.ember("export").out
+    check_equal(estate.ember("apply", "-f", "-", "--json", stdin=before.encode()).json.get("plan", []), [],
+                "the plan of the estate's own export")
+    with_less = {"vaults": [], "policies": [], "workloads": []}
+    path = f"{estate.work}/less.json"
+    with open(path, "w") as file:
+        json.dump(with_less, file)
+    estate.ember("apply", "-f", path, check_code=REFUSED)
+    estate.ember("apply", "-f", path, "--dry-run").expect_text("svc")
+    check_equal(estate.ember("export").out, before, "the estate after a refused apply and a dry run")
+    step("apply asks before it removes")
+
+
+def unstable_sources(estate):
+    """What changes or vanishes while it is read makes the backup PARTIAL, and is listed."""
+    n1 = estate.nodes["n1"]
+    good = estate.backup("svc")["id"]
+    changing = f"{n1.srv}/data/changing"
+    with open(changing, "wb") as file:
+        file.write(os.urandom(64 << 20))
+    stop = threading.Event()
+
+    def change():
+        with open(changing, "r+b", buffering=0) as file:
+            while not stop.is_set():
+                file.seek(0)
+                file.write(os.urandom(4096))
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        partial = estate.backup("svc", code=PARTIAL)
+    finally:
+        stop.set()
+        writer.join()
+    listed = [base64.b64decode(problem["path"]).decode() if not problem["path"].startswith(("/", "tmp")) else
+              problem["path"] for problem in partial["problems"]]
+    check_equal(partial["outcome"], "PARTIAL", "a backup of a file that changes")
+    check(any("changing" in path for path in listed), f"the changing file is not listed: {partial['problems']}")
+    check_equal(estate.workload("svc")["last_backup"], good, "the last good backup after a PARTIAL one")
+    os.unlink(changing)
+    step("a file that changes while it is read: PARTIAL, listed, and no good backup")
+
+
+def ghosts(estate):
+    """A genuine certificate of a node that never joined."""
+    admin = f"{estate.em_state}/admin"
+    ghost = copy_identity(estate, "ghost", admin)
+    uri = uri_of(f"{admin}/cert.pem").replace("/admin/admin", "/agent/ghost")
+    make_certificate(ghost, f"{estate.em_state}/ca/cert.pem", f"{estate.em_state}/ca/key.pem", 10, uri)
+    before = refusals(estate)
+    estate.ember("beat", "svc", check_code=REFUSED, identity=ghost)
+    wait_for(lambda: refusals(estate) > before, 10, "an event tells of the node that never joined")
+    step("a certificate of a node that never joined is refused")
 
 
 def refusals(estate):
@@ -177,6 +237,19 @@ def clocks(estate):
     check(len(estate.events("node.clock", "n1")) >= 2, "no events tell of the wrong clocks")
     step("a clock a day ahead, a day behind: seen, and nothing breaks")
 
+    certificate = f"{n1.state}/identity/cert.pem"
+    with open(certificate) as file:
+        before = file.read()
+    n1.stop_agent()
+    n1.start(environment=clock_off(65 * DAY))  # less than kRenewBeforeDays before its end
+    wait_for(lambda: estate.events("node.renewed", "n1"), 60, "an event tells of the renewal")
+    with open(certificate) as file:
+        check(file.read() != before, "the certificate is the old one")
+    n1.stop_agent()
+    n1.start()
+    wait_for(lambda: estate.node("n1")["state"] == "ALIVE", 30, "n1 is ALIVE with its new certificate")
+    step("a certificate that ends soon renews itself")
+
     token = estate.token("n9")
     estate.em.kill()
     estate.start_em(environment=clock_off(DAY))
@@ -202,7 +275,10 @@ def test():
                            "health": {"process": True, "every": "1s", "failures": 3}}]})
         estate.wait_running("svc")
         estate_files(estate)
+        apply_asks(estate)
+        unstable_sources(estate)
         peers(estate)
+        ghosts(estate)
         tokens(estate)
         doubles(estate)
         revoked(estate)

@@ -525,10 +525,23 @@ def files(*paths):
     return [{"files": {"paths": list(paths)}}]
 
 
+def small_disk(directory, mebibytes):
+    """A file system of its own, in memory (root); goes with the estate's files."""
+    os.makedirs(directory, exist_ok=True)
+    run_checked("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "ember-e2e", directory)
+
+
+def mounts_below(directory):
+    """Deepest first, `directory` itself included."""
+    with open("/proc/self/mounts") as file:
+        points = [line.split()[1].encode().decode("unicode_escape") for line in file]
+    return sorted((each for each in points if (each + "/").startswith(directory + "/")), key=len, reverse=True)
+
+
 def remove_work(directory):
     # Lazily: what is killed may hold a file for a moment.
-    while os.path.ismount(directory):
-        run_checked("umount", "--lazy", directory)
+    for mounted in mounts_below(directory):
+        run_checked("umount", "--lazy", mounted)
     remove_tree(directory)
 
 

@@ -48,6 +48,13 @@ def test():
             remove_tree(target)
         step("the same, three times")
 
+        taken = f"{n2.srv}/taken"
+        os.mkdir(taken)
+        with open(f"{taken}/mine", "w") as file:
+            file.write("do not lose me\n")
+        estate.ember("restore", first["id"], "--to", f"n2:{taken}", check_code=REFUSED)
+        check_equal(os.listdir(taken), ["mine"], "a directory that was not empty, after a refused restore")
+
         part = f"{n2.srv}/part"
         estate.ember("restore", first["id"], "--to", f"n2:{part}", "--path", f"{tree}/include", "--yes")
         check_same_tree(f"{tree}/include", f"{part}/include")
