@@ -6,6 +6,7 @@
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/ids.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/vault/framed.h"
@@ -15,6 +16,7 @@ namespace ember::vault {
 namespace {
 
 constexpr char kSequenceFile[] = "sequence";
+constexpr char kEpochFile[] = "epoch";
 constexpr char kWorkloads[] = "workloads";
 
 template <typename Message>
@@ -53,6 +55,7 @@ absl::StatusOr<std::unique_ptr<VaultState>> VaultState::Open(const std::string& 
   EMBER_RETURN_IF_ERROR(RemoveTemporaries(directory));
   EMBER_RETURN_IF_ERROR(RemoveTemporaries(workloads));
   std::unique_ptr<VaultState> state(new VaultState(directory));
+  EMBER_RETURN_IF_ERROR(state->LoadEpochs());
   auto sequence = ReadState<format::v1::SequenceState>(JoinPath(directory, kSequenceFile));
   if (absl::IsNotFound(sequence.status())) return state;
   if (!sequence.ok()) {
@@ -64,10 +67,72 @@ absl::StatusOr<std::unique_ptr<VaultState>> VaultState::Open(const std::string& 
   return state;
 }
 
+absl::Status VaultState::LoadEpochs() {
+  auto state = ReadState<format::v1::EpochState>(JoinPath(directory_, kEpochFile));
+  if (absl::IsNotFound(state.status())) return absl::OkStatus();
+  if (!state.ok()) {
+    return WithHint(state.status(), "remove that file: the epochs go on above those of the index");
+  }
+  absl::MutexLock lock(&mu_);
+  for (const format::v1::EpochStart& start : state->epochs()) {
+    epochs_.push_back({.epoch = start.epoch(), .started = rpc::FromTimestamp(start.started())});
+    last_.received = std::max(last_.received, epochs_.back().started);
+  }
+  return absl::OkStatus();
+}
+
 void VaultState::RaiseTo(const Stamp& seen) {
   absl::MutexLock lock(&mu_);
   last_.sequence = std::max(last_.sequence, seen.sequence);
   last_.received = std::max(last_.received, seen.received);
+}
+
+absl::Time VaultState::TimeAt(absl::Time now) {
+  absl::MutexLock lock(&mu_);
+  return std::max(now, last_.received);
+}
+
+uint32_t VaultState::LastEpoch() const { return epochs_.empty() ? 1 : epochs_.back().epoch; }
+
+uint32_t VaultState::epoch() {
+  absl::MutexLock lock(&mu_);
+  return LastEpoch();
+}
+
+void VaultState::RaiseEpochTo(uint32_t seen) {
+  absl::MutexLock lock(&mu_);
+  if (seen > LastEpoch()) epochs_.push_back({.epoch = seen, .started = last_.received});
+}
+
+absl::StatusOr<uint32_t> VaultState::NextEpoch(absl::Time now) {
+  absl::MutexLock lock(&mu_);
+  const absl::Time started = std::max(now, last_.received);
+  std::vector<EpochStart> epochs = epochs_;
+  epochs.push_back({.epoch = LastEpoch() + 1, .started = started});
+  // Nobody asks further back than a session's lease.
+  while (epochs.size() > 1 && epochs[1].started <= started - absl::Hours(kSessionLeaseHours)) {
+    epochs.erase(epochs.begin());
+  }
+  format::v1::EpochState state;
+  state.set_version(1);
+  for (const EpochStart& epoch : epochs) {
+    format::v1::EpochStart* row = state.add_epochs();
+    row->set_epoch(epoch.epoch);
+    *row->mutable_started() = rpc::ToTimestamp(epoch.started);
+  }
+  EMBER_RETURN_IF_ERROR(WriteState(JoinPath(directory_, kEpochFile), state));
+  epochs_ = std::move(epochs);
+  last_.received = started;
+  return LastEpoch();
+}
+
+uint32_t VaultState::EpochAt(absl::Time time) {
+  absl::MutexLock lock(&mu_);
+  uint32_t epoch = 0;
+  for (const EpochStart& start : epochs_) {
+    if (start.started <= time) epoch = start.epoch;
+  }
+  return epoch;
 }
 
 absl::StatusOr<VaultState::Stamp> VaultState::NextStamp(absl::Time now) {
