@@ -137,13 +137,28 @@ std::vector<uint64_t> BrokenLinks(const DomainChain& chain) {
   return broken;
 }
 
-std::vector<std::string> DescribeBreaks(const std::map<std::string, DomainChain>& chains) {
+std::vector<std::string> DescribeBreaks(const std::map<std::string, DomainChain>& chains,
+                                        const std::map<std::string, VaultState::ChainHead>& heads) {
   std::vector<std::string> problems;
   for (const auto& [domain, chain] : chains) {
     for (const uint64_t sequence : BrokenLinks(chain)) {
       problems.push_back(absl::StrCat("domain ", domain, ": the backup before number ", sequence,
                                       " is missing or was exchanged, and no tombstone says why"));
     }
+  }
+  for (const auto& [domain, head] : heads) {
+    const auto chain = chains.find(domain);
+    if (chain != chains.end()) {
+      const auto link = chain->second.find(head.sequence);
+      // One that is there and damaged is reported as such.
+      if (link != chain->second.end() &&
+          (!link->second.readable || link->second.sha256 == head.record_sha256)) {
+        continue;
+      }
+    }
+    problems.push_back(absl::StrCat("domain ", domain, ": the newest backup, number ",
+                                    head.sequence,
+                                    ", is missing or was exchanged, and no tombstone says why"));
   }
   return problems;
 }

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/vault/object_store.h"
+#include "common/vault/vault_state.h"
 #include "ember/format/v1/format.pb.h"
 
 namespace ember::vault {
@@ -60,8 +61,10 @@ absl::StatusOr<std::map<std::string, DomainChain>> ReadChains(ObjectStore& store
 // The sequences whose predecessor is missing or was exchanged. A commit that failed at its very end
 // may have left a record that no other follows: that is not a break.
 std::vector<uint64_t> BrokenLinks(const DomainChain& chain);
-// One sentence for each, over all domains.
-std::vector<std::string> DescribeBreaks(const std::map<std::string, DomainChain>& chains);
+// One sentence for each, over all domains. `heads`: of the domains, at a time before they were
+// read.
+std::vector<std::string> DescribeBreaks(const std::map<std::string, DomainChain>& chains,
+                                        const std::map<std::string, VaultState::ChainHead>& heads);
 
 }  // namespace ember::vault
 

@@ -146,6 +146,7 @@ class RocksIndex : public ChunkIndex {
   absl::StatusOr<std::vector<std::optional<Location>>> Keep(
       const std::vector<absl::string_view>& ids, bool pin) override;
   void SetEpoch(uint32_t epoch) override { epoch_ = epoch; }
+  uint32_t epoch() override { return epoch_; }
   uint32_t HighestEpoch() override { return table_.HighestEpoch(); }
   absl::Status Scan(
       absl::string_view from, absl::string_view to,
@@ -496,6 +497,8 @@ absl::Status RocksIndex::Retire(const std::vector<Victim>& victims,
   NewRow made;
   if (replacement != nullptr) {
     made = MakeRow(replacement->name, replacement->size, replacement->footer, batch);
+    if (gone.contains(made.number))
+      return absl::InvalidArgumentError("index: a pack cannot replace itself");
     EMBER_RETURN_IF_ERROR(MoveEntries(gone, made, replacement->footer, moved, batch));
   }
   for (const Victim& victim : victims) {

@@ -63,6 +63,7 @@ class ChunkIndex {
 
   // Packs, and pins, carry this epoch from now on. Never lower than before.
   virtual void SetEpoch(uint32_t epoch) = 0;
+  virtual uint32_t epoch() = 0;
   // The highest epoch of any pack.
   virtual uint32_t HighestEpoch() = 0;
 

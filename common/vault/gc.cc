@@ -1,7 +1,9 @@
 #include "common/vault/gc.h"
 
 #include <algorithm>
+#include <map>
 
+#include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -12,6 +14,10 @@
 namespace ember::vault {
 
 absl::StatusOr<v1::VaultResult> GarbageCollection::Run(const v1::GcJob& job) {
+  if (parts_.index.damaged()) {
+    return WithHint(absl::DataLossError("the index is damaged: nothing is collected with it"),
+                    "restart the vault's agent: the index is made anew");
+  }
   const absl::Time now = parts_.state.TimeAt(parts_.clock.Now());
   until_ = job.empty_trash() ? now : now - parts_.trash_window;
   EMBER_RETURN_IF_ERROR(EmptyTrash());
@@ -39,9 +45,12 @@ absl::Status GarbageCollection::EmptyTrash() {
 }
 
 absl::Status GarbageCollection::Purge() {
+  // In this order: no session that is opened later takes what is in the trash by now for its
+  // parent.
+  const std::map<std::string, StoredBackups::Entry> backups = parts_.backups.All();
   const SessionTable::InUse in_use = parts_.sessions.ListInUse();
   const absl::Time now = parts_.state.TimeAt(parts_.clock.Now());
-  for (const auto& [id, entry] : parts_.backups.All()) {
+  for (const auto& [id, entry] : backups) {
     if (!entry.deletion || entry.deletion->time > until_ || in_use.parents.contains(id)) continue;
     EMBER_RETURN_IF_ERROR(CheckCancelled(context_));
     const absl::Status purged = parts_.backups.Purge(id, now);

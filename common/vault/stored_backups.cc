@@ -207,6 +207,8 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   // record is not there.
   EMBER_RETURN_IF_ERROR(PutObject(store_, BackupObject(kSnaps, tail), bytes));
   domain.last_sha256 = Sha256(bytes);
+  state_.SetHead(record.domain_id(),
+                 {.sequence = stamp.sequence, .record_sha256 = domain.last_sha256});
   Remember(tail, record, std::nullopt);
   return record;
 }
@@ -284,8 +286,9 @@ int64_t StoredBackups::CountDeletedByRule(absl::Time since) {
 
 absl::StatusOr<std::vector<std::string>> StoredBackups::CheckChains() {
   absl::MutexLock change(&change_mu_);
+  const auto heads = state_.Heads();
   EMBER_ASSIGN_OR_RETURN(const auto chains, ReadChains(store_));
-  std::vector<std::string> breaks = DescribeBreaks(chains);
+  std::vector<std::string> breaks = DescribeBreaks(chains, heads);
   absl::MutexLock lock(&mu_);
   broken_chains_ = static_cast<int64_t>(breaks.size());
   return breaks;

@@ -111,6 +111,8 @@ class StoredBackups {
   absl::Status LoadTombstone(const std::string& tail);
   // A backup in two places: see stored_backups.cc.
   absl::Status SettleMoves();
+  // The ids at `tail` have no record, and are all that is left of one that was lost.
+  bool IsEvidence(const std::string& tail, const std::map<std::string, DomainChain>& chains);
   // Ids whose record never came into being, or is gone.
   absl::Status RemoveOrphans(const std::map<std::string, DomainChain>& chains);
   void Remember(const std::string& tail, const format::v1::StoredBackupRecord& record,

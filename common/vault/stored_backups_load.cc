@@ -76,13 +76,29 @@ absl::Status StoredBackups::LoadAll() {
     absl::MutexLock lock(&domain.mu);
     domain.last_sha256 = chain.rbegin()->second.sha256;
   }
-  const std::vector<std::string> breaks = DescribeBreaks(chains);
+  const std::vector<std::string> breaks = DescribeBreaks(chains, state_.Heads());
   for (const std::string& problem : breaks) LogError("vault", problem, {});
   {
     absl::MutexLock lock(&mu_);
     broken_chains_ = static_cast<int64_t>(breaks.size());
   }
   return RemoveOrphans(chains);
+}
+
+bool StoredBackups::IsEvidence(const std::string& tail,
+                               const std::map<std::string, DomainChain>& chains) {
+  const TailParts parts = PartsOfTail(tail);
+  const auto heads = state_.Heads();
+  const auto head = heads.find(parts.domain_id);
+  const auto chain = chains.find(parts.domain_id);
+  const bool was_newest = head != heads.end() && head->second.sequence == parts.sequence;
+  if (chain == chains.end()) return was_newest;
+  if (chain->second.contains(parts.sequence)) return false;  // a tombstone
+  if (was_newest) return true;
+  const auto next = chain->second.upper_bound(parts.sequence);
+  const std::vector<uint64_t> broken = BrokenLinks(chain->second);
+  return next != chain->second.end() &&
+         std::binary_search(broken.begin(), broken.end(), next->first);
 }
 
 absl::Status StoredBackups::RemoveOrphans(const std::map<std::string, DomainChain>& chains) {
@@ -92,16 +108,8 @@ absl::Status StoredBackups::RemoveOrphans(const std::map<std::string, DomainChai
   owners.insert(owners.end(), trash.begin(), trash.end());
   std::sort(owners.begin(), owners.end());
   for (const std::string& tail : refs) {
-    if (std::binary_search(owners.begin(), owners.end(), tail)) continue;
-    const TailParts parts = PartsOfTail(tail);
-    if (const auto chain = chains.find(parts.domain_id); chain != chains.end()) {
-      const auto next = chain->second.upper_bound(parts.sequence);
-      const std::vector<uint64_t> broken = BrokenLinks(chain->second);
-      if (next != chain->second.end() &&
-          std::binary_search(broken.begin(), broken.end(), next->first)) {
-        continue;
-      }
-    }
+    if (std::binary_search(owners.begin(), owners.end(), tail) || IsEvidence(tail, chains))
+      continue;
     LogInfo("vault", "removing ids that no backup has", {{"backup", tail}});
     EMBER_RETURN_IF_ERROR(store_.Delete(BackupObject(kRefs, tail)));
   }

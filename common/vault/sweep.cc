@@ -109,6 +109,8 @@ absl::Status Sweep::SweepGroup(absl::Span<const ChunkIndex::PackFacts> packs) {
   if (victims.empty()) return absl::OkStatus();
   EMBER_ASSIGN_OR_RETURN(const PackWriter::Published published, writer->Publish());
   EMBER_RETURN_IF_ERROR(parts_.trash.Rescue(published.name));
+  // A victim may be the very pack that its copy would be: what an interrupted round left behind.
+  std::erase_if(victims, [&](const Victim& victim) { return victim.pack.name == published.name; });
   EMBER_RETURN_IF_ERROR(Retire(victims, &published));
   result_.set_packs_rewritten(result_.packs_rewritten() + static_cast<int64_t>(victims.size()));
   return absl::OkStatus();

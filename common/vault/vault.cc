@@ -208,7 +208,7 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                      .session_id = request.session_id(),
                      .keybox = request.keybox(),
                      .token = *token,
-                     .epoch = state_->epoch()};
+                     .epoch = index_->epoch()};
   // Named before they are looked at: from then on they are not purged while the session is open.
   if (!request.parent_root().empty())
     facts.parents = backups_->FindByRoot(request.domain_id(), request.parent_root());

@@ -7,6 +7,7 @@
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/vault/framed.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr char kSequenceFile[] = "sequence";
 constexpr char kEpochFile[] = "epoch";
+constexpr char kDomains[] = "domains";
 constexpr char kWorkloads[] = "workloads";
 
 template <typename Message>
@@ -54,8 +56,12 @@ absl::StatusOr<std::unique_ptr<VaultState>> VaultState::Open(const std::string& 
   EMBER_RETURN_IF_ERROR(SyncDirectory(directory));
   EMBER_RETURN_IF_ERROR(RemoveTemporaries(directory));
   EMBER_RETURN_IF_ERROR(RemoveTemporaries(workloads));
+  const std::string domains = JoinPath(directory, kDomains);
+  EMBER_RETURN_IF_ERROR(MakeDirectories(domains));
+  EMBER_RETURN_IF_ERROR(RemoveTemporaries(domains));
   std::unique_ptr<VaultState> state(new VaultState(directory));
   EMBER_RETURN_IF_ERROR(state->LoadEpochs());
+  EMBER_RETURN_IF_ERROR(state->LoadHeads());
   auto sequence = ReadState<format::v1::SequenceState>(JoinPath(directory, kSequenceFile));
   if (absl::IsNotFound(sequence.status())) return state;
   if (!sequence.ok()) {
@@ -79,6 +85,44 @@ absl::Status VaultState::LoadEpochs() {
     last_.received = std::max(last_.received, epochs_.back().started);
   }
   return absl::OkStatus();
+}
+
+absl::Status VaultState::LoadHeads() {
+  const std::string domains = JoinPath(directory_, kDomains);
+  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(domains));
+  absl::MutexLock lock(&mu_);
+  for (const std::string& name : names) {
+    const auto head = ReadState<format::v1::ChainHead>(JoinPath(domains, name));
+    if (head.ok()) {
+      heads_[name] = {.sequence = head->sequence(), .record_sha256 = head->record_sha256()};
+    } else {
+      // It only ever adds suspicion; the next commit writes it anew.
+      LogWarning("vault", "the head of a chain cannot be read",
+                 {{"domain", name}, {"why", head.status().message()}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+void VaultState::SetHead(const std::string& domain_id, ChainHead head) {
+  format::v1::ChainHead state;
+  state.set_version(1);
+  state.set_domain_id(domain_id);
+  state.set_sequence(head.sequence);
+  state.set_record_sha256(head.record_sha256);
+  absl::MutexLock lock(&mu_);
+  const absl::Status written =
+      WriteState(JoinPath(JoinPath(directory_, kDomains), domain_id), state);
+  if (!written.ok()) {
+    LogWarning("vault", "could not save the head of a chain",
+               {{"domain", domain_id}, {"why", written.message()}});
+  }
+  heads_[domain_id] = std::move(head);
+}
+
+std::map<std::string, VaultState::ChainHead> VaultState::Heads() {
+  absl::MutexLock lock(&mu_);
+  return heads_;
 }
 
 void VaultState::RaiseTo(const Stamp& seen) {

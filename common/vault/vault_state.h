@@ -5,6 +5,7 @@
 #define EMBER_COMMON_VAULT_VAULT_STATE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,15 @@ class VaultState {
   // What was stored in an earlier epoch than this is older than `time`. 0 when that is not known.
   uint32_t EpochAt(absl::Time time);
 
+  // The newest backup of a domain.
+  struct ChainHead {
+    uint64_t sequence = 0;
+    std::string record_sha256;
+  };
+  // Remembered, durable as far as the disk allows: an old head is still one that must be there.
+  void SetHead(const std::string& domain_id, ChainHead head);
+  std::map<std::string, ChainHead> Heads();  // by domain
+
   // The next fencing token of `workload`, durable, as is `epoch`. ABORTED when a higher epoch was
   // seen.
   absl::StatusOr<uint64_t> NextToken(const std::string& workload, uint64_t epoch);
@@ -57,11 +67,13 @@ class VaultState {
     absl::Time started;
   };
   absl::Status LoadEpochs();
+  absl::Status LoadHeads();
   uint32_t LastEpoch() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string directory_;
   absl::Mutex mu_;
   Stamp last_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, ChainHead> heads_ ABSL_GUARDED_BY(mu_);
   std::vector<EpochStart> epochs_ ABSL_GUARDED_BY(mu_);  // ascending; as far back as anybody asks
 };
 

@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
+#include "common/vault/pack.h"
 #include "tests/unit/vault/vault_jobs_fixture.h"
 
 namespace ember::testing {
@@ -488,6 +489,49 @@ TEST_F(VaultGc, APackWithADamagedRecordThatIsNeededIsNotRewritten) {
   ExpectReadable(0, 10);
   DropIndex();
   ExpectReadable(0, 10);
+}
+
+// A round that was cut off may leave a copy that holds some live entries, while others still point to
+// the old pack: rewriting both gives the same bytes, and so the same name, as the copy has already.
+TEST_F(VaultGc, ACopyThatIsThereAlreadyIsNotReplacedByItself) {
+  vault_.reset();
+  ASSERT_OK_AND_ASSIGN(auto store, vault::OpenDirectoryStore(directory_.path()));
+  format::v1::PackSession row;
+  row.set_session_id(SessionRequest("db", 1).session_id());
+  row.set_keybox("keybox");
+  row.set_domain_id("host1");
+  const auto put = [&](const std::vector<int>& records) {
+    auto pack = *vault::PackWriter::Create(*store, {row});
+    for (const int n : records) {
+      EXPECT_OK(pack->Append({.type = 1,
+                              .id = RecordId(n),
+                              .session_id = row.session_id(),
+                              .nonce = static_cast<uint64_t>(n),
+                              .payload = RecordPayload(n)}));
+    }
+    return pack->Publish()->name;
+  };
+  const std::string copy = put({0, 1});
+  // The old pack; of lower name, so that a new index knows it first.
+  std::string old;
+  for (int garbage = 10; old.empty() || old > copy; garbage += 2) {
+    if (!old.empty()) {
+      ASSERT_OK(store->Delete(vault::PackObject(old)));
+    }
+    old = put({0, garbage, garbage + 1});
+  }
+  store.reset();
+  DropIndex();
+  ASSERT_OK(Reuse("db", 2, 0, 2));
+  ASSERT_OK(Gc(true));
+  clock_.Advance(absl::Hours(kSessionLeaseHours + 1));
+  ASSERT_OK_AND_ASSIGN(const auto result, Gc(true));
+  EXPECT_EQ(result.packs_removed(), 1);
+  for (int round = 0; round < 2; ++round) {
+    ExpectReadable(0, 2);
+    DropIndex();
+  }
+  EXPECT_EQ(Files("packs").size(), 1u);
 }
 
 TEST_F(VaultGc, EpochsGoOnAboveTheIndexWhenTheirFileIsLost) {

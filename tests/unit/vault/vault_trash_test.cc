@@ -215,6 +215,25 @@ TEST_F(VaultTrash, AMissingRecordShows) {
   EXPECT_EQ(Backup("db", 5, 5, 1)->sequence(), 5u);
 }
 
+TEST_F(VaultTrash, TheLossOfTheNewestRecordShowsToo) {
+  MakeBackups(3);
+  vault_.reset();
+  const std::string snaps = Files("snaps")[2];
+  fs::rename(snaps, directory_.Join("kept"));
+  for (const bool state_lost : {false, true}) {
+    // Without the state nobody can tell; with it the loss shows, until the record is back.
+    if (state_lost) fs::remove_all(directory_.Join("state/domains"));
+    Reopen();
+    if (state_lost) {
+      EXPECT_EQ(vault_->Facts().problem(), "");
+    } else {
+      EXPECT_THAT(vault_->Facts().problem(), HasSubstr("missing"));
+      EXPECT_EQ(Files("refs").size(), 3u);
+    }
+    vault_.reset();
+  }
+}
+
 TEST_F(VaultTrash, AnExchangedRecordShows) {
   MakeBackups(3);
   ASSERT_OK_AND_ASSIGN(const std::string good, ReadFile(Files("snaps")[1]));
