@@ -189,9 +189,11 @@ inline constexpr int kDeletionBudgetPercent = 10;
 inline constexpr int64_t kSessionLeaseHours = 24;
 // A pack is rewritten when more than this much of it is garbage.
 inline constexpr int kSweepDeadPercent = 25;
-// Buffers of all reference sets while they are merged; a set gets no less than kMarkBufferBytesMin.
+// Ids of reference sets held while they are compared with the index: a range of them at a time.
 inline constexpr size_t kMarkBytes = 64 << 20;
-inline constexpr size_t kMarkBufferBytesMin = 4 << 10;
+// One read of a reference set.
+inline constexpr size_t kRefsReadBytes = 64 << 10;
+static_assert(kRefsReadBytes % 32 == 0, "whole ids");
 // Ids flagged, or looked up and pinned, while the pin lock is held: milliseconds.
 inline constexpr size_t kCondemnBatch = 1024;
 // Reed-Solomon inside a pack: so many data and parity slices of so many bytes.

@@ -1,8 +1,10 @@
-// Layout: column family `default`: id prefix → pack, offset, length, session (u32 each), and
-// "vault" → vault id; `packs`: pack number (big-endian, so that rows are in order) → name:32
-// size:u64 session numbers:u32...; `sessions`: session number → PackSession. Both tables are small
-// and held in memory as well. Writes are not synced: a lost tail is a pack that is not in the
-// table, and is added again when the vault is opened.
+// Layout: column family `default`: id prefix → pack, offset, length, session, pinned (u32 each; the
+// top bit of the last is the condemned flag), "vault" → vault id and "format" → kFormat; `packs`:
+// pack number (big-endian, so that rows are in order) → name:32 size:u64 epoch:u32 record bytes:u64
+// session numbers:u32...;
+// `sessions`: session number → PackSession. Both tables are small (a row per 64 MiB, a row per
+// backup) and held in memory as well. Writes are not synced, except before a pack is unlinked: a
+// lost tail is a pack that is not in the table, and is added again when the vault is opened.
 #include "common/vault/chunk_index.h"
 
 #include <algorithm>
@@ -11,15 +13,13 @@
 #include <set>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/strings/escaping.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/vault/little_endian.h"
-#include "common/vault/pack.h"
+#include "common/vault/pack_table.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/filter_policy.h"
@@ -32,9 +32,12 @@ namespace {
 using format::v1::PackFooter;
 using format::v1::PackSession;
 
-constexpr size_t kPrefixBytes = 16;
-constexpr size_t kLocationBytes = 16;
+constexpr size_t kLocationBytes = 20;
+constexpr uint32_t kCondemnedBit = 1u << 31;
+constexpr size_t kScanReadAheadBytes = 2 << 20;
 constexpr char kVaultIdKey[] = "vault";
+constexpr char kFormatKey[] = "format";
+constexpr char kFormat[] = "2";  // of the rows; an index of another is made anew
 constexpr char kPacksFamily[] = "packs";
 constexpr char kSessionsFamily[] = "sessions";
 constexpr char kDamagedMark[] =
@@ -74,7 +77,27 @@ std::string EncodeLocation(const Location& location) {
   PutFixed<uint32_t>(value, location.offset);
   PutFixed<uint32_t>(value, location.length);
   PutFixed<uint32_t>(value, location.session);
+  PutFixed<uint32_t>(value, location.pinned | (location.condemned ? kCondemnedBit : 0));
   return value;
+}
+
+absl::StatusOr<Location> DecodeLocation(absl::string_view value) {
+  if (value.size() != kLocationBytes)
+    return absl::DataLossError("index: an entry has the wrong size");
+  const uint32_t last = GetFixed<uint32_t>(value, 16);
+  return Location{.pack = GetFixed<uint32_t>(value, 0),
+                  .offset = GetFixed<uint32_t>(value, 4),
+                  .length = GetFixed<uint32_t>(value, 8),
+                  .session = GetFixed<uint32_t>(value, 12),
+                  .pinned = last & ~kCondemnedBit,
+                  .condemned = (last & kCondemnedBit) != 0};
+}
+
+absl::string_view KeyOf(absl::string_view id) { return id.substr(0, kIndexPrefixBytes); }
+
+bool IsSameCopy(const std::optional<Location>& a, const std::optional<Location>& b) {
+  return a.has_value() == b.has_value() &&
+         (!a || (a->pack == b->pack && a->offset == b->offset && a->condemned == b->condemned));
 }
 
 rocksdb::Options DatabaseOptions() {
@@ -103,10 +126,10 @@ rocksdb::ColumnFamilyOptions ChunkOptions() {
   return options;
 }
 
-struct PackRow {
-  std::string name;
-  uint64_t size = 0;
-  std::vector<uint32_t> sessions;
+// A copy that AddPack found, and whether it may stay.
+struct Judgement {
+  std::optional<Location> seen;
+  bool keep = false;
 };
 
 class RocksIndex : public ChunkIndex {
@@ -120,12 +143,32 @@ class RocksIndex : public ChunkIndex {
                        const IsIntact& is_intact) override;
   absl::StatusOr<std::vector<std::optional<Location>>> Find(
       const std::vector<absl::string_view>& ids) override;
-  std::vector<std::string> PackNames() override;
-  std::string PackName(uint32_t number) override;
-  PackSession SessionOf(uint32_t number) override;
-  std::optional<PackSession> FindSession(absl::string_view session_id) override;
-  SessionPacks PacksOf(absl::string_view session_id) override;
-  bool HasDomain(absl::string_view domain_id) override;
+  absl::StatusOr<std::vector<std::optional<Location>>> Keep(
+      const std::vector<absl::string_view>& ids, bool pin) override;
+  void SetEpoch(uint32_t epoch) override { epoch_ = epoch; }
+  uint32_t epoch() override { return epoch_; }
+  uint32_t HighestEpoch() override { return table_.HighestEpoch(); }
+  absl::Status Scan(
+      absl::string_view from, absl::string_view to,
+      const std::function<absl::Status(absl::string_view, const Location&)>& visit) override;
+  absl::StatusOr<std::vector<bool>> Condemn(
+      const std::vector<std::string>& prefixes,
+      const std::function<bool(const Location&)>& is_garbage) override;
+  void BeginRetire(const std::vector<uint32_t>& packs) override;
+  void Spare(const std::vector<uint32_t>& packs) override;
+  absl::Status Retire(const std::vector<Victim>& victims,
+                      const PackWriter::Published* replacement) override;
+  absl::Status Sync() override { return Note(FromRocks(db_->SyncWAL())); }
+  std::vector<PackFacts> Packs() override { return table_.Packs(); }
+  PackFacts PackOf(uint32_t number) override { return table_.PackOf(number); }
+  std::vector<std::string> PackNames() override { return table_.PackNames(); }
+  std::string PackName(uint32_t number) override { return table_.PackOf(number).name; }
+  PackSession SessionOf(uint32_t number) override { return table_.SessionOf(number); }
+  std::optional<PackSession> FindSession(absl::string_view session_id) override {
+    return table_.FindSession(session_id);
+  }
+  SessionPacks PacksOf(absl::string_view session_id) override { return table_.PacksOf(session_id); }
+  bool HasDomain(absl::string_view domain_id) override { return table_.HasDomain(domain_id); }
   bool damaged() override { return damaged_; }
 
  private:
@@ -133,32 +176,38 @@ class RocksIndex : public ChunkIndex {
   absl::Status Note(absl::Status status);
   absl::Status CheckVaultId(const std::string& vault_id);
   absl::Status LoadTables();
-  absl::Status LoadPack(absl::string_view key, absl::string_view value)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The numbers of the table's sessions; new and completed ones go into `batch` and `changed`.
-  std::vector<uint32_t> NumberSessions(const PackFooter& table, rocksdb::WriteBatch& batch,
-                                       std::map<uint32_t, PackSession>& changed);
+  // Numbers the pack's sessions; the rows of the pack and of its sessions go into `batch`, and into
+  // the table with Remember.
+  struct NewRow {
+    uint32_t number = 0;
+    PackRow row;
+    std::map<uint32_t, PackSession> changed;
+  };
+  NewRow MakeRow(absl::string_view name, uint64_t size, const PackFooter& table,
+                 rocksdb::WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
+  void Remember(NewRow row);
+  absl::StatusOr<std::vector<Judgement>> Judge(const PackFooter& table, const IsIntact& is_intact);
   absl::Status PutEntries(uint32_t pack, const PackFooter& table,
-                          const std::vector<uint32_t>& sessions, const IsIntact& is_intact,
-                          rocksdb::WriteBatch& batch);
+                          const std::vector<uint32_t>& sessions,
+                          const std::vector<Judgement>& judged, const IsIntact& is_intact,
+                          rocksdb::WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
+  // Retire's parts. `moved`: the prefixes that now point to the replacement.
+  absl::Status MoveEntries(const std::set<uint32_t>& from, const NewRow& to,
+                           const PackFooter& table, std::set<std::string>& moved,
+                           rocksdb::WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
+  absl::Status RemoveEntries(const Victim& victim, const std::set<std::string>& moved,
+                             rocksdb::WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
   absl::Status Write(rocksdb::WriteBatch& batch);
-  void Remember(uint32_t number, PackRow row, std::map<uint32_t, PackSession> changed);
-  void RememberSession(uint32_t number, PackSession session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void RememberPack(uint32_t number, PackRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   std::string directory_;
   std::unique_ptr<rocksdb::DB> db_;
   std::atomic<bool> damaged_{false};
   std::vector<rocksdb::ColumnFamilyHandle*> families_;  // chunks, packs, sessions
 
-  absl::Mutex add_mu_;  // one AddPack at a time: look, then write
-  absl::Mutex mu_;      // the tables in memory; never held during I/O once loaded
-  std::map<uint32_t, PackRow> packs_ ABSL_GUARDED_BY(mu_);
-  std::map<uint32_t, PackSession> sessions_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<std::string, uint32_t> pack_numbers_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<std::string, uint32_t> session_numbers_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<uint32_t, std::vector<uint32_t>> packs_of_session_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> domains_ ABSL_GUARDED_BY(mu_);
+  std::atomic<uint32_t> epoch_{1};
+  absl::Mutex write_mu_;  // the pin lock: one change at a time, look, then write
+  std::set<uint32_t> retiring_ ABSL_GUARDED_BY(write_mu_);
+  PackTable table_;
 };
 
 absl::Status RocksIndex::Load(const std::string& directory, const std::string& vault_id) {
@@ -191,14 +240,22 @@ absl::Status RocksIndex::Note(absl::Status status) {
 absl::Status RocksIndex::CheckVaultId(const std::string& vault_id) {
   std::string found;
   const rocksdb::Status status = db_->Get({}, families_[0], kVaultIdKey, &found);
-  if (status.IsNotFound()) return FromRocks(db_->Put({}, families_[0], kVaultIdKey, vault_id));
+  if (status.IsNotFound()) {
+    rocksdb::WriteBatch batch;
+    batch.Put(families_[0], kVaultIdKey, vault_id);
+    batch.Put(families_[0], kFormatKey, kFormat);
+    return FromRocks(db_->Write({}, &batch));
+  }
   EMBER_RETURN_IF_ERROR(FromRocks(status));
-  return found == vault_id ? absl::OkStatus()
-                           : absl::DataLossError("index: made for another vault");
+  if (found != vault_id) return absl::DataLossError("index: made for another vault");
+  std::string format;
+  const rocksdb::Status read = db_->Get({}, families_[0], kFormatKey, &format);
+  if (read.IsNotFound() || (read.ok() && format != kFormat))
+    return absl::DataLossError("index: made by another version of Ember");
+  return FromRocks(read);
 }
 
 absl::Status RocksIndex::LoadTables() {
-  absl::MutexLock lock(&mu_);
   std::unique_ptr<rocksdb::Iterator> row(db_->NewIterator({}, families_[2]));
   for (row->SeekToFirst(); row->Valid(); row->Next()) {
     EMBER_ASSIGN_OR_RETURN(const uint32_t number, ParseNumberKey(ToView(row->key())));
@@ -206,91 +263,74 @@ absl::Status RocksIndex::LoadTables() {
     if (!session.ParseFromArray(row->value().data(), static_cast<int>(row->value().size()))) {
       return absl::DataLossError("index: a session does not parse");
     }
-    RememberSession(number, std::move(session));
+    table_.AddSession(number, std::move(session));
   }
   EMBER_RETURN_IF_ERROR(FromRocks(row->status()));
   row.reset(db_->NewIterator({}, families_[1]));
   for (row->SeekToFirst(); row->Valid(); row->Next()) {
-    EMBER_RETURN_IF_ERROR(LoadPack(ToView(row->key()), ToView(row->value())));
+    EMBER_ASSIGN_OR_RETURN(const uint32_t number, ParseNumberKey(ToView(row->key())));
+    EMBER_ASSIGN_OR_RETURN(PackRow pack, PackRow::Decode(ToView(row->value())));
+    EMBER_RETURN_IF_ERROR(table_.AddPack(number, std::move(pack)));
   }
   return FromRocks(row->status());
 }
 
-absl::Status RocksIndex::LoadPack(absl::string_view key, absl::string_view value) {
-  EMBER_ASSIGN_OR_RETURN(const uint32_t number, ParseNumberKey(key));
-  constexpr size_t kFixed = 32 + sizeof(uint64_t);
-  if (value.size() < kFixed || (value.size() - kFixed) % sizeof(uint32_t) != 0) {
-    return absl::DataLossError("index: a pack row has the wrong size");
-  }
-  PackRow pack{.name = absl::BytesToHexString(value.substr(0, 32)),
-               .size = GetFixed<uint64_t>(value, 32)};
-  for (size_t at = kFixed; at < value.size(); at += sizeof(uint32_t)) {
-    pack.sessions.push_back(GetFixed<uint32_t>(value, at));
-    if (!sessions_.contains(pack.sessions.back()))
-      return absl::DataLossError("index: a session is missing");
-  }
-  RememberPack(number, std::move(pack));
-  return absl::OkStatus();
-}
-
-void RocksIndex::RememberSession(uint32_t number, PackSession session) {
-  session_numbers_[session.session_id()] = number;
-  domains_.insert(session.domain_id());
-  sessions_[number] = std::move(session);
-}
-
-void RocksIndex::RememberPack(uint32_t number, PackRow row) {
-  pack_numbers_[row.name] = number;
-  for (const uint32_t session : row.sessions) packs_of_session_[session].push_back(number);
-  packs_[number] = std::move(row);
-}
-
-void RocksIndex::Remember(uint32_t number, PackRow row, std::map<uint32_t, PackSession> changed) {
-  absl::MutexLock lock(&mu_);
-  for (auto& [session_number, session] : changed)
-    RememberSession(session_number, std::move(session));
-  RememberPack(number, std::move(row));
-}
-
-std::vector<uint32_t> RocksIndex::NumberSessions(const PackFooter& table,
-                                                 rocksdb::WriteBatch& batch,
-                                                 std::map<uint32_t, PackSession>& changed) {
-  absl::MutexLock lock(&mu_);
-  uint32_t next = sessions_.empty() ? 0 : sessions_.rbegin()->first + 1;
-  std::vector<uint32_t> numbers;
-  for (const PackSession& session : table.sessions()) {
-    const auto known = session_numbers_.find(session.session_id());
-    const bool is_new = known == session_numbers_.end();
-    const uint32_t number = is_new ? next++ : known->second;
-    numbers.push_back(number);
-    // A damaged pack may have named the session without its keybox; an intact one completes it.
-    const bool completes =
-        !is_new && sessions_[number].keybox().empty() && !session.keybox().empty();
-    if (!is_new && !completes) continue;
+RocksIndex::NewRow RocksIndex::MakeRow(absl::string_view name, uint64_t size,
+                                       const PackFooter& table, rocksdb::WriteBatch& batch) {
+  PackTable::Numbered sessions = table_.NumberSessions(table);
+  NewRow made{.number = table_.NumberOf(name),
+              .row = {.name = std::string(name),
+                      .size = size,
+                      .epoch = epoch_,
+                      .sessions = std::move(sessions.numbers)},
+              .changed = std::move(sessions.changed)};
+  for (const format::v1::PackRecord& record : table.records())
+    made.row.record_bytes += kRecordHeaderBytes + record.length();
+  for (const auto& [number, session] : made.changed)
     batch.Put(families_[2], NumberKey(number), session.SerializeAsString());
-    changed[number] = session;
+  batch.Put(families_[1], NumberKey(made.number), made.row.Encode());
+  return made;
+}
+
+void RocksIndex::Remember(NewRow made) {
+  for (auto& [number, session] : made.changed) table_.AddSession(number, std::move(session));
+  table_.AddPack(made.number, std::move(made.row)).IgnoreError();  // its sessions are known by now
+}
+
+absl::StatusOr<std::vector<Judgement>> RocksIndex::Judge(const PackFooter& table,
+                                                         const IsIntact& is_intact) {
+  std::vector<absl::string_view> ids;
+  for (const format::v1::PackRecord& record : table.records()) ids.push_back(record.id());
+  EMBER_ASSIGN_OR_RETURN(const auto present, Find(ids));
+  std::vector<Judgement> judged(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    judged[i].seen = present[i];
+    judged[i].keep = present[i] && !present[i]->condemned && is_intact(*present[i], ids[i]);
   }
-  return numbers;
+  return judged;
 }
 
 absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table,
                                     const std::vector<uint32_t>& sessions,
-                                    const IsIntact& is_intact, rocksdb::WriteBatch& batch) {
-  for (int begin = 0; begin < table.records_size(); begin += static_cast<int>(kIndexLookupBatch)) {
-    const int end = std::min(table.records_size(), begin + static_cast<int>(kIndexLookupBatch));
-    std::vector<absl::string_view> ids;
-    for (int i = begin; i < end; ++i) ids.push_back(table.records(i).id());
-    EMBER_ASSIGN_OR_RETURN(const auto present, Find(ids));
-    for (int i = begin; i < end; ++i) {
-      const format::v1::PackRecord& record = table.records(i);
-      if (present[i - begin] && is_intact(*present[i - begin], record.id())) continue;
-      const Location location{.pack = pack,
-                              .offset = static_cast<uint32_t>(record.offset()),
-                              .length = record.length(),
-                              .session = sessions[record.session()]};
-      batch.Put(families_[0], ToSlice(ids[i - begin].substr(0, kPrefixBytes)),
-                EncodeLocation(location));
-    }
+                                    const std::vector<Judgement>& judged, const IsIntact& is_intact,
+                                    rocksdb::WriteBatch& batch) {
+  std::vector<absl::string_view> ids;
+  for (const format::v1::PackRecord& record : table.records()) ids.push_back(record.id());
+  EMBER_ASSIGN_OR_RETURN(const auto present, Find(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto& now = present[i];
+    // Hardly ever has an entry changed since it was judged; then the copy is read under the lock.
+    const bool keep = IsSameCopy(now, judged[i].seen)
+                          ? judged[i].keep
+                          : now && !now->condemned && is_intact(*now, ids[i]);
+    if (keep) continue;
+    const format::v1::PackRecord& record = table.records(static_cast<int>(i));
+    const Location location{.pack = pack,
+                            .offset = static_cast<uint32_t>(record.offset()),
+                            .length = record.length(),
+                            .session = sessions[record.session()],
+                            .pinned = now ? now->pinned : 0};
+    batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(location));
   }
   return absl::OkStatus();
 }
@@ -305,92 +345,173 @@ absl::Status RocksIndex::Write(rocksdb::WriteBatch& batch) {
 
 absl::Status RocksIndex::AddPack(absl::string_view name, uint64_t size, const PackFooter& table,
                                  const IsIntact& is_intact) {
-  absl::MutexLock add_lock(&add_mu_);
-  uint32_t number = 0;
-  {
-    absl::MutexLock lock(&mu_);
-    if (pack_numbers_.contains(std::string(name))) return absl::OkStatus();
-    if (!packs_.empty()) number = packs_.rbegin()->first + 1;
-  }
+  if (table_.Knows(name)) return absl::OkStatus();
+  // Copies are read before the lock is taken: nobody shall wait for that.
+  EMBER_ASSIGN_OR_RETURN(const std::vector<Judgement> judged, Judge(table, is_intact));
+  absl::MutexLock lock(&write_mu_);
+  if (table_.Knows(name)) return absl::OkStatus();
   rocksdb::WriteBatch batch;
-  std::map<uint32_t, PackSession> changed;
-  PackRow row{
-      .name = std::string(name), .size = size, .sessions = NumberSessions(table, batch, changed)};
-  EMBER_RETURN_IF_ERROR(PutEntries(number, table, row.sessions, is_intact, batch));
-  std::string value = absl::HexStringToBytes(name);
-  PutFixed<uint64_t>(value, size);
-  for (const uint32_t session : row.sessions) PutFixed<uint32_t>(value, session);
-  batch.Put(families_[1], NumberKey(number), value);
+  NewRow made = MakeRow(name, size, table, batch);
+  EMBER_RETURN_IF_ERROR(
+      PutEntries(made.number, table, made.row.sessions, judged, is_intact, batch));
   EMBER_RETURN_IF_ERROR(Note(Write(batch)));
-  Remember(number, std::move(row), std::move(changed));
+  Remember(std::move(made));
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::optional<Location>>> RocksIndex::Find(
     const std::vector<absl::string_view>& ids) {
-  std::vector<rocksdb::Slice> keys;
-  keys.reserve(ids.size());
-  for (const absl::string_view id : ids) keys.push_back(ToSlice(id.substr(0, kPrefixBytes)));
-  std::vector<rocksdb::PinnableSlice> values(ids.size());
-  std::vector<rocksdb::Status> statuses(ids.size());
-  db_->MultiGet({}, families_[0], keys.size(), keys.data(), values.data(), statuses.data());
   std::vector<std::optional<Location>> found(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (statuses[i].IsNotFound()) continue;
-    EMBER_RETURN_IF_ERROR(Note(FromRocks(statuses[i])));
-    const absl::string_view value = ToView(values[i]);
-    if (value.size() != kLocationBytes)
-      return Note(absl::DataLossError("index: an entry has the wrong size"));
-    found[i] = Location{.pack = GetFixed<uint32_t>(value, 0),
-                        .offset = GetFixed<uint32_t>(value, 4),
-                        .length = GetFixed<uint32_t>(value, 8),
-                        .session = GetFixed<uint32_t>(value, 12)};
+  std::vector<rocksdb::Slice> keys;
+  for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
+    const size_t count = std::min(kIndexLookupBatch, ids.size() - begin);
+    keys.clear();
+    for (size_t i = 0; i < count; ++i) keys.push_back(ToSlice(KeyOf(ids[begin + i])));
+    std::vector<rocksdb::PinnableSlice> values(count);
+    std::vector<rocksdb::Status> statuses(count);
+    db_->MultiGet({}, families_[0], count, keys.data(), values.data(), statuses.data());
+    for (size_t i = 0; i < count; ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      EMBER_RETURN_IF_ERROR(Note(FromRocks(statuses[i])));
+      const auto location = DecodeLocation(ToView(values[i]));
+      if (!location.ok()) return Note(location.status());
+      found[begin + i] = *location;
+    }
   }
   return found;
 }
 
-std::vector<std::string> RocksIndex::PackNames() {
-  absl::MutexLock lock(&mu_);
-  std::vector<std::string> names;
-  for (const auto& [number, pack] : packs_) names.push_back(pack.name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string RocksIndex::PackName(uint32_t number) {
-  absl::MutexLock lock(&mu_);
-  const auto pack = packs_.find(number);
-  return pack == packs_.end() ? "" : pack->second.name;
-}
-
-PackSession RocksIndex::SessionOf(uint32_t number) {
-  absl::MutexLock lock(&mu_);
-  const auto session = sessions_.find(number);
-  return session == sessions_.end() ? PackSession() : session->second;
-}
-
-std::optional<PackSession> RocksIndex::FindSession(absl::string_view session_id) {
-  absl::MutexLock lock(&mu_);
-  const auto number = session_numbers_.find(std::string(session_id));
-  if (number == session_numbers_.end()) return std::nullopt;
-  return sessions_[number->second];
-}
-
-ChunkIndex::SessionPacks RocksIndex::PacksOf(absl::string_view session_id) {
-  absl::MutexLock lock(&mu_);
-  SessionPacks packs;
-  const auto session = session_numbers_.find(std::string(session_id));
-  if (session == session_numbers_.end()) return packs;
-  for (const uint32_t number : packs_of_session_[session->second]) {
-    packs.names.push_back(packs_[number].name);
-    packs.bytes += packs_[number].size;
+absl::StatusOr<std::vector<std::optional<Location>>> RocksIndex::Keep(
+    const std::vector<absl::string_view>& ids, bool pin) {
+  const uint32_t epoch = pin ? epoch_.load() : 0;
+  const auto is_kept = [epoch](const std::optional<Location>& location) {
+    return !location || (!location->condemned && location->pinned >= epoch);
+  };
+  EMBER_ASSIGN_OR_RETURN(auto found, Find(ids));
+  // What is pinned in this epoch cannot be condemned any more, so that nothing needs to be locked.
+  if (std::all_of(found.begin(), found.end(), is_kept)) return found;
+  absl::MutexLock lock(&write_mu_);
+  EMBER_ASSIGN_OR_RETURN(found, Find(ids));
+  rocksdb::WriteBatch batch;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (is_kept(found[i])) continue;
+    if (found[i]->condemned && retiring_.contains(found[i]->pack)) {
+      found[i].reset();
+      continue;
+    }
+    found[i]->condemned = false;
+    found[i]->pinned = std::max(found[i]->pinned, epoch);
+    batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(*found[i]));
   }
-  return packs;
+  if (batch.Count() > 0) EMBER_RETURN_IF_ERROR(Note(Write(batch)));
+  return found;
 }
 
-bool RocksIndex::HasDomain(absl::string_view domain_id) {
-  absl::MutexLock lock(&mu_);
-  return domains_.contains(std::string(domain_id));
+absl::Status RocksIndex::Scan(
+    absl::string_view from, absl::string_view to,
+    const std::function<absl::Status(absl::string_view, const Location&)>& visit) {
+  const rocksdb::Slice end = ToSlice(to);
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  options.readahead_size = kScanReadAheadBytes;
+  if (!to.empty()) options.iterate_upper_bound = &end;
+  std::unique_ptr<rocksdb::Iterator> entry(db_->NewIterator(options, families_[0]));
+  for (entry->Seek(ToSlice(from)); entry->Valid(); entry->Next()) {
+    if (entry->key().size() != kIndexPrefixBytes) continue;  // the vault's id, the format
+    const auto location = DecodeLocation(ToView(entry->value()));
+    if (!location.ok()) return Note(location.status());
+    EMBER_RETURN_IF_ERROR(visit(ToView(entry->key()), *location));
+  }
+  return Note(FromRocks(entry->status()));
+}
+
+absl::StatusOr<std::vector<bool>> RocksIndex::Condemn(
+    const std::vector<std::string>& prefixes,
+    const std::function<bool(const Location&)>& is_garbage) {
+  std::vector<bool> condemned(prefixes.size(), true);
+  absl::MutexLock lock(&write_mu_);
+  EMBER_ASSIGN_OR_RETURN(auto found, Find({prefixes.begin(), prefixes.end()}));
+  rocksdb::WriteBatch batch;
+  for (size_t i = 0; i < prefixes.size(); ++i) {
+    if (!found[i] || found[i]->condemned) continue;
+    condemned[i] = is_garbage(*found[i]);
+    if (!condemned[i]) continue;
+    found[i]->condemned = true;
+    batch.Put(families_[0], prefixes[i], EncodeLocation(*found[i]));
+  }
+  if (batch.Count() > 0) EMBER_RETURN_IF_ERROR(Note(Write(batch)));
+  return condemned;
+}
+
+void RocksIndex::BeginRetire(const std::vector<uint32_t>& packs) {
+  absl::MutexLock lock(&write_mu_);
+  retiring_.insert(packs.begin(), packs.end());
+}
+
+void RocksIndex::Spare(const std::vector<uint32_t>& packs) {
+  absl::MutexLock lock(&write_mu_);
+  for (const uint32_t pack : packs) retiring_.erase(pack);
+}
+
+absl::Status RocksIndex::MoveEntries(const std::set<uint32_t>& from, const NewRow& to,
+                                     const PackFooter& table, std::set<std::string>& moved,
+                                     rocksdb::WriteBatch& batch) {
+  std::vector<absl::string_view> ids;
+  for (const format::v1::PackRecord& record : table.records()) ids.push_back(record.id());
+  EMBER_ASSIGN_OR_RETURN(const auto present, Find(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!present[i] || !from.contains(present[i]->pack)) continue;  // healed elsewhere meanwhile
+    const format::v1::PackRecord& record = table.records(static_cast<int>(i));
+    Location location = *present[i];
+    location.pack = to.number;
+    location.offset = static_cast<uint32_t>(record.offset());
+    location.length = record.length();
+    location.session = to.row.sessions[record.session()];
+    batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(location));
+    moved.insert(std::string(KeyOf(ids[i])));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksIndex::RemoveEntries(const Victim& victim, const std::set<std::string>& moved,
+                                       rocksdb::WriteBatch& batch) {
+  EMBER_ASSIGN_OR_RETURN(const auto present,
+                         Find({victim.prefixes.begin(), victim.prefixes.end()}));
+  for (size_t i = 0; i < present.size(); ++i) {
+    if (!present[i] || present[i]->pack != victim.pack || moved.contains(victim.prefixes[i]))
+      continue;
+    if (!present[i]->condemned)
+      return absl::FailedPreconditionError("a record of the pack is needed and has no other copy");
+    batch.Delete(families_[0], victim.prefixes[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksIndex::Retire(const std::vector<Victim>& victims,
+                                const PackWriter::Published* replacement) {
+  absl::MutexLock lock(&write_mu_);
+  std::set<uint32_t> gone;
+  for (const Victim& victim : victims) gone.insert(victim.pack);
+  rocksdb::WriteBatch batch;
+  std::set<std::string> moved;
+  NewRow made;
+  if (replacement != nullptr) {
+    made = MakeRow(replacement->name, replacement->size, replacement->footer, batch);
+    if (gone.contains(made.number))
+      return absl::InvalidArgumentError("index: a pack cannot replace itself");
+    EMBER_RETURN_IF_ERROR(MoveEntries(gone, made, replacement->footer, moved, batch));
+  }
+  for (const Victim& victim : victims) {
+    EMBER_RETURN_IF_ERROR(RemoveEntries(victim, moved, batch));
+    batch.Delete(families_[1], NumberKey(victim.pack));
+  }
+  const std::vector<uint32_t> last = table_.LastSessions(gone, made.row.sessions);
+  for (const uint32_t session : last) batch.Delete(families_[2], NumberKey(session));
+  EMBER_RETURN_IF_ERROR(Note(Write(batch)));
+  table_.Retire(gone, last);
+  if (replacement != nullptr) Remember(std::move(made));
+  for (const uint32_t pack : gone) retiring_.erase(pack);
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -10,8 +10,6 @@ namespace ember::vault {
 namespace {
 
 constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 40;
-constexpr size_t kDigestAt = 8;
 
 std::string FrameDigest(absl::string_view head, absl::string_view body) {
   Sha256Stream digest;
@@ -24,7 +22,7 @@ std::string FrameDigest(absl::string_view head, absl::string_view body) {
 
 std::string Frame(absl::string_view magic, absl::string_view body) {
   std::string framed;
-  framed.reserve(kHeaderBytes + body.size());
+  framed.reserve(kFrameHeaderBytes + body.size());
   absl::StrAppend(&framed, magic);
   PutFixed<uint32_t>(framed, kVersion);
   absl::StrAppend(&framed, FrameDigest(framed, body), body);
@@ -33,11 +31,11 @@ std::string Frame(absl::string_view magic, absl::string_view body) {
 
 absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes,
                                           absl::string_view what) {
-  if (bytes.size() < kHeaderBytes) return Damaged(what, "it is too short");
+  if (bytes.size() < kFrameHeaderBytes) return Damaged(what, "it is too short");
   if (!absl::StartsWith(bytes, magic)) return Damaged(what, "its magic is wrong");
-  const absl::string_view body = bytes.substr(kHeaderBytes);
-  const absl::string_view digest = bytes.substr(kDigestAt, kHeaderBytes - kDigestAt);
-  if (digest != FrameDigest(bytes.substr(0, kDigestAt), body))
+  const absl::string_view body = bytes.substr(kFrameHeaderBytes);
+  const absl::string_view digest = bytes.substr(kFrameDigestAt, kFrameHeaderBytes - kFrameDigestAt);
+  if (digest != FrameDigest(bytes.substr(0, kFrameDigestAt), body))
     return Damaged(what, "its checksum does not match");
   const uint32_t version = GetFixed<uint32_t>(bytes, 4);
   if (version > kVersion) {

@@ -3,6 +3,7 @@
 #ifndef EMBER_COMMON_VAULT_FRAMED_H_
 #define EMBER_COMMON_VAULT_FRAMED_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,11 @@ inline constexpr char kVaultMagic[] = "EMBV";
 inline constexpr char kBackupMagic[] = "EMBB";
 inline constexpr char kRefsMagic[] = "EMBR";
 inline constexpr char kStateMagic[] = "EMBS";
+inline constexpr char kTrashMagic[] = "EMBT";
+inline constexpr char kTombstoneMagic[] = "EMBD";
+
+inline constexpr size_t kFrameHeaderBytes = 40;
+inline constexpr size_t kFrameDigestAt = 8;  // to the end of the header
 
 std::string Frame(absl::string_view magic, absl::string_view body);
 

@@ -29,7 +29,8 @@ std::vector<std::string> Difference(const std::vector<std::string>& from,
 }
 
 // OK with `added` false: the pack cannot be read.
-absl::Status AddPack(ObjectStore& store, ChunkIndex& index, const std::string& name, bool& added) {
+absl::Status AddPack(ObjectStore& store, ChunkIndex& index, PackTrash& trash,
+                     const std::string& name, bool& added) {
   added = false;
   const auto table = ReadPackTable(store, name);
   const auto size = store.Size(PackObject(name));
@@ -40,7 +41,8 @@ absl::Status AddPack(ObjectStore& store, ChunkIndex& index, const std::string& n
     return absl::OkStatus();
   }
   const auto is_intact = [&](const Location& location, absl::string_view id) {
-    return IsRecordIntact(store, index, location, id);
+    return !trash.Contains(index.PackName(location.pack)) &&
+           IsRecordIntact(store, index, location, id);
   };
   EMBER_RETURN_IF_ERROR(index.AddPack(name, *size, *table, is_intact));
   added = true;
@@ -56,10 +58,35 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> OpenEmpty(const std::string& directo
   return ChunkIndex::Open(directory, vault_id);
 }
 
+// The process died after a pack got its mark and before the index let go of it. By now all other
+// packs are known, so that an entry which still names it and is needed has no other copy.
+absl::Status SettleTrashed(ObjectStore& store, ChunkIndex& index, PackTrash& trash) {
+  for (const ChunkIndex::PackFacts& pack : index.Packs()) {
+    if (!trash.Contains(pack.name)) continue;
+    ChunkIndex::Victim victim{.pack = pack.number};
+    const auto table = ReadPackFooter(store, pack.name);
+    if (table.ok()) {
+      for (const format::v1::PackRecord& record : table->records())
+        victim.prefixes.push_back(record.id().substr(0, kIndexPrefixBytes));
+    }
+    const absl::Status retired =
+        table.ok() ? index.Retire({victim}, nullptr) : absl::FailedPreconditionError("unreadable");
+    if (!absl::IsFailedPrecondition(retired)) {
+      EMBER_RETURN_IF_ERROR(retired);
+      continue;
+    }
+    LogInfo("vault", "a pack comes back from the trash: it has records without another copy",
+            {{"pack", pack.name}});
+    EMBER_RETURN_IF_ERROR(trash.Rescue(pack.name));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& directory,
-                                         const std::string& vault_id) {
+                                         const std::string& vault_id, VaultState& state,
+                                         PackTrash& trash) {
   EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> packs, ListPacks(store));
   auto index = ChunkIndex::Open(directory, vault_id);
   if (absl::IsResourceExhausted(index.status())) return index.status();
@@ -71,11 +98,15 @@ absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& 
   }
   EMBER_RETURN_IF_ERROR(index.status());
   RecoveredIndex recovered{.index = *std::move(index)};
+  state.RaiseEpochTo(recovered.index->HighestEpoch());
+  recovered.index->SetEpoch(state.epoch());
   for (const std::string& name : Difference(packs, recovered.index->PackNames())) {
+    if (trash.Contains(name)) continue;
     bool added = false;
-    EMBER_RETURN_IF_ERROR(AddPack(store, *recovered.index, name, added));
+    EMBER_RETURN_IF_ERROR(AddPack(store, *recovered.index, trash, name, added));
     if (!added) ++recovered.unreadable_packs;
   }
+  EMBER_RETURN_IF_ERROR(SettleTrashed(store, *recovered.index, trash));
   return recovered;
 }
 

@@ -8,6 +8,8 @@
 #include "absl/status/statusor.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/object_store.h"
+#include "common/vault/pack_trash.h"
+#include "common/vault/vault_state.h"
 
 namespace ember::vault {
 
@@ -17,9 +19,12 @@ struct RecoveredIndex {
 };
 
 // Opens the index in `directory`. Made anew when it is missing, damaged, another vault's, or names
-// packs that are gone; completed with packs that it does not know.
+// packs that are gone; completed with packs that it does not know. Packs in the trash are passed
+// over; one that it still names is retired, or comes back when a record has no other copy. Its
+// epoch is that of `state`, which is raised when the index knows a higher one.
 absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& directory,
-                                         const std::string& vault_id);
+                                         const std::string& vault_id, VaultState& state,
+                                         PackTrash& trash);
 
 }  // namespace ember::vault
 

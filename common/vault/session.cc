@@ -2,13 +2,14 @@
 
 #include "common/base/errors.h"
 #include "common/base/status.h"
-#include "common/vault/record_reader.h"
 #include "common/vault/request_check.h"
+#include "common/vault/take_pack.h"
 
 namespace ember::vault {
 
-Session::Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, DamagedIds& damaged)
-    : facts_(std::move(facts)), store_(store), index_(index), damaged_(damaged) {
+Session::Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, PackTrash& trash,
+                 DamagedIds& damaged)
+    : facts_(std::move(facts)), store_(store), index_(index), trash_(trash), damaged_(damaged) {
   // A session that goes on after a restart of the vault counts what it stored before.
   stored_bytes_ = static_cast<int64_t>(index.PacksOf(facts_.session_id).bytes);
 }
@@ -62,16 +63,8 @@ absl::Status Session::AppendOne(const v1::Record& record) {
 }
 
 absl::Status Session::Publish(std::unique_ptr<PackWriter> pack) {
-  EMBER_ASSIGN_OR_RETURN(const PackWriter::Published published, pack->Publish());
-  const auto is_intact = [this](const Location& location, absl::string_view id) {
-    return IsRecordIntact(store_, index_, location, id);
-  };
-  EMBER_RETURN_IF_ERROR(
-      index_.AddPack(published.name, published.size, published.footer, is_intact));
-  // Either the copy just written or an older one that proved intact is in the index now.
-  for (const format::v1::PackRecord& record : published.footer.records())
-    damaged_.Remove(record.id());
-  stored_bytes_ += static_cast<int64_t>(published.size);
+  EMBER_ASSIGN_OR_RETURN(const uint64_t size, TakePack(*pack, store_, index_, trash_, damaged_));
+  stored_bytes_ += static_cast<int64_t>(size);
   return absl::OkStatus();
 }
 

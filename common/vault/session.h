@@ -7,16 +7,19 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/base/limits.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/damaged_ids.h"
 #include "common/vault/object_store.h"
 #include "common/vault/pack.h"
+#include "common/vault/pack_trash.h"
 #include "ember/v1/vault.pb.h"
 
 namespace ember::vault {
@@ -30,13 +33,16 @@ struct SessionFacts {
   std::string session_id;
   std::string keybox;
   uint64_t token = 0;
+  uint32_t epoch = 0;                // of garbage collection, when it was opened
+  std::vector<std::string> parents;  // backups whose ids the client takes for present
 };
 
 // Calls hold `mu`, so that they follow each other; sessions do not wait for each other.
 class Session {
  public:
-  // The three outlive the session.
-  Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, DamagedIds& damaged);
+  // All outlive the session.
+  Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, PackTrash& trash,
+          DamagedIds& damaged);
 
   const SessionFacts& facts() const { return facts_; }
 
@@ -56,6 +62,13 @@ class Session {
   // ABORTED once superseded.
   absl::Status CheckCurrent() const;
 
+  // Its backup is published.
+  void SetCommitted() { committed_ = true; }
+  bool committed() const { return committed_; }
+  // By the monotonic clock.
+  void Touch(absl::Duration now) { last_used_nanos_ = absl::ToInt64Nanoseconds(now); }
+  absl::Duration last_used() const { return absl::Nanoseconds(last_used_nanos_.load()); }
+
  private:
   absl::Status AppendOne(const v1::Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   absl::Status Publish(std::unique_ptr<PackWriter> pack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -64,8 +77,11 @@ class Session {
   const SessionFacts facts_;
   ObjectStore& store_;
   ChunkIndex& index_;
+  PackTrash& trash_;
   DamagedIds& damaged_;
   std::atomic<bool> superseded_{false};
+  std::atomic<bool> committed_{false};
+  std::atomic<int64_t> last_used_nanos_{0};
   absl::BitGen random_ ABSL_GUARDED_BY(mu);
   std::array<std::unique_ptr<PackWriter>, kOpenPacks> packs_ ABSL_GUARDED_BY(mu);
   int64_t stored_bytes_ ABSL_GUARDED_BY(mu) = 0;

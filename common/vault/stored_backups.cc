@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
@@ -19,37 +17,8 @@ namespace ember::vault {
 namespace {
 
 using format::v1::StoredBackupRecord;
-
-constexpr char kSnaps[] = "snaps";
-constexpr char kRefs[] = "refs";
-constexpr size_t kSequenceDigits = 20;
-
-// "domain/sequence-stamp", the part that a record and its ids have in common.
-std::string TailOf(absl::string_view object) {
-  return std::string(object.substr(object.find('/') + 1));
-}
-
-// The stamp in an object's name: all that a damaged record still tells.
-absl::string_view StampOf(absl::string_view object) {
-  const absl::string_view name = object.substr(object.rfind('/') + 1);
-  return name.size() > kSequenceDigits + 1 ? name.substr(kSequenceDigits + 1) : absl::string_view();
-}
-
-absl::StatusOr<std::string> ReadObject(ObjectStore& store, const std::string& object) {
-  EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(object));
-  return store.Read(object, 0, size);
-}
-
-absl::Status CheckRecord(const std::string& object, const StoredBackupRecord& record) {
-  const std::vector<std::string> parts = absl::StrSplit(object, '/');
-  const auto id = ParseBackupId(record.backup_id());
-  if (!id.ok() || id->workload != record.workload() || parts.size() != 3 ||
-      parts[1] != record.domain_id() ||
-      parts[2] != absl::StrFormat("%020d-%s", record.sequence(), id->stamp)) {
-    return Damaged(object, "it is not the backup that its name says");
-  }
-  return absl::OkStatus();
-}
+using format::v1::Tombstone;
+using format::v1::TrashedBackup;
 
 std::string JoinIds(const std::vector<std::string>& ids) {
   std::string joined;
@@ -58,74 +27,41 @@ std::string JoinIds(const std::vector<std::string>& ids) {
   return joined;
 }
 
+Tombstone MakeTombstone(const StoredBackupRecord& record, const TrashedBackup& trashed,
+                        absl::Time now) {
+  Tombstone tombstone;
+  tombstone.set_version(1);
+  tombstone.set_backup_id(record.backup_id());
+  tombstone.set_sequence(record.sequence());
+  tombstone.set_record_sha256(Sha256(trashed.record()));
+  tombstone.set_previous_sha256(record.previous_sha256());
+  *tombstone.mutable_deleted() = trashed.deleted();
+  *tombstone.mutable_purged() = rpc::ToTimestamp(now);
+  tombstone.set_who(trashed.who());
+  tombstone.set_why(trashed.why());
+  tombstone.set_by_person(trashed.by_person());
+  tombstone.set_session_id(record.session_id());
+  return tombstone;
+}
+
+// `object` with these bytes, whatever an earlier attempt left under its name.
+absl::Status Replace(ObjectStore& store, const std::string& object, const std::string& bytes) {
+  const absl::Status put = PutObject(store, object, bytes);
+  if (!absl::IsAlreadyExists(put)) return put;
+  const auto there = ReadObject(store, object);
+  if (there.ok() && *there == bytes) return absl::OkStatus();
+  EMBER_RETURN_IF_ERROR(store.Delete(object));
+  return PutObject(store, object, bytes);
+}
+
+// Like Delete; a removal that may not survive a power failure is good enough, since Load settles
+// it.
+absl::Status Remove(ObjectStore& store, const std::string& object) {
+  const absl::Status deleted = store.Delete(object);
+  return absl::IsNotFound(store.Size(object).status()) ? absl::OkStatus() : deleted;
+}
+
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<StoredBackups>> StoredBackups::Load(ObjectStore& store,
-                                                                   VaultState& state) {
-  std::unique_ptr<StoredBackups> backups(new StoredBackups(store, state));
-  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> objects, store.List(kSnaps));
-  for (const std::string& object : objects) EMBER_RETURN_IF_ERROR(backups->LoadOne(object));
-  EMBER_RETURN_IF_ERROR(backups->RemoveOrphans(objects));
-  return backups;
-}
-
-absl::Status StoredBackups::RemoveOrphans(const std::vector<std::string>& objects) {
-  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> refs, store_.List(kRefs));
-  for (const std::string& object : refs) {
-    const std::string record = absl::StrCat(kSnaps, "/", TailOf(object));
-    if (std::binary_search(objects.begin(), objects.end(), record)) continue;
-    LogInfo("vault", "removing the ids of a commit that did not complete", {{"file", object}});
-    EMBER_RETURN_IF_ERROR(store_.Delete(object));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status StoredBackups::LoadOne(const std::string& object) {
-  const std::vector<std::string> parts = absl::StrSplit(object, '/');
-  const auto bytes = ReadObject(store_, object);
-  if (bytes.ok() && parts.size() == 3) {
-    Domain& domain = DomainOf(parts[1]);
-    absl::MutexLock lock(&domain.mu);
-    domain.last_sha256 = Sha256(*bytes);  // names sort by sequence, so the last one stays
-  }
-  const auto record = ReadRecord(object);
-  if (absl::IsFailedPrecondition(record.status())) return record.status();  // a newer Ember's
-  if (!record.ok()) {
-    LogError("vault", "a stored backup cannot be read",
-             {{"file", object}, {"why", record.status().message()}});
-    absl::MutexLock lock(&mu_);
-    damaged_.insert(object);
-    return absl::OkStatus();
-  }
-  state_.RaiseTo(
-      {.sequence = record->sequence(), .received = rpc::FromTimestamp(record->received())});
-  Remember(object, *record);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<StoredBackupRecord> StoredBackups::ReadRecord(const std::string& object) {
-  EMBER_ASSIGN_OR_RETURN(const std::string bytes, ReadObject(store_, object));
-  EMBER_ASSIGN_OR_RETURN(const absl::string_view body, Unframe(kBackupMagic, bytes, object));
-  StoredBackupRecord record;
-  if (!record.ParseFromArray(body.data(), static_cast<int>(body.size())))
-    return Damaged(object, "it does not parse");
-  EMBER_RETURN_IF_ERROR(CheckRecord(object, record));
-  return record;
-}
-
-void StoredBackups::Remember(const std::string& object, const StoredBackupRecord& record) {
-  absl::MutexLock lock(&mu_);
-  // A commit that failed at its very end and was repeated leaves two records of one backup; the
-  // first counts.
-  const bool is_new =
-      entries_
-          .try_emplace(record.backup_id(), Entry{.object = object,
-                                                 .domain_id = record.domain_id(),
-                                                 .session_id = record.session_id(),
-                                                 .manifest_root = record.manifest_root()})
-          .second;
-  if (is_new) by_session_[record.session_id()] = record.backup_id();
-}
 
 StoredBackups::Domain& StoredBackups::DomainOf(const std::string& domain_id) {
   absl::MutexLock lock(&mu_);
@@ -141,6 +77,18 @@ std::optional<StoredBackups::Entry> StoredBackups::Find(const std::string& backu
   return entry->second;
 }
 
+std::map<std::string, StoredBackups::Entry> StoredBackups::All() {
+  absl::MutexLock lock(&mu_);
+  return entries_;
+}
+
+std::optional<Deletion> StoredBackups::FindPurged(const std::string& backup_id) {
+  absl::MutexLock lock(&mu_);
+  const auto purged = purged_.find(backup_id);
+  if (purged == purged_.end()) return std::nullopt;
+  return purged->second;
+}
+
 std::optional<std::string> StoredBackups::FindBySession(const std::string& session_id) {
   absl::MutexLock lock(&mu_);
   const auto backup = by_session_.find(session_id);
@@ -153,40 +101,65 @@ std::vector<std::string> StoredBackups::FindByRoot(absl::string_view domain_id,
   absl::MutexLock lock(&mu_);
   std::vector<std::string> found;
   for (const auto& [id, entry] : entries_) {
-    if (entry.manifest_root == manifest_root && entry.domain_id == domain_id) found.push_back(id);
+    if (!entry.deletion && entry.manifest_root == manifest_root && entry.domain_id == domain_id)
+      found.push_back(id);
   }
   return found;
 }
 
-absl::StatusOr<StoredBackupRecord> StoredBackups::Get(const std::string& backup_id) {
-  if (const auto entry = Find(backup_id)) return ReadRecord(entry->object);
-  const auto id = ParseBackupId(backup_id);
-  if (!id.ok()) return BackupNotFound(backup_id);
+absl::Status StoredBackups::Missing(const std::string& backup_id) {
   absl::MutexLock lock(&mu_);
-  for (const std::string& object : damaged_) {
-    if (StampOf(object) == id->stamp) return Damaged(object, "it may be the record of this backup");
+  if (entries_.contains(backup_id)) {
+    return WithHint(
+        absl::NotFoundError(absl::StrCat("no backup '", backup_id, "': it is in the trash")),
+        absl::StrCat("ember backup undelete ", backup_id));
+  }
+  if (const auto purged = purged_.find(backup_id); purged != purged_.end()) {
+    return WithHint(absl::NotFoundError(absl::StrCat(
+                        "no backup '", backup_id, "': it was deleted on ",
+                        absl::FormatTime("%Y-%m-%d", purged->second.time, absl::UTCTimeZone()),
+                        purged->second.who.empty() ? "" : " by ", purged->second.who)),
+                    "ember backup list");
+  }
+  const auto id = ParseBackupId(backup_id);
+  for (const std::string& tail : damaged_) {
+    if (id.ok() && PartsOfTail(tail).stamp == id->stamp) {
+      return Damaged(BackupObject(kSnaps, tail), "it may be the record of this backup");
+    }
   }
   return BackupNotFound(backup_id);
 }
 
+absl::StatusOr<StoredBackupRecord> StoredBackups::Get(const std::string& backup_id) {
+  const auto entry = Find(backup_id);
+  if (!entry || entry->deletion) return Missing(backup_id);
+  const auto bytes = ReadObject(store_, BackupObject(kSnaps, entry->tail));
+  if (absl::IsNotFound(bytes.status())) {
+    const auto now = Find(backup_id);
+    if (!now || now->deletion) return Missing(backup_id);  // deleted meanwhile
+  }
+  EMBER_RETURN_IF_ERROR(bytes.status());
+  return ParseBackup(entry->tail, *bytes);
+}
+
 std::vector<StoredBackupRecord> StoredBackups::List(const std::string& workload) {
-  std::vector<std::string> objects;
+  std::vector<std::string> ids;
   {
     absl::MutexLock lock(&mu_);
     const std::string prefix = workload.empty() ? "" : absl::StrCat(workload, "/");
     for (auto entry = entries_.lower_bound(prefix); entry != entries_.end(); ++entry) {
       if (!absl::StartsWith(entry->first, prefix)) break;
-      objects.push_back(entry->second.object);
+      if (!entry->second.deletion) ids.push_back(entry->first);
     }
   }
   std::vector<StoredBackupRecord> records;
-  for (const std::string& object : objects) {
-    auto record = ReadRecord(object);
+  for (const std::string& id : ids) {
+    auto record = Get(id);
     if (record.ok()) {
       records.push_back(*std::move(record));
-    } else {
+    } else if (!absl::IsNotFound(record.status())) {  // else deleted meanwhile
       LogError("vault", "a stored backup cannot be listed",
-               {{"file", object}, {"why", record.status().message()}});
+               {{"backup", id}, {"why", record.status().message()}});
     }
   }
   std::sort(records.begin(), records.end(),
@@ -198,7 +171,7 @@ absl::StatusOr<std::string> StoredBackups::ReadRefs(const std::string& backup_id
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, Get(backup_id));
   const auto entry = Find(backup_id);
   if (!entry) return BackupNotFound(backup_id);
-  const std::string object = absl::StrCat(kRefs, "/", TailOf(entry->object));
+  const std::string object = BackupObject(kRefs, entry->tail);
   auto bytes = ReadObject(store_, object);
   if (absl::IsNotFound(bytes.status())) return Damaged(object, "it is missing");
   EMBER_RETURN_IF_ERROR(bytes.status());
@@ -216,7 +189,7 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   const std::string refs = Frame(kRefsMagic, JoinIds(ids));
   Domain& domain = DomainOf(record.domain_id());
   absl::MutexLock lock(&domain.mu);
-  if (Find(record.backup_id())) {
+  if (Find(record.backup_id()) || FindPurged(record.backup_id())) {
     return absl::AlreadyExistsError(
         absl::StrCat("backup ", record.backup_id(), " exists and is never overwritten"));
   }
@@ -227,27 +200,120 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   record.set_ids_total(ids.size());
   record.set_refs_sha256(Sha256(refs));
   record.set_previous_sha256(domain.last_sha256);
-  const std::string tail =
-      absl::StrFormat("%s/%020d-%s", record.domain_id(), stamp.sequence, id.stamp);
-  EMBER_RETURN_IF_ERROR(PutObject(store_, absl::StrCat(kRefs, "/", tail), refs));
-  const std::string object = absl::StrCat(kSnaps, "/", tail);
+  const std::string tail = BackupTail(record.domain_id(), stamp.sequence, id.stamp);
+  EMBER_RETURN_IF_ERROR(PutObject(store_, BackupObject(kRefs, tail), refs));
   const std::string bytes = Frame(kBackupMagic, record.SerializeAsString());
   // On failure the ids stay until the vault is opened again: only then is it certain that the
   // record is not there.
-  EMBER_RETURN_IF_ERROR(PutObject(store_, object, bytes));
+  EMBER_RETURN_IF_ERROR(PutObject(store_, BackupObject(kSnaps, tail), bytes));
   domain.last_sha256 = Sha256(bytes);
-  Remember(object, record);
+  state_.SetHead(record.domain_id(),
+                 {.sequence = stamp.sequence, .record_sha256 = domain.last_sha256});
+  Remember(tail, record, std::nullopt);
   return record;
+}
+
+absl::Status StoredBackups::MoveToTrash(const std::string& backup_id, const Deletion& deletion) {
+  absl::MutexLock change(&change_mu_);
+  const auto entry = Find(backup_id);
+  if (!entry) return Missing(backup_id);
+  if (entry->deletion) return absl::OkStatus();
+  const std::string snaps = BackupObject(kSnaps, entry->tail);
+  EMBER_ASSIGN_OR_RETURN(std::string bytes, ReadObject(store_, snaps));
+  EMBER_RETURN_IF_ERROR(ParseBackup(entry->tail, bytes).status());
+  TrashedBackup trashed;
+  trashed.set_version(1);
+  trashed.set_record(std::move(bytes));
+  *trashed.mutable_deleted() = rpc::ToTimestamp(deletion.time);
+  trashed.set_by_person(deletion.by_person);
+  trashed.set_who(deletion.who);
+  trashed.set_why(deletion.why);
+  EMBER_RETURN_IF_ERROR(Replace(store_, BackupObject(kTrashedSnaps, entry->tail),
+                                Frame(kTrashMagic, trashed.SerializeAsString())));
+  state_.RaiseTo({.received = deletion.time});
+  EMBER_RETURN_IF_ERROR(Remove(store_, snaps));
+  absl::MutexLock lock(&mu_);
+  entries_.at(backup_id).deletion = deletion;
+  return absl::OkStatus();
+}
+
+absl::Status StoredBackups::Undelete(const std::string& backup_id) {
+  absl::MutexLock change(&change_mu_);
+  const auto entry = Find(backup_id);
+  if (!entry) return Missing(backup_id);
+  if (!entry->deletion) return absl::OkStatus();
+  EMBER_ASSIGN_OR_RETURN(const TrashedBackup trashed, ReadTrashed(store_, entry->tail));
+  EMBER_RETURN_IF_ERROR(ParseBackup(entry->tail, trashed.record()).status());
+  EMBER_RETURN_IF_ERROR(Replace(store_, BackupObject(kSnaps, entry->tail), trashed.record()));
+  EMBER_RETURN_IF_ERROR(Remove(store_, BackupObject(kTrashedSnaps, entry->tail)));
+  absl::MutexLock lock(&mu_);
+  entries_.at(backup_id).deletion.reset();
+  return absl::OkStatus();
+}
+
+absl::Status StoredBackups::Purge(const std::string& backup_id, absl::Time now) {
+  absl::MutexLock change(&change_mu_);
+  const auto entry = Find(backup_id);
+  if (!entry) return FindPurged(backup_id) ? absl::OkStatus() : Missing(backup_id);
+  if (!entry->deletion)
+    return absl::FailedPreconditionError(absl::StrCat("backup ", backup_id, " is not deleted"));
+  EMBER_ASSIGN_OR_RETURN(const TrashedBackup trashed, ReadTrashed(store_, entry->tail));
+  EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record,
+                         ParseBackup(entry->tail, trashed.record()));
+  const Tombstone tombstone = MakeTombstone(record, trashed, now);
+  EMBER_RETURN_IF_ERROR(Replace(store_, BackupObject(kTombstones, entry->tail),
+                                Frame(kTombstoneMagic, tombstone.SerializeAsString())));
+  state_.RaiseTo({.received = now});
+  EMBER_RETURN_IF_ERROR(Remove(store_, BackupObject(kTrashedSnaps, entry->tail)));
+  {
+    absl::MutexLock lock(&mu_);
+    entries_.erase(backup_id);
+    purged_[backup_id] = *entry->deletion;
+  }
+  return Remove(store_, BackupObject(kRefs, entry->tail));
+}
+
+int64_t StoredBackups::CountDeletedByRule(absl::Time since) {
+  absl::MutexLock lock(&mu_);
+  const auto counts = [since](const Deletion& deletion) {
+    return !deletion.by_person && deletion.time > since;
+  };
+  int64_t count = 0;
+  for (const auto& [id, entry] : entries_) count += entry.deletion && counts(*entry.deletion);
+  for (const auto& [id, deletion] : purged_) count += counts(deletion);
+  return count;
+}
+
+absl::StatusOr<std::vector<std::string>> StoredBackups::CheckChains() {
+  absl::MutexLock change(&change_mu_);
+  const auto heads = state_.Heads();
+  EMBER_ASSIGN_OR_RETURN(const auto chains, ReadChains(store_));
+  std::vector<std::string> breaks = DescribeBreaks(chains, heads);
+  absl::MutexLock lock(&mu_);
+  broken_chains_ = static_cast<int64_t>(breaks.size());
+  return breaks;
 }
 
 int64_t StoredBackups::size() {
   absl::MutexLock lock(&mu_);
-  return static_cast<int64_t>(entries_.size());
+  return std::count_if(entries_.begin(), entries_.end(),
+                       [](const auto& entry) { return !entry.second.deletion; });
+}
+
+int64_t StoredBackups::trashed() {
+  absl::MutexLock lock(&mu_);
+  return std::count_if(entries_.begin(), entries_.end(),
+                       [](const auto& entry) { return entry.second.deletion.has_value(); });
 }
 
 int64_t StoredBackups::damaged() {
   absl::MutexLock lock(&mu_);
   return static_cast<int64_t>(damaged_.size());
+}
+
+int64_t StoredBackups::broken_chains() {
+  absl::MutexLock lock(&mu_);
+  return broken_chains_;
 }
 
 }  // namespace ember::vault

@@ -1,6 +1,5 @@
-// Why operations may run at the same time. Packs, reference sets and backup records are immutable
-// once published, and the index only ever gains entries that point to durable packs, so most pairs
-// need no lock.
+// Why operations may run at the same time; garbage collection is in docs/vault.md. Packs, reference
+// sets and backup records are immutable once published, so most pairs need no lock.
 //
 // starting    | running | safe because
 // Append      | Append  | other session: own packs; same session: Session::mu
@@ -17,11 +16,11 @@
 // another is taken or during I/O.
 #include "common/vault/vault.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
@@ -29,12 +28,19 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/vault/chunk_index.h"
+#include "common/vault/commit_gate.h"
 #include "common/vault/damaged_ids.h"
+#include "common/vault/deletion.h"
+#include "common/vault/gc.h"
 #include "common/vault/index_recovery.h"
 #include "common/vault/pack.h"
+#include "common/vault/pack_trash.h"
+#include "common/vault/presence.h"
+#include "common/vault/reader_leases.h"
 #include "common/vault/record_reader.h"
 #include "common/vault/request_check.h"
 #include "common/vault/session.h"
+#include "common/vault/session_table.h"
 #include "common/vault/stored_backups.h"
 #include "common/vault/vault_header.h"
 #include "common/vault/vault_state.h"
@@ -44,12 +50,6 @@ namespace ember::vault {
 namespace {
 
 using format::v1::StoredBackupRecord;
-
-absl::Status SessionOver() {
-  return WithHint(
-      absl::AbortedError("the session is over: a newer one was opened, or the vault was restarted"),
-      "run the backup again; what was stored is not sent twice");
-}
 
 v1::StoredBackup ToWire(const StoredBackupRecord& record) {
   v1::StoredBackup backup;
@@ -76,7 +76,11 @@ v1::CommitReply ToReply(const StoredBackupRecord& record) {
 
 class VaultImpl : public Vault {
  public:
-  explicit VaultImpl(const VaultOptions& options) : name_(options.name), clock_(*options.clock) {}
+  explicit VaultImpl(const VaultOptions& options)
+      : name_(options.name),
+        clock_(*options.clock),
+        trash_window_(options.trash),
+        sessions_(clock_) {}
 
   absl::Status Load(const VaultOptions& options);
   absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
@@ -98,45 +102,40 @@ class VaultImpl : public Vault {
   v1::VaultFact Facts() override;
 
  private:
-  // ABORTED when over, PERMISSION_DENIED when another node's.
-  absl::StatusOr<std::shared_ptr<Session>> FindSession(const std::string& node,
-                                                       const std::string& session_id,
-                                                       uint64_t token);
   absl::Status CheckUnused(const std::string& node, const v1::OpenSessionRequest& request);
-  // Makes `session` the workload's current one. Returns the one that it replaces, if any.
-  absl::StatusOr<std::shared_ptr<Session>> Register(const std::shared_ptr<Session>& session);
-  // Calls `visit(i, present, session number)` for each id: is it stored, intact as far as known,
-  // and the domain's?
-  template <typename Visit>
-  absl::Status CheckPresent(const std::vector<absl::string_view>& ids, const std::string& domain_id,
-                            const Visit& visit);
-  absl::StatusOr<bool> IsComplete(const std::string& backup_id, const std::string& domain_id);
-  absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id,
-                                         const std::string& manifest_root);
   absl::StatusOr<v1::CommitReply> CommitSession(Session& session, const v1::CommitHeader& header,
                                                 const std::vector<std::string>& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mu);
   absl::StatusOr<v1::CommitReply> RepeatCommit(const std::string& backup_id,
                                                const v1::CommitHeader& header);
+  // Jobs of which one runs at a time. UNAVAILABLE: another one does.
+  absl::StatusOr<v1::VaultResult> RunMaintenance(const v1::VaultOrder& order,
+                                                 const JobContext& context);
+  // What is wrong, for a person; "" when nothing is.
+  std::string FindProblem(const absl::StatusOr<ObjectStore::Space>& space);
   // Remembers for Facts why the last write failed; returns `status`.
   absl::Status NoteWrite(const absl::Status& status);
 
   const std::string name_;
   Clock& clock_;
+  const absl::Duration trash_window_;
   Fd lock_;
   std::shared_ptr<ObjectStore> store_;
+  std::string vault_id_;
   std::unique_ptr<VaultState> state_;
   std::unique_ptr<DamagedIds> damaged_;
+  std::unique_ptr<StoredBackups> backups_;
+  std::unique_ptr<PackTrash> trash_;
   std::unique_ptr<ChunkIndex> index_;
   int unreadable_packs_ = 0;
-  std::unique_ptr<StoredBackups> backups_;
+  std::unique_ptr<Presence> presence_;
+  std::unique_ptr<DeletionJobs> deletion_;
+  SessionTable sessions_;  // after what sessions refer to: they go first
+  ReaderLeases readers_;
+  CommitGate gate_;
+  absl::Mutex maintenance_mu_;  // held while a job of RunMaintenance runs
 
   absl::Mutex mu_;
-  std::map<std::string, std::shared_ptr<Session>> sessions_
-      ABSL_GUARDED_BY(mu_);                                          // by session id, current ones
-  std::map<std::string, std::string> current_ ABSL_GUARDED_BY(mu_);  // workload to session id
-  // Backups whose ids were all found present, and the generation of damaged_ at that time.
-  std::map<std::string, uint64_t> complete_ ABSL_GUARDED_BY(mu_);
   std::string problem_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -147,16 +146,23 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
   if (store_ == nullptr) {
     EMBER_ASSIGN_OR_RETURN(store_, OpenDirectoryStore(options.directory));
   }
-  EMBER_ASSIGN_OR_RETURN(const std::string vault_id, ReadOrMakeHeader(*store_, clock_));
+  EMBER_ASSIGN_OR_RETURN(vault_id_, ReadOrMakeHeader(*store_, clock_));
   const std::string state = JoinPath(options.directory, "state");
   EMBER_ASSIGN_OR_RETURN(state_, VaultState::Open(state));
   EMBER_ASSIGN_OR_RETURN(damaged_, DamagedIds::Open(JoinPath(state, "damaged")));
   EMBER_ASSIGN_OR_RETURN(backups_, StoredBackups::Load(*store_, *state_));
+  EMBER_ASSIGN_OR_RETURN(trash_, PackTrash::Load(*store_, state_->TimeAt(clock_.Now())));
   const std::string index = options.index_directory.empty() ? JoinPath(options.directory, "index")
                                                             : options.index_directory;
-  EMBER_ASSIGN_OR_RETURN(RecoveredIndex recovered, OpenIndex(*store_, index, vault_id));
+  EMBER_ASSIGN_OR_RETURN(RecoveredIndex recovered,
+                         OpenIndex(*store_, index, vault_id_, *state_, *trash_));
   index_ = std::move(recovered.index);
   unreadable_packs_ = recovered.unreadable_packs;
+  presence_ = std::make_unique<Presence>(*index_, *damaged_, *backups_);
+  deletion_ = std::make_unique<DeletionJobs>(
+      *backups_, *state_, clock_,
+      DeletionRules{.min_retention = options.min_retention,
+                    .budget_percent = options.deletion_budget_percent});
   return absl::OkStatus();
 }
 
@@ -168,23 +174,12 @@ absl::Status VaultImpl::NoteWrite(const absl::Status& status) {
   return status;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> VaultImpl::FindSession(const std::string& node,
-                                                                const std::string& session_id,
-                                                                uint64_t token) {
-  absl::MutexLock lock(&mu_);
-  const auto found = sessions_.find(session_id);
-  if (found == sessions_.end()) return SessionOver();
-  const SessionFacts& facts = found->second->facts();
-  if (facts.node != node) return PeerRefused(node, "the backup session belongs to another node");
-  if (facts.token != token) return SessionOver();
-  return found->second;
-}
-
 absl::Status VaultImpl::CheckUnused(const std::string& node,
                                     const v1::OpenSessionRequest& request) {
   const auto taken = [](absl::string_view what) { return absl::AlreadyExistsError(what); };
   const auto backup = backups_->Find(request.backup_id());
-  if (backup && backup->session_id != request.session_id()) {
+  if ((backup && backup->session_id != request.session_id()) ||
+      backups_->FindPurged(request.backup_id())) {
     return taken(absl::StrCat("backup ", request.backup_id(), " exists and is never overwritten"));
   }
   const auto committed = backups_->FindBySession(request.session_id());
@@ -197,41 +192,7 @@ absl::Status VaultImpl::CheckUnused(const std::string& node,
       !stored || stored->keybox().empty() ||
       (stored->keybox() == request.keybox() && stored->domain_id() == request.domain_id());
   if (!same_stored) return taken("the session id is in use with another key");
-  absl::MutexLock lock(&mu_);
-  const auto open = sessions_.find(request.session_id());
-  if (open == sessions_.end()) return absl::OkStatus();
-  const SessionFacts& facts = open->second->facts();
-  if (facts.node != node) return PeerRefused(node, "the backup session belongs to another node");
-  const bool same = facts.workload == request.workload() &&
-                    facts.backup_id == request.backup_id() &&
-                    facts.domain_id == request.domain_id() && facts.keybox == request.keybox();
-  return same ? absl::OkStatus() : taken("the session id is in use for another backup");
-}
-
-absl::StatusOr<std::shared_ptr<Session>> VaultImpl::Register(
-    const std::shared_ptr<Session>& session) {
-  const SessionFacts& facts = session->facts();
-  absl::MutexLock lock(&mu_);
-  const auto same_id = sessions_.find(facts.session_id);
-  if (same_id != sessions_.end() && same_id->second->facts().workload != facts.workload) {
-    return absl::AlreadyExistsError("the session id is in use for another backup");
-  }
-  if (!current_.contains(facts.workload) && current_.size() >= kWorkloadsMax) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("more than ", kWorkloadsMax, " workloads back up to this vault"));
-  }
-  std::shared_ptr<Session> older;
-  std::string& current = current_[facts.workload];
-  if (const auto open = sessions_.find(current); open != sessions_.end()) {
-    if (open->second->facts().token > facts.token)
-      return SessionOver();  // two opened at once, the other was later
-    older = open->second;
-    older->Supersede();
-    sessions_.erase(open);
-  }
-  current = facts.session_id;
-  sessions_[current] = session;
-  return older;
+  return sessions_.CheckUnused(node, request);
 }
 
 absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& node,
@@ -246,106 +207,49 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                      .backup_id = request.backup_id(),
                      .session_id = request.session_id(),
                      .keybox = request.keybox(),
-                     .token = *token};
-  EMBER_ASSIGN_OR_RETURN(
-      const std::shared_ptr<Session> older,
-      Register(std::make_shared<Session>(std::move(facts), *store_, *index_, *damaged_)));
+                     .token = *token,
+                     .epoch = index_->epoch()};
+  // Named before they are looked at: from then on they are not purged while the session is open.
+  if (!request.parent_root().empty())
+    facts.parents = backups_->FindByRoot(request.domain_id(), request.parent_root());
+  EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> older,
+                         sessions_.Register(std::make_shared<Session>(
+                             std::move(facts), *store_, *index_, *trash_, *damaged_)));
   if (older != nullptr) absl::MutexLock wait_for_call_in_progress(&older->mu);
   v1::OpenSessionReply reply;
   reply.set_token(*token);
   reply.set_domain_empty(!index_->HasDomain(request.domain_id()));
   EMBER_ASSIGN_OR_RETURN(const bool parent_present,
-                         HasCompleteBackup(request.domain_id(), request.parent_root()));
+                         presence_->HasCompleteBackup(request.domain_id(), request.parent_root()));
   reply.set_parent_present(parent_present);
   return reply;
-}
-
-template <typename Visit>
-absl::Status VaultImpl::CheckPresent(const std::vector<absl::string_view>& ids,
-                                     const std::string& domain_id, const Visit& visit) {
-  std::map<uint32_t, bool> in_domain;  // by session number
-  std::vector<absl::string_view> batch;
-  for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
-    const size_t end = std::min(ids.size(), begin + kIndexLookupBatch);
-    batch.assign(ids.begin() + begin, ids.begin() + end);
-    EMBER_ASSIGN_OR_RETURN(const auto found, index_->Find(batch));
-    for (size_t i = begin; i < end; ++i) {
-      const auto& location = found[i - begin];
-      if (!location) {
-        visit(i, false, 0);
-        continue;
-      }
-      const auto [row, is_new] = in_domain.try_emplace(location->session, false);
-      if (is_new) row->second = index_->SessionOf(location->session).domain_id() == domain_id;
-      visit(i, row->second && !damaged_->Contains(ids[i]), location->session);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> VaultImpl::IsComplete(const std::string& backup_id,
-                                           const std::string& domain_id) {
-  const uint64_t generation = damaged_->generation();
-  {
-    absl::MutexLock lock(&mu_);
-    const auto known = complete_.find(backup_id);
-    if (known != complete_.end() && known->second == generation) return true;
-  }
-  const auto refs = backups_->ReadRefs(backup_id);
-  if (absl::IsDataLoss(refs.status())) return false;  // the client then asks about each id
-  EMBER_RETURN_IF_ERROR(refs.status());
-  std::vector<absl::string_view> ids;
-  for (size_t at = 0; at < refs->size(); at += kRecordIdBytes) {
-    ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
-  }
-  bool complete = true;
-  EMBER_RETURN_IF_ERROR(CheckPresent(
-      ids, domain_id, [&](size_t, bool present, uint32_t) { complete = complete && present; }));
-  absl::MutexLock lock(&mu_);
-  if (complete) complete_[backup_id] = generation;
-  return complete;
-}
-
-absl::StatusOr<bool> VaultImpl::HasCompleteBackup(const std::string& domain_id,
-                                                  const std::string& manifest_root) {
-  if (manifest_root.empty()) return false;
-  for (const std::string& backup_id : backups_->FindByRoot(domain_id, manifest_root)) {
-    EMBER_ASSIGN_OR_RETURN(const bool complete, IsComplete(backup_id, domain_id));
-    if (complete) return true;
-  }
-  return false;
 }
 
 absl::StatusOr<v1::HaveReply> VaultImpl::Have(const std::string& node,
                                               const v1::HaveRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckHave(request));
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                         FindSession(node, request.session_id(), request.token()));
+                         sessions_.Find(node, request.session_id(), request.token()));
   const std::vector<absl::string_view> ids(request.ids().begin(), request.ids().end());
   v1::HaveReply reply;
   std::string& absent = *reply.mutable_absent();
   absent.assign(ids.size(), '\0');
-  EMBER_RETURN_IF_ERROR(
-      CheckPresent(ids, session->facts().domain_id,
-                   [&](size_t i, bool present, uint32_t) { absent[i] = present ? 0 : 1; }));
+  // "Present" is a promise: what the answer says must not be collected while the session is open.
+  EMBER_RETURN_IF_ERROR(NoteWrite(
+      presence_->Check(ids, session->facts().domain_id, Presence::Claim::kPin,
+                       [&](size_t i, bool present, uint32_t) { absent[i] = present ? 0 : 1; })));
   return reply;
 }
 
 absl::Status VaultImpl::Append(const std::string& node, const v1::UploadRequest& request) {
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                         FindSession(node, request.session_id(), request.token()));
+                         sessions_.Find(node, request.session_id(), request.token()));
   absl::MutexLock lock(&session->mu);
   return NoteWrite(session->Append(request));
 }
 
 absl::StatusOr<int64_t> VaultImpl::Sync(const std::string& session_id) {
-  std::shared_ptr<Session> session;
-  {
-    absl::MutexLock lock(&mu_);
-    const auto found = sessions_.find(session_id);
-    if (found == sessions_.end()) return SessionOver();
-    session = found->second;
-  }
+  EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, sessions_.Find(session_id));
   absl::MutexLock lock(&session->mu);
   EMBER_RETURN_IF_ERROR(NoteWrite(session->Sync()));
   return session->stored_bytes();
@@ -371,7 +275,7 @@ absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node,
   // restarted.
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                         FindSession(node, session_id, token));
+                         sessions_.Find(node, session_id, token));
   absl::MutexLock lock(&session->mu);
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
   auto reply = CommitSession(*session, header, ids);
@@ -388,18 +292,20 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
                                                          const std::vector<std::string>& ids) {
   const SessionFacts& facts = session.facts();
   EMBER_RETURN_IF_ERROR(session.Sync());
+  const CommitGate::Pass pass(gate_);
   const uint64_t generation = damaged_->generation();
   v1::CommitReply reply;
   std::set<uint32_t> sessions;
-  EMBER_RETURN_IF_ERROR(CheckPresent(std::vector<absl::string_view>(ids.begin(), ids.end()),
-                                     facts.domain_id, [&](size_t i, bool present, uint32_t number) {
-                                       if (present) {
-                                         sessions.insert(number);
-                                       } else if (reply.need_size() <
-                                                  static_cast<int>(kNeedIdsMax)) {
-                                         reply.add_need(ids[i]);
-                                       }
-                                     }));
+  EMBER_RETURN_IF_ERROR(
+      presence_->Check({ids.begin(), ids.end()}, facts.domain_id,
+                       pass.must_pin() ? Presence::Claim::kPin : Presence::Claim::kKeep,
+                       [&](size_t i, bool present, uint32_t number) {
+                         if (present) {
+                           sessions.insert(number);
+                         } else if (reply.need_size() < static_cast<int>(kNeedIdsMax)) {
+                           reply.add_need(ids[i]);
+                         }
+                       }));
   if (reply.need_size() > 0) return reply;
   StoredBackupRecord record;
   record.set_backup_id(facts.backup_id);
@@ -415,8 +321,8 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
     record.add_sessions(index_->SessionOf(number).session_id());
   EMBER_RETURN_IF_ERROR(session.CheckCurrent());
   EMBER_ASSIGN_OR_RETURN(record, backups_->Publish(std::move(record), ids, clock_));
-  absl::MutexLock lock(&mu_);
-  complete_[facts.backup_id] = generation;
+  session.SetCommitted();
+  presence_->NoteComplete(facts.backup_id, generation);
   return ToReply(record);
 }
 
@@ -446,6 +352,7 @@ absl::StatusOr<v1::ListStoredBackupsReply> VaultImpl::ListBackups(const std::str
 
 absl::Status VaultImpl::Read(const v1::ReadRequest& request, const ReadSink& sink) {
   EMBER_RETURN_IF_ERROR(CheckRead(request));
+  const ReaderLeases::Lease lease(readers_);
   RecordReader reader(*store_, *index_, *damaged_, sink);
   if (!request.only_session().empty()) return reader.ReadSession(request.only_session());
   return reader.ReadIds({request.ids().begin(), request.ids().end()});
@@ -461,45 +368,73 @@ absl::Status VaultImpl::ReadRefs(const std::string& backup_id,
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::VaultResult> VaultImpl::Run(const v1::VaultOrder& order, const JobContext&) {
+absl::StatusOr<v1::VaultResult> VaultImpl::Run(const v1::VaultOrder& order,
+                                               const JobContext& context) {
+  // A deletion, or its undoing, need not wait for a long job.
   switch (order.job_case()) {
-    case v1::VaultOrder::kDelete:
-    case v1::VaultOrder::kUndelete:
-    case v1::VaultOrder::kGc:
-    case v1::VaultOrder::kCheck:
-    case v1::VaultOrder::kRebuildIndex:
-    case v1::VaultOrder::kReplicate:
-    case v1::VaultOrder::JOB_NOT_SET: break;
+    case v1::VaultOrder::kDelete: return deletion_->Delete(order.delete_(), context);
+    case v1::VaultOrder::kUndelete: return deletion_->Undelete(order.undelete(), context);
+    default: return RunMaintenance(order, context);
   }
-  return absl::UnimplementedError("this vault does not know the job");
+}
+
+absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& order,
+                                                          const JobContext& context)
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {  // TryLock
+  if (!maintenance_mu_.TryLock()) {
+    return WithHint(absl::UnavailableError("another job is under way on this vault"),
+                    "try again when it has ended");
+  }
+  const auto unlock = absl::MakeCleanup([this] { maintenance_mu_.Unlock(); });
+  switch (order.job_case()) {
+    case v1::VaultOrder::kGc:
+      return GarbageCollection({.store = *store_,
+                                .index = *index_,
+                                .backups = *backups_,
+                                .state = *state_,
+                                .trash = *trash_,
+                                .sessions = sessions_,
+                                .readers = readers_,
+                                .gate = gate_,
+                                .clock = clock_,
+                                .trash_window = trash_window_},
+                               context)
+          .Run(order.gc());
+    default: return absl::UnimplementedError("this vault does not know the job");
+  }
+}
+
+std::string VaultImpl::FindProblem(const absl::StatusOr<ObjectStore::Space>& space) {
+  if (!space.ok()) return std::string(space.status().message());
+  if (space->free_bytes < kVaultReserveBytes)
+    return "disk full: backups are refused until there is room";
+  if (index_->damaged())
+    return "the index is damaged: it is made anew when the vault's agent is restarted";
+  {
+    absl::MutexLock lock(&mu_);
+    if (!problem_.empty()) return problem_;
+  }
+  if (backups_->damaged() > 0)
+    return absl::StrCat(backups_->damaged(), " stored backups are damaged");
+  if (backups_->broken_chains() > 0)
+    return absl::StrCat(backups_->broken_chains(), " backups are missing or were exchanged");
+  if (unreadable_packs_ > 0) return absl::StrCat(unreadable_packs_, " packs cannot be read");
+  return "";
 }
 
 v1::VaultFact VaultImpl::Facts() {
   v1::VaultFact fact;
   fact.set_vault(name_);
+  fact.set_vault_id(vault_id_);
   fact.set_backups(backups_->size());
+  fact.set_trashed_backups(backups_->trashed());
+  fact.set_trashed_bytes(trash_->bytes());
   const auto space = store_->GetSpace();
   if (space.ok()) {
     fact.set_free_bytes(space->free_bytes);
     fact.set_used_bytes(space->used_bytes);
   }
-  std::string problem;
-  {
-    absl::MutexLock lock(&mu_);
-    problem = problem_;
-  }
-  if (!space.ok()) {
-    problem = std::string(space.status().message());
-  } else if (space->free_bytes < kVaultReserveBytes) {
-    problem = "disk full: backups are refused until there is room";
-  } else if (index_->damaged()) {
-    problem = "the index is damaged: it is made anew when the vault's agent is restarted";
-  } else if (problem.empty() && backups_->damaged() > 0) {
-    problem = absl::StrCat(backups_->damaged(), " stored backups are damaged");
-  } else if (problem.empty() && unreadable_packs_ > 0) {
-    problem = absl::StrCat(unreadable_packs_, " packs cannot be read");
-  }
-  fact.set_problem(problem);
+  fact.set_problem(FindProblem(space));
   return fact;
 }
 
