@@ -253,6 +253,19 @@ TEST_F(VaultGc, APackWhoseGarbageIsAllAskedForBeforeItsTurnStays) {
   }
 }
 
+TEST_F(VaultGc, WhatASessionSendsAlthoughItIsThereIsKeptForIt) {
+  ASSERT_OK_AND_ASSIGN(const auto gone, Open(SessionRequest("db", 1)));
+  ASSERT_OK(vault_->Append("host1", UploadOf(gone, 0, 10)));
+  ASSERT_OK(vault_->Sync(gone.request.session_id()));
+  ASSERT_OK(Gc());
+  clock_.Advance(absl::Hours(2 * kSessionLeaseHours));
+  ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("web", 1)));
+  ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 10)));
+  ASSERT_OK(vault_->Sync(session.request.session_id()));
+  ASSERT_OK(Gc());
+  EXPECT_EQ(CountAbsent(session, 0, 10), 0);
+}
+
 TEST_F(VaultGc, ARecordThatWasSentTwiceIsKeptOnce) {
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
   for (int copy = 0; copy < 4; ++copy) ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 10)));
