@@ -323,7 +323,14 @@ absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table,
     const bool keep = IsSameCopy(now, judged[i].seen)
                           ? judged[i].keep
                           : now && !now->condemned && is_intact(*now, ids[i]);
-    if (keep) continue;
+    if (keep) {
+      // Whoever sent it again relies on it as if it had asked.
+      Location pinned = *now;
+      pinned.pinned = std::max(pinned.pinned, epoch_.load());
+      if (pinned != *now)
+        batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(pinned));
+      continue;
+    }
     const format::v1::PackRecord& record = table.records(static_cast<int>(i));
     const Location location{.pack = pack,
                             .offset = static_cast<uint32_t>(record.offset()),

@@ -71,7 +71,9 @@ absl::StatusOr<std::vector<Sweep::Entry>> Sweep::EntriesOf(const ChunkIndex::Pac
     for (const format::v1::PackRecord& record : table->records()) ids.push_back(record.id());
     EMBER_ASSIGN_OR_RETURN(const auto found, parts_.index.Find(ids));
     for (size_t i = 0; i < ids.size(); ++i) {
-      if (found[i] && found[i]->pack == pack.number)
+      // Of a record that was sent twice only the copy that is read is worth keeping.
+      if (found[i] && found[i]->pack == pack.number &&
+          found[i]->offset == table->records(static_cast<int>(i)).offset())
         entries.push_back({std::string(ids[i].substr(0, kIndexPrefixBytes)), *found[i]});
     }
   } else {
@@ -111,6 +113,7 @@ absl::Status Sweep::SweepGroup(absl::Span<const ChunkIndex::PackFacts> packs) {
   EMBER_RETURN_IF_ERROR(parts_.trash.Rescue(published.name));
   // A victim may be the very pack that its copy would be: what an interrupted round left behind.
   std::erase_if(victims, [&](const Victim& victim) { return victim.pack.name == published.name; });
+  if (victims.empty()) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(Retire(victims, &published));
   result_.set_packs_rewritten(result_.packs_rewritten() + static_cast<int64_t>(victims.size()));
   return absl::OkStatus();

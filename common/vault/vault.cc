@@ -106,6 +106,10 @@ class VaultImpl : public Vault {
   absl::StatusOr<v1::CommitReply> CommitSession(Session& session, const v1::CommitHeader& header,
                                                 const std::vector<std::string>& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mu);
+  // The numbers of the sessions whose copies of a backup's records are read now. They may be others
+  // than those of its commit: of two copies of one id, a rebuild of the index or a repair may have
+  // chosen the other.
+  absl::StatusOr<std::set<uint32_t>> SessionsNow(const StoredBackupRecord& record);
   absl::StatusOr<v1::CommitReply> RepeatCommit(const std::string& backup_id,
                                                const v1::CommitHeader& header);
   // Jobs of which one runs at a time. UNAVAILABLE: another one does.
@@ -149,6 +153,8 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
   EMBER_ASSIGN_OR_RETURN(vault_id_, ReadOrMakeHeader(*store_, clock_));
   const std::string state = JoinPath(options.directory, "state");
   EMBER_ASSIGN_OR_RETURN(state_, VaultState::Open(state));
+  // The name of `state` too: a power cut must not take away what the first session was promised.
+  EMBER_RETURN_IF_ERROR(SyncDirectory(options.directory));
   EMBER_ASSIGN_OR_RETURN(damaged_, DamagedIds::Open(JoinPath(state, "damaged")));
   EMBER_ASSIGN_OR_RETURN(backups_, StoredBackups::Load(*store_, *state_));
   EMBER_ASSIGN_OR_RETURN(trash_, PackTrash::Load(*store_, state_->TimeAt(clock_.Now())));
@@ -326,14 +332,33 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
   return ToReply(record);
 }
 
+absl::StatusOr<std::set<uint32_t>> VaultImpl::SessionsNow(const StoredBackupRecord& record) {
+  std::set<uint32_t> sessions;
+  const auto refs = backups_->ReadRefs(record.backup_id());
+  if (absl::IsDataLoss(refs.status())) return sessions;
+  EMBER_RETURN_IF_ERROR(refs.status());
+  std::vector<absl::string_view> ids;
+  for (size_t at = 0; at < refs->size(); at += kRecordIdBytes)
+    ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
+  EMBER_RETURN_IF_ERROR(presence_->Check(ids, record.domain_id(), Presence::Claim::kNone,
+                                         [&sessions](size_t, bool present, uint32_t number) {
+                                           if (present) sessions.insert(number);
+                                         }));
+  return sessions;
+}
+
 absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_id) {
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, backups_->Get(backup_id));
   v1::StoredBackup backup = ToWire(record);
   std::map<std::string, std::string> keyboxes = {{record.session_id(), record.keybox()}};
+  const auto add = [&keyboxes](const format::v1::PackSession& session) {
+    if (!session.keybox().empty()) keyboxes[session.session_id()] = session.keybox();
+  };
   for (const std::string& session_id : record.sessions()) {
-    const auto session = index_->FindSession(session_id);
-    if (session && !session->keybox().empty()) keyboxes[session_id] = session->keybox();
+    if (const auto session = index_->FindSession(session_id)) add(*session);
   }
+  EMBER_ASSIGN_OR_RETURN(const std::set<uint32_t> sessions, SessionsNow(record));
+  for (const uint32_t number : sessions) add(index_->SessionOf(number));
   for (const auto& [session_id, sealed] : keyboxes) {
     v1::Keybox* keybox = backup.add_keyboxes();
     keybox->set_session_id(session_id);

@@ -1,6 +1,8 @@
 #include "tests/support/temp_dir.h"
 
 #include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <system_error>
@@ -9,9 +11,19 @@
 
 namespace ember::testing {
 
-TempDir::TempDir() {
+namespace {
+
+std::string UsualDirectory() {
   const char* base = getenv("TMPDIR");
-  std::string pattern = JoinPath(base != nullptr ? base : "/tmp", "ember-test-XXXXXX");
+  return base != nullptr ? base : "/tmp";
+}
+
+}  // namespace
+
+TempDir::TempDir() : TempDir(UsualDirectory()) {}
+
+TempDir::TempDir(const std::string& base) {
+  std::string pattern = JoinPath(base, "ember-test-XXXXXX");
   path_ = mkdtemp(pattern.data());
 }
 
@@ -21,5 +33,14 @@ TempDir::~TempDir() {
 }
 
 std::string TempDir::Join(absl::string_view name) const { return JoinPath(path_, name); }
+
+std::string FastDirectory() {
+  constexpr char kMemory[] = "/dev/shm";
+  constexpr uint64_t kRoomBytes = 1 << 30;
+  struct statvfs info;
+  const bool has_room = access(kMemory, W_OK) == 0 && statvfs(kMemory, &info) == 0 &&
+                        info.f_bavail * info.f_frsize >= kRoomBytes;
+  return has_room ? kMemory : UsualDirectory();
+}
 
 }  // namespace ember::testing

@@ -11,6 +11,7 @@ namespace ember::testing {
 class TempDir {
  public:
   TempDir();
+  explicit TempDir(const std::string& base);  // in `base`
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
@@ -20,6 +21,10 @@ class TempDir {
  private:
   std::string path_;
 };
+
+// Where many small files are quickest: a file system in memory when there is one with room, else
+// where TempDir is by itself.
+std::string FastDirectory();
 
 }  // namespace ember::testing
 

@@ -1,5 +1,7 @@
 // A process that dies leaves its directory as it is at that moment: a copy of the directory,
 // opened.
+#include <set>
+
 #include "common/base/file.h"
 #include "tests/unit/vault/vault_fixture.h"
 
@@ -94,6 +96,25 @@ TEST_F(VaultCrash, ADeletedIndexIsMadeAnewAndEqual) {
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 2)));
   EXPECT_FALSE(session.reply.domain_empty());
   EXPECT_EQ(CountAbsent(session, 0, 60), 0);
+}
+
+TEST_F(VaultCrash, ABackupHasTheKeyOfEveryCopyThatAnIndexMadeAnewPrefers) {
+  ASSERT_OK(Backup("db", 1, 0, 20));
+  // Others that did not ask what is there: any of the copies may be the one that is found later.
+  for (int n = 1; n <= 6; ++n) {
+    ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("web", n)));
+    ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 20)));
+    ASSERT_OK(vault_->Sync(session.request.session_id()));
+  }
+  vault_.reset();
+  fs::remove_all(directory_.Join("index"));
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(const auto backup, vault_->GetBackup(IdOf("db", 1)));
+  std::set<std::string> boxes;
+  for (const auto& box : backup.keyboxes()) boxes.insert(box.session_id());
+  for (const auto& [id, record] : Read(SortedIds(0, 20)).records) {
+    EXPECT_TRUE(boxes.contains(record.session_id()));
+  }
 }
 
 TEST_F(VaultCrash, AGarbledIndexIsMadeAnew) {

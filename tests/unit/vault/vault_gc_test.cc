@@ -238,6 +238,50 @@ TEST_F(VaultGc, WhatIsAskedForBetweenCondemnAndSweepIsKept) {
   EXPECT_EQ(CountGone(60, 40), 40u);
 }
 
+TEST_F(VaultGc, APackWhoseGarbageIsAllAskedForBeforeItsTurnStays) {
+  ASSERT_OK(Backup("db", 1, 0, 1));
+  ASSERT_OK(Delete({IdOf("db", 1)}));
+  clock_.Advance(kTrash);
+  ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 3)));
+  // Rewritten, such a pack is the very same one again.
+  ASSERT_OK(Gc(true, At("sweeping", [&] { EXPECT_EQ(CountAbsent(session, 0, 1), 0); })));
+  ASSERT_OK_AND_ASSIGN(const auto reply, Commit(session, SortedIds(0, 1)));
+  EXPECT_EQ(reply.need_size(), 0);
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK(Gc(true));
+    ExpectReadable(0, 1);
+    DropIndex();
+  }
+}
+
+TEST_F(VaultGc, WhatASessionSendsAlthoughItIsThereIsKeptForIt) {
+  ASSERT_OK_AND_ASSIGN(const auto gone, Open(SessionRequest("db", 1)));
+  ASSERT_OK(vault_->Append("host1", UploadOf(gone, 0, 10)));
+  ASSERT_OK(vault_->Sync(gone.request.session_id()));
+  ASSERT_OK(Gc());
+  clock_.Advance(absl::Hours(2 * kSessionLeaseHours));
+  ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("web", 1)));
+  ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 10)));
+  ASSERT_OK(vault_->Sync(session.request.session_id()));
+  ASSERT_OK(Gc());
+  EXPECT_EQ(CountAbsent(session, 0, 10), 0);
+}
+
+TEST_F(VaultGc, ARecordThatWasSentTwiceIsKeptOnce) {
+  ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 1)));
+  for (int copy = 0; copy < 4; ++copy) ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 10)));
+  ASSERT_OK(Commit(session, SortedIds(0, 10)));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_OK(Gc(true));
+    ExpectReadable(0, 10);
+  }
+  int64_t bytes = 0;
+  for (const std::string& pack : Files("packs")) bytes += static_cast<int64_t>(fs::file_size(pack));
+  EXPECT_LT(bytes, 10 * 1000);
+  DropIndex();
+  ExpectReadable(0, 10);
+}
+
 TEST_F(VaultGc, ACommitBetweenCondemnAndSweepIsWhole) {
   MakeGarbage(100, 10);
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 3)));

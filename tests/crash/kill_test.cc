@@ -1,0 +1,132 @@
+// A process that works on a vault is killed, again and again; what it had acknowledged is there.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <random>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/file.h"
+#include "gtest/gtest.h"
+#include "tests/crash/vault_driver.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace ember::testing {
+namespace {
+
+constexpr int kKills = 200;
+constexpr int kKillsLong = 5000;
+// Rounds on one directory, so that a vault is killed many times, yet stays small.
+constexpr int kRoundsPerVault = 8;
+// A worker says something long before this, or hangs.
+constexpr int kSilenceMillis = 20000;
+
+// A vault_worker and the pipe it tells its events into.
+class WorkerProcess {
+ public:
+  WorkerProcess(const std::string& directory, unsigned seed, int first, absl::Duration ahead) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return;
+    output_ = Fd(ends[0]);
+    const Fd input(ends[1]);
+    const std::string words[] = {EMBER_VAULT_WORKER, directory, absl::StrCat(seed),
+                                 absl::StrCat(first), absl::StrCat(absl::ToInt64Seconds(ahead))};
+    pid_ = fork();
+    if (pid_ != 0) return;
+    dup2(input.get(), STDOUT_FILENO);
+    execl(words[0].c_str(), words[0].c_str(), words[1].c_str(), words[2].c_str(), words[3].c_str(),
+          words[4].c_str(), nullptr);
+    _exit(127);
+  }
+  ~WorkerProcess() { Kill(); }
+
+  // Reads until `lines` lines have come; false at the end of output, or of patience.
+  bool ReadLines(int lines) {
+    for (int seen = 0; seen < lines;) {
+      pollfd ready{.fd = output_.get(), .events = POLLIN};
+      if (poll(&ready, 1, kSilenceMillis) <= 0) return false;
+      char buffer[256];
+      const ssize_t size = read(output_.get(), buffer, sizeof buffer);
+      if (size <= 0) return false;
+      told_.append(buffer, static_cast<size_t>(size));
+      seen += static_cast<int>(std::count(buffer, buffer + size, '\n'));
+    }
+    return true;
+  }
+
+  // How it ended; what it told before is in told().
+  int Kill() {
+    if (pid_ <= 0) return status_;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, &status_, 0);
+    pid_ = -1;
+    char buffer[4096];
+    for (ssize_t size; (size = read(output_.get(), buffer, sizeof buffer)) > 0;)
+      told_.append(buffer, static_cast<size_t>(size));
+    return status_;
+  }
+
+  const std::string& told() const { return told_; }
+
+ private:
+  Fd output_;
+  pid_t pid_ = -1;
+  int status_ = 0;
+  std::string told_;
+};
+
+absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, int* acknowledged) {
+  for (size_t begin = 0, end; (end = told.find('\n', begin)) != std::string::npos;
+       begin = end + 1) {
+    EMBER_ASSIGN_OR_RETURN(const VaultEvent event,
+                           VaultEvent::FromLine(told.substr(begin, end - begin)));
+    ledger->Apply(event);
+    *acknowledged += event.outcome == VaultEvent::kDone ? 1 : 0;
+  }
+  return absl::OkStatus();
+}
+
+TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
+  const int kills = std::getenv("EMBER_LONG") != nullptr ? kKillsLong : kKills;
+  std::mt19937 random(20260101);
+  int acknowledged = 0;
+  for (int round = 0; round < kills;) {
+    TempDir parent(FastDirectory());
+    const std::string directory = parent.Join("vault");
+    VaultLedger ledger;
+    absl::Duration ahead;
+    for (int i = 0; i < kRoundsPerVault && round < kills; ++i, ++round) {
+      WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead);
+      // Some die while they open the vault, some at once after an answer, some a little later.
+      const int lines = static_cast<int>(random() % 4 == 0 ? random() % 2 : random() % 30);
+      const bool running = worker.ReadLines(lines);
+      // The instant of the kill, within whatever comes next.
+      poll(nullptr, 0, static_cast<int>(random() % 5));
+      const int status = worker.Kill();
+      ASSERT_TRUE(running && WIFSIGNALED(status))
+          << "round " << round << ": the worker ended by itself: " << status;
+      ASSERT_OK(ApplyLines(worker.told(), &ledger, &acknowledged));
+      ahead += absl::Hours(24);
+      FakeClock clock;
+      clock.Advance(ahead);
+      VaultDriver driver(directory, clock, [](const VaultEvent&) {});
+      ASSERT_OK(driver.Open()) << "round " << round;
+      ASSERT_OK(ledger.CheckShown(*driver.vault())) << "round " << round;
+      EXPECT_EQ(driver.vault()->Facts().problem(), "") << "round " << round;
+    }
+    FakeClock clock;
+    clock.Advance(ahead);
+    ASSERT_OK(CheckRecovery(directory, ledger, clock.Now())) << "round " << round;
+  }
+  std::cout << kills << " kills, " << acknowledged << " acknowledgements\n";
+  EXPECT_GT(acknowledged, kills);
+}
+
+}  // namespace
+}  // namespace ember::testing

@@ -1,0 +1,61 @@
+// Works on one vault and notes what it asks and what is answered, before and after.
+#ifndef EMBER_TESTS_CRASH_VAULT_DRIVER_H_
+#define EMBER_TESTS_CRASH_VAULT_DRIVER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/vault/vault.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/vault_client.h"
+#include "tests/support/vault_ledger.h"
+
+namespace ember::testing {
+
+// Errors are noted and returned; a driver goes on after them as an agent would.
+class VaultDriver {
+ public:
+  using Note = std::function<void(const VaultEvent&)>;
+  VaultDriver(std::string directory, Clock& clock, Note note);
+
+  absl::Status Open();
+  void Close() { vault_.reset(); }
+  // Null unless open.
+  vault::Vault* vault() { return vault_.get(); }
+
+  absl::Status BackUp(const PlannedBackup& backup, const BackUpOptions& options = {},
+                      uint64_t epoch = 1);
+  // A session whose records are stored and which nobody commits.
+  absl::Status Abandon(const PlannedBackup& backup);
+  absl::Status Delete(const std::vector<PlannedBackup>& backups);
+  absl::Status Undelete(const std::vector<PlannedBackup>& backups);
+  absl::Status Gc();
+  // Any other job: nothing that it may change shows.
+  absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
+                                      vault::ReplicaSource* other = nullptr);
+
+ private:
+  void Say(VaultEvent::Verb verb, VaultEvent::Outcome outcome, const PlannedBackup& backup);
+  absl::Status NotOpen() const { return absl::FailedPreconditionError("the vault is not open"); }
+
+  const std::string directory_;
+  Clock& clock_;
+  const Note note_;
+  std::shared_ptr<vault::Vault> vault_;
+};
+
+vault::VaultOptions OptionsFor(const std::string& directory, Clock& clock);
+
+// What a vault owes to whoever opens `directory` after a crash at `now`, `ledger` telling what was
+// promised: it opens without help; every promise holds, also with an index made anew; the chain of
+// records is whole; sequence, time and tokens go on upwards though the clock is set back; what was
+// interrupted can be repeated; a collection takes nothing that is needed. Changes the directory.
+absl::Status CheckRecovery(const std::string& directory, VaultLedger ledger, absl::Time now);
+
+}  // namespace ember::testing
+
+#endif  // EMBER_TESTS_CRASH_VAULT_DRIVER_H_
