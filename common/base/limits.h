@@ -200,7 +200,13 @@ inline constexpr size_t kCondemnBatch = 1024;
 inline constexpr size_t kParityDataSlices = 40;
 inline constexpr size_t kParitySlices = 2;
 inline constexpr size_t kParitySliceBytes = 64 << 10;
-static_assert(kParityDataSlices + kParitySlices <= 255, "a symbol has eight bits");
+// The last stripe's slices are shorter, but no shorter than a sector: a lost sector must not be many lost slices.
+inline constexpr size_t kParitySliceBytesMin = 4 << 10;
+// What a reader takes for a pack's parity: a symbol has eight bits; a slice is held in memory.
+inline constexpr size_t kParitySlicesTotalMax = 255;
+inline constexpr size_t kParitySliceBytesMax = 1 << 20;
+static_assert(kParityDataSlices + kParitySlices <= kParitySlicesTotalMax);
+static_assert(kParitySliceBytesMin <= kParitySliceBytes && kParitySliceBytes <= kParitySliceBytesMax);
 inline constexpr size_t kIndexLookupBatch = 1024;
 inline constexpr size_t kIndexCacheBytes = 32 << 20;
 inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;

@@ -106,14 +106,34 @@ class FileWriter : public ObjectWriter {
       unlink(path->c_str());  // nobody was told; a later attempt must not take it for durable
       return Fail(std::move(synced));
     }
-    store_->AddUsed(static_cast<int64_t>(size_));
-    // What is read next shall come from the disk: a read-back of cached pages proves nothing.
-    posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
-    fd_ = Fd();
+    Finish(static_cast<int64_t>(size_));
     return absl::OkStatus();
   }
 
+  absl::Status Replace(absl::string_view name) override {
+    EMBER_RETURN_IF_ERROR(failure_);
+    if (published_) return absl::FailedPreconditionError("the object is published already");
+    EMBER_ASSIGN_OR_RETURN(const uint64_t old_size, store_->Size(name));
+    EMBER_RETURN_IF_ERROR(Flush());
+    if (fdatasync(fd_.get()) != 0)
+      return Fail(ErrnoToStatus(errno, absl::StrCat("fdatasync ", temp_)));
+    auto path = store_->PathToPublish(name);
+    if (!path.ok()) return Fail(path.status());
+    if (rename(temp_.c_str(), path->c_str()) != 0)
+      return Fail(ErrnoToStatus(errno, absl::StrCat("rename to ", *path)));
+    published_ = true;
+    Finish(static_cast<int64_t>(size_) - static_cast<int64_t>(old_size));
+    return SyncDirectory(ParentOf(*path));
+  }
+
  private:
+  void Finish(int64_t used_more) {
+    store_->AddUsed(used_more);
+    // What is read next shall come from the disk: a read-back of cached pages proves nothing.
+    posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+    fd_ = Fd();
+  }
+
   absl::Status Fail(absl::Status status) {
     failure_ = store_->Explain(std::move(status));
     return failure_;

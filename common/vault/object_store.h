@@ -25,6 +25,9 @@ class ObjectWriter {
   // Durable under `name` when OK; ALREADY_EXISTS when the name is taken (the object stays as it
   // was, and is durable).
   virtual absl::Status Publish(absl::string_view name) = 0;
+  // Like Publish, in place of the object `name`, at one instant: whoever reads finds the old bytes
+  // or the new ones. On an error either of them is there. NOT_FOUND when there is no such object.
+  virtual absl::Status Replace(absl::string_view name) = 0;
 };
 
 // Names: slash-separated components of [A-Za-z0-9._-], none starting with '.', at most 255 bytes each.

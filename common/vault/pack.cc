@@ -22,9 +22,11 @@ using format::v1::PackSession;
 
 constexpr absl::string_view kStartMagic = "EMPK";
 constexpr absl::string_view kRecordMagic = "EMRC";
+constexpr absl::string_view kParityMagic = "EMPA";
 constexpr absl::string_view kEndMagic = "EMPE";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kStartBytes = 16;
+constexpr size_t kParityHeaderBytes = 12;
 constexpr size_t kTrailerBytes = 12;
 constexpr size_t kCrcAt = 68;  // in a record header
 constexpr size_t kNameBytes = 64;
@@ -44,10 +46,11 @@ std::string EncodeRecordHeader(const RecordView& record) {
   return header;
 }
 
-uint32_t EndCrc(absl::string_view footer) {
+// Of a message and its length.
+uint32_t CrcWithLength(absl::string_view message) {
   std::string length;
-  PutFixed<uint32_t>(length, static_cast<uint32_t>(footer.size()));
-  return Crc32c(length, Crc32c(footer));
+  PutFixed<uint32_t>(length, static_cast<uint32_t>(message.size()));
+  return Crc32c(length, Crc32c(message));
 }
 
 std::string EncodeStart(const PackFooter& sessions) {
@@ -187,12 +190,13 @@ std::string PackNameOf(absl::string_view object) {
 }
 
 absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(
-    ObjectStore& store, const std::vector<PackSession>& sessions) {
+    ObjectStore& store, const std::vector<PackSession>& sessions, PackParityMode parity) {
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());
   std::unique_ptr<PackWriter> pack(new PackWriter(store, std::move(object)));
   pack->footer_.set_version(kVersion);
   for (const PackSession& session : sessions) *pack->footer_.add_sessions() = session;
-  EMBER_RETURN_IF_ERROR(pack->Write(EncodeStart(pack->footer_)));
+  if (parity == PackParityMode::kOn) pack->parity_.emplace();
+  EMBER_RETURN_IF_ERROR(pack->WriteCovered(EncodeStart(pack->footer_)));
   return pack;
 }
 
@@ -209,6 +213,11 @@ absl::Status PackWriter::Write(absl::string_view bytes) {
   return object_->Append(bytes);
 }
 
+absl::Status PackWriter::WriteCovered(absl::string_view bytes) {
+  if (parity_) parity_->Add(bytes);
+  return Write(bytes);
+}
+
 absl::Status PackWriter::Append(const RecordView& record) {
   EMBER_ASSIGN_OR_RETURN(const uint32_t session, SessionNumber(record.session_id));
   PackRecord* row = footer_.add_records();
@@ -217,18 +226,17 @@ absl::Status PackWriter::Append(const RecordView& record) {
   row->set_offset(size_);
   row->set_length(static_cast<uint32_t>(record.payload.size()));
   row->set_session(session);
-  EMBER_RETURN_IF_ERROR(Write(EncodeRecordHeader(record)));
-  return Write(record.payload);
+  EMBER_RETURN_IF_ERROR(WriteCovered(EncodeRecordHeader(record)));
+  return WriteCovered(record.payload);
 }
 
 absl::StatusOr<PackWriter::Published> PackWriter::Publish() {
-  std::string end = footer_.SerializeAsString();
-  const uint32_t length = static_cast<uint32_t>(end.size());
-  const uint32_t crc = EndCrc(end);
-  PutFixed<uint32_t>(end, length);
-  PutFixed<uint32_t>(end, crc);
-  absl::StrAppend(&end, kEndMagic);
-  EMBER_RETURN_IF_ERROR(Write(end));
+  if (parity_) {
+    ParityBuilder::Result parity = parity_->Finish();
+    EMBER_RETURN_IF_ERROR(Write(EncodeParity(parity)));
+    *footer_.mutable_parity() = std::move(parity.table);
+  }
+  EMBER_RETURN_IF_ERROR(Write(EncodePackEnd(footer_)));
   std::string name = absl::BytesToHexString(digest_.Finish());
   const absl::Status status = object_->Publish(PackObject(name));
   if (absl::IsAlreadyExists(status)) {
@@ -255,7 +263,7 @@ absl::StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, absl::string_view 
   }
   const uint64_t footer_at = size - kTrailerBytes - length;
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(object, footer_at, length));
-  if (EndCrc(bytes) != GetFixed<uint32_t>(trailer, 4))
+  if (CrcWithLength(bytes) != GetFixed<uint32_t>(trailer, 4))
     return damaged("the footer's checksum does not match");
   PackFooter footer;
   if (!footer.ParseFromString(bytes)) return damaged("the footer does not parse");
@@ -269,7 +277,68 @@ absl::StatusOr<PackFooter> ScanPack(ObjectStore& store, absl::string_view name) 
   EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(object));
   if (size > kPackBytesMax) return Damaged(object, "it is larger than a pack can be");
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(object, 0, size));
-  return Scanner(bytes).Run();
+  return ScanPackBytes(bytes);
+}
+
+PackFooter ScanPackBytes(absl::string_view pack) { return Scanner(pack).Run(); }
+
+std::string EncodeParity(const ParityBuilder::Result& parity) {
+  const std::string table = parity.table.SerializeAsString();
+  std::string encoded = parity.slices;
+  absl::StrAppend(&encoded, kParityMagic);
+  PutFixed<uint32_t>(encoded, static_cast<uint32_t>(table.size()));
+  PutFixed<uint32_t>(encoded, CrcWithLength(table));
+  return encoded + table;
+}
+
+std::string EncodePackEnd(const PackFooter& footer) {
+  std::string end = footer.SerializeAsString();
+  const uint32_t length = static_cast<uint32_t>(end.size());
+  const uint32_t crc = CrcWithLength(end);
+  PutFixed<uint32_t>(end, length);
+  PutFixed<uint32_t>(end, crc);
+  absl::StrAppend(&end, kEndMagic);
+  return end;
+}
+
+absl::StatusOr<PackFooter> ParsePackEnd(absl::string_view pack) {
+  if (pack.size() < kStartBytes + kTrailerBytes || !absl::EndsWith(pack, kEndMagic))
+    return Bad("the trailer is not a pack's");
+  const uint64_t end = pack.size() - kTrailerBytes;
+  const uint32_t length = GetFixed<uint32_t>(pack, end);
+  if (length > end - kStartBytes) return Bad("the trailer is not a pack's");
+  const absl::string_view bytes = pack.substr(end - length, length);
+  if (CrcWithLength(bytes) != GetFixed<uint32_t>(pack, end + 4))
+    return Bad("the footer's checksum does not match");
+  PackFooter footer;
+  if (!footer.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Bad("the footer does not parse");
+  EMBER_RETURN_IF_ERROR(CheckTable(footer, end - length));
+  return footer;
+}
+
+absl::StatusOr<format::v1::PackParity> FindParityTable(absl::string_view pack) {
+  for (size_t at = pack.rfind(kParityMagic); at != absl::string_view::npos;
+       at = at == 0 ? absl::string_view::npos : pack.rfind(kParityMagic, at - 1)) {
+    if (pack.size() - at < kParityHeaderBytes) continue;
+    const uint32_t length = GetFixed<uint32_t>(pack, at + 4);
+    if (length > pack.size() - at - kParityHeaderBytes) continue;
+    const absl::string_view bytes = pack.substr(at + kParityHeaderBytes, length);
+    format::v1::PackParity table;
+    if (CrcWithLength(bytes) == GetFixed<uint32_t>(pack, at + 8) &&
+        table.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      return table;
+  }
+  return Bad("no intact table of the parity");
+}
+
+absl::StatusOr<uint64_t> EndOfRecords(absl::string_view pack) {
+  EMBER_RETURN_IF_ERROR(ParsePackStart(pack).status());
+  uint64_t at = kStartBytes + GetFixed<uint32_t>(pack, 8);
+  for (auto record = ParseRecord(pack.substr(at)); record.ok();
+       record = ParseRecord(pack.substr(at)))
+    at += kRecordHeaderBytes + record->payload.size();
+  return at;
 }
 
 absl::StatusOr<PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name) {

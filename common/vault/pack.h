@@ -2,18 +2,20 @@
 //
 // start   | "EMPK" version:u32 length:u32 crc32c:u32, then `length` bytes: PackFooter of sessions
 // records | "EMRC" version:u16 type:u16 id:32 session:16 nonce:u64 length:u32 crc32c:u32, payload
-// footer  | PackFooter: sessions, and every record in file order
+// parity  | unless it is turned off: slices, then "EMPA" length:u32 crc32c:u32 PackParity
+// footer  | PackFooter: sessions, every record in file order, the same PackParity
 // trailer | length:u32 of the footer, crc32c:u32 of the footer and that length, "EMPE"
 //
 // Integers are little-endian. A record's checksum covers its header up to the checksum and its
-// payload; the start's covers its first 12 bytes and its body. Records follow each other without
-// gaps, so a pack with a torn end is recovered by scanning. A pack's name is the SHA-256 of all its
-// bytes.
+// payload; the start's covers its first 12 bytes and its body; the parity's covers its length and
+// table. Records follow each other without gaps, so a pack with a torn end is recovered by
+// scanning. A pack's name is the SHA-256 of all its bytes.
 #ifndef EMBER_COMMON_VAULT_PACK_H_
 #define EMBER_COMMON_VAULT_PACK_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "common/crypto/digest.h"
 #include "common/vault/object_store.h"
+#include "common/vault/parity.h"
 #include "ember/format/v1/format.pb.h"
 
 namespace ember::vault {
@@ -50,17 +53,21 @@ std::string PackObject(absl::string_view name);
 // The reverse; empty when `object` is not a pack's.
 std::string PackNameOf(absl::string_view object);
 
-// Writes one pack. Not thread-safe. After an error the pack is lost as a whole; drop the writer.
+enum class PackParityMode { kOff, kOn };
+
+// Writes one pack; with parity, its last stripe and all parity are held in memory (some 6 MiB). Not
+// thread-safe. After an error the pack is lost as a whole; drop the writer.
 class PackWriter {
  public:
   // `sessions`: of all records to come, each once.
   static absl::StatusOr<std::unique_ptr<PackWriter>> Create(
-      ObjectStore& store, const std::vector<format::v1::PackSession>& sessions);
+      ObjectStore& store, const std::vector<format::v1::PackSession>& sessions,
+      PackParityMode parity = PackParityMode::kOff);
 
   // INVALID_ARGUMENT unless `record.session_id` is one of the sessions. Sizes checked by the
   // caller: payload at most kRecordBytesMax.
   absl::Status Append(const RecordView& record);
-  // Bytes so far, without the footer.
+  // Bytes so far, without parity and footer.
   uint64_t size() const { return size_; }
 
   struct Published {
@@ -75,11 +82,14 @@ class PackWriter {
   PackWriter(ObjectStore& store, std::unique_ptr<ObjectWriter> object)
       : store_(store), object_(std::move(object)) {}
   absl::Status Write(absl::string_view bytes);
+  // Write, and covered by the parity.
+  absl::Status WriteCovered(absl::string_view bytes);
   absl::StatusOr<uint32_t> SessionNumber(absl::string_view session_id) const;
 
   ObjectStore& store_;
   std::unique_ptr<ObjectWriter> object_;
   Sha256Stream digest_;
+  std::optional<ParityBuilder> parity_;
   uint64_t size_ = 0;
   format::v1::PackFooter footer_;
 };
@@ -91,6 +101,20 @@ absl::StatusOr<format::v1::PackFooter> ReadPackFooter(ObjectStore& store, absl::
 // The same from the records themselves, for a pack whose footer is damaged: intact records only.
 // Sessions that the pack's start does not name come without keybox and domain.
 absl::StatusOr<format::v1::PackFooter> ScanPack(ObjectStore& store, absl::string_view name);
+
+// The pieces of a pack in memory, for its repair.
+// What stands between the records and the footer.
+std::string EncodeParity(const ParityBuilder::Result& parity);
+// Footer and trailer.
+std::string EncodePackEnd(const format::v1::PackFooter& footer);
+// The footer that the pack ends with. DATA_LOSS when damaged.
+absl::StatusOr<format::v1::PackFooter> ParsePackEnd(absl::string_view pack);
+// The last intact copy of the parity's table before the footer. DATA_LOSS when there is none.
+absl::StatusOr<format::v1::PackParity> FindParityTable(absl::string_view pack);
+// As ScanPack.
+format::v1::PackFooter ScanPackBytes(absl::string_view pack);
+// Where the records that follow the start without a gap end. DATA_LOSS when the start is damaged.
+absl::StatusOr<uint64_t> EndOfRecords(absl::string_view pack);
 
 // ReadPackFooter, or ScanPack when that finds damage.
 absl::StatusOr<format::v1::PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name);

@@ -83,6 +83,29 @@ TEST_P(ObjectStoreContract, NeverReplacesAnObject) {
   EXPECT_EQ(*store_->Read("a/b", 0, 5), "first");
 }
 
+TEST_P(ObjectStoreContract, ReplacesAnObjectOnlyWhenAskedTo) {
+  ASSERT_OK(vault::PutObject(*store_, "a/b", "first"));
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<vault::ObjectWriter> writer, store_->Create());
+  ASSERT_OK(writer->Append("the second one"));
+  EXPECT_EQ(*store_->Read("a/b", 0, 5), "first");
+  ASSERT_OK(writer->Replace("a/b"));
+  writer.reset();
+  EXPECT_EQ(store_->GetSpace()->used_bytes, 14);
+  Reopen();
+  EXPECT_EQ(*store_->Read("a/b", 0, 14), "the second one");
+  EXPECT_EQ(*store_->Size("a/b"), 14u);
+  EXPECT_THAT(*store_->List(""), ::testing::ElementsAre("a/b"));
+}
+
+TEST_P(ObjectStoreContract, ReplacesNothingThatIsNotThere) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<vault::ObjectWriter> writer, store_->Create());
+  ASSERT_OK(writer->Append("bytes"));
+  EXPECT_THAT(writer->Replace("a/b"), HasCode(absl::StatusCode::kNotFound));
+  writer.reset();
+  EXPECT_THAT(*store_->List(""), ::testing::IsEmpty());
+  EXPECT_EQ(store_->GetSpace()->used_bytes, 0);
+}
+
 TEST_P(ObjectStoreContract, KeepsLargeObjectsWrittenInPieces) {
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<vault::ObjectWriter> writer, store_->Create());
   std::string all;

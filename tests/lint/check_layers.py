@@ -28,6 +28,8 @@ ONLY_IN = {
     "CLI/": ["controller/main.cc", "node-agent/", "cli/"],
     "nlohmann/": ["cli/"],
     "zstd.h": ["common/backup/"],
+    "isa-l/": ["common/vault/parity.cc"],
+    "isa-l.h": [],
     "sqlite3.h": [],
     "libvirt/": ["node-agent/hypervisor/"],
 }

@@ -85,6 +85,14 @@ class MemoryStore : public vault::ObjectStore {
           objects_->objects.try_emplace(std::string(name), std::move(bytes_)).second;
       return is_new ? absl::OkStatus() : absl::AlreadyExistsError(name);
     }
+    absl::Status Replace(absl::string_view name) override {
+      EMBER_RETURN_IF_ERROR(vault::ValidateObjectName(name));
+      absl::MutexLock lock(&objects_->mu);
+      const auto object = objects_->objects.find(std::string(name));
+      if (object == objects_->objects.end()) return absl::NotFoundError(name);
+      object->second = std::move(bytes_);
+      return absl::OkStatus();
+    }
 
    private:
     std::shared_ptr<MemoryObjects> objects_;

@@ -39,6 +39,10 @@ class FailingWriter : public vault::ObjectWriter {
     EMBER_RETURN_IF_ERROR(plan_.Next());
     return inner_->Publish(name);
   }
+  absl::Status Replace(absl::string_view name) override {
+    EMBER_RETURN_IF_ERROR(plan_.Next());
+    return inner_->Replace(name);
+  }
 
  private:
   std::unique_ptr<vault::ObjectWriter> inner_;

@@ -23,7 +23,7 @@ class Pack : public ::testing::Test {
   }
 
   PackWriter::Published Write(int records) {
-    auto writer = PackWriter::Create(*store_, {session_});
+    auto writer = PackWriter::Create(*store_, {session_}, PackParityMode::kOff);
     EXPECT_OK(writer);
     for (int i = 0; i < records; ++i) {
       payloads_.push_back(
@@ -92,7 +92,7 @@ TEST_F(Pack, IsNamedByItsBytes) {
 
 // The format is what is on people's disks: this test changes only together with the version.
 TEST_F(Pack, HasTheseBytes) {
-  auto writer = PackWriter::Create(*store_, {session_});
+  auto writer = PackWriter::Create(*store_, {session_}, PackParityMode::kOff);
   ASSERT_OK(writer);
   const std::string id(32, 'i');
   ASSERT_OK((*writer)->Append({.type = 2,
@@ -136,7 +136,7 @@ TEST_F(Pack, TheSamePackMayBeWrittenTwiceUnlessTheFirstIsDamaged) {
   bytes[30] ^= 1;
   ASSERT_OK(store_->Delete(PackObject(first.name)));
   ASSERT_OK(PutObject(*store_, PackObject(first.name), bytes));
-  auto writer = PackWriter::Create(*store_, {session_});
+  auto writer = PackWriter::Create(*store_, {session_}, PackParityMode::kOff);
   ASSERT_OK(writer);
   for (int i = 0; i < 3; ++i) {
     ASSERT_OK((*writer)->Append({.type = 1,
