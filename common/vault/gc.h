@@ -17,6 +17,7 @@
 #include "common/vault/commit_gate.h"
 #include "common/vault/live_ids.h"
 #include "common/vault/object_store.h"
+#include "common/vault/pack.h"
 #include "common/vault/pack_trash.h"
 #include "common/vault/reader_leases.h"
 #include "common/vault/session_table.h"
@@ -38,6 +39,7 @@ struct GcParts {
   CommitGate& gate;
   Clock& clock;
   absl::Duration trash_window;
+  PackParityMode parity = PackParityMode::kOn;  // of packs that are rewritten
 };
 
 // One round; for one thread. After an error, CANCELLED included, the vault is as good as before:

@@ -52,7 +52,7 @@ absl::Status Session::AppendOne(const v1::Record& record) {
     session.set_session_id(facts_.session_id);
     session.set_keybox(facts_.keybox);
     session.set_domain_id(facts_.domain_id);
-    EMBER_ASSIGN_OR_RETURN(pack, PackWriter::Create(store_, {session}));
+    EMBER_ASSIGN_OR_RETURN(pack, PackWriter::Create(store_, {session}, facts_.parity));
   }
   EMBER_RETURN_IF_ERROR(pack->Append({.type = record.type(),
                                       .id = record.id(),

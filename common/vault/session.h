@@ -33,7 +33,8 @@ struct SessionFacts {
   std::string session_id;
   std::string keybox;
   uint64_t token = 0;
-  uint32_t epoch = 0;                // of garbage collection, when it was opened
+  uint32_t epoch = 0;  // of garbage collection, when it was opened
+  PackParityMode parity = PackParityMode::kOn;
   std::vector<std::string> parents;  // backups whose ids the client takes for present
 };
 

@@ -139,7 +139,7 @@ absl::StatusOr<std::unique_ptr<PackWriter>> Sweep::CopyLive(std::vector<Victim>&
   std::vector<format::v1::PackSession> rows;
   for (auto& [number, session] : sessions) rows.push_back(std::move(session));
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<PackWriter> writer,
-                         PackWriter::Create(parts_.store, rows));
+                         PackWriter::Create(parts_.store, rows, parts_.parity));
   for (Victim& victim : victims) {
     EMBER_RETURN_IF_ERROR(CheckCancelled(context_));
     EMBER_RETURN_IF_ERROR(CopyFrom(victim, *writer));

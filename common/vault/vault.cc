@@ -27,6 +27,7 @@
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
+#include "common/vault/check.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/commit_gate.h"
 #include "common/vault/damaged_ids.h"
@@ -80,6 +81,7 @@ class VaultImpl : public Vault {
       : name_(options.name),
         clock_(*options.clock),
         trash_window_(options.trash),
+        parity_(options.parity ? PackParityMode::kOn : PackParityMode::kOff),
         sessions_(clock_) {}
 
   absl::Status Load(const VaultOptions& options);
@@ -123,6 +125,7 @@ class VaultImpl : public Vault {
   const std::string name_;
   Clock& clock_;
   const absl::Duration trash_window_;
+  const PackParityMode parity_;
   Fd lock_;
   std::shared_ptr<ObjectStore> store_;
   std::string vault_id_;
@@ -214,7 +217,8 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                      .session_id = request.session_id(),
                      .keybox = request.keybox(),
                      .token = *token,
-                     .epoch = index_->epoch()};
+                     .epoch = index_->epoch(),
+                     .parity = parity_};
   // Named before they are looked at: from then on they are not purged while the session is open.
   if (!request.parent_root().empty())
     facts.parents = backups_->FindByRoot(request.domain_id(), request.parent_root());
@@ -422,9 +426,18 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
                                 .readers = readers_,
                                 .gate = gate_,
                                 .clock = clock_,
-                                .trash_window = trash_window_},
+                                .trash_window = trash_window_,
+                                .parity = parity_},
                                context)
           .Run(order.gc());
+    case v1::VaultOrder::kCheck:
+      return Check({.store = *store_,
+                    .index = *index_,
+                    .backups = *backups_,
+                    .trash = *trash_,
+                    .damaged = *damaged_},
+                   context)
+          .Run(order.check());
     default: return absl::UnimplementedError("this vault does not know the job");
   }
 }
