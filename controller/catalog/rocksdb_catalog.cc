@@ -1,8 +1,10 @@
 // The catalog on RocksDB: the only file of the controller that names it.
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/disk_space.h"
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -14,6 +16,9 @@
 
 namespace ember::controller {
 namespace {
+
+// Room for what the database writes on its own account: the next log, a table, its own notes.
+constexpr int64_t kReserveBytes = 16 << 20;
 
 rocksdb::Slice ToSlice(absl::string_view text) { return {text.data(), text.size()}; }
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -30,6 +35,7 @@ absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what) {
 class RocksCatalog : public Catalog {
  public:
   absl::Status OpenDatabase(const std::string& directory) {
+    directory_ = directory;
     rocksdb::Options options;
     options.create_if_missing = true;
     options.max_background_jobs = 2;
@@ -92,16 +98,21 @@ class RocksCatalog : public Catalog {
     }
     rocksdb::WriteOptions options;
     options.sync = true;
-    rocksdb::Status status = db_->Write(options, &batch);
-    if (!status.ok() && db_->Resume().ok()) {
-      // A full disk stops the database until it is resumed; there is room again now.
-      LogWarning("catalog", "resumed after a write error", {{"error", status.ToString()}});
-      status = db_->Write(options, &batch);
-    }
-    return FromRocks(status, "writing the catalog");
+    // The database must never meet a full disk itself: a log whose write failed cannot be used
+    // again.
+    if (!directory_.empty())
+      EMBER_RETURN_IF_ERROR(RequireFreeBytes(directory_, kReserveBytes, "catalog"));
+    const rocksdb::Status status = db_->Write(options, &batch);
+    if (status.ok()) return absl::OkStatus();
+    // What a failed write left on the disk is known only after reading it again.
+    LogError("catalog",
+             "a write failed: the controller ends, and reads the catalog when it is started",
+             {{"error", status.ToString()}});
+    std::_Exit(1);
   }
 
  private:
+  std::string directory_;
   std::unique_ptr<rocksdb::Env> memory_;
   std::unique_ptr<rocksdb::DB> db_;
 };

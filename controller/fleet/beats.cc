@@ -96,17 +96,18 @@ absl::Status RecordRestarts(EmState& em, const std::string& node, const HeardNod
 
 absl::Status RecordSkew(EmState& em, const std::string& node, HeardNode& heard, absl::Duration by)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const double skew = absl::ToDoubleSeconds(by);
-  const bool skewed = std::abs(skew) > kClockSkewWarnSeconds;
-  if (skewed != (std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds)) {
-    Batch batch;
-    batch.AddEvent("node.clock", node,
-                   skewed ? absl::StrCat("its clock is off by ", std::lround(skew),
-                                         " s; leases and retention do not depend on it")
-                          : "its clock is right again");
-    EMBER_RETURN_IF_ERROR(em.Commit(batch));
-  }
-  heard.clock_skew_seconds = skew;
+  heard.clock_skew_seconds = absl::ToDoubleSeconds(by);
+  if (std::abs(heard.clock_skew_seconds - heard.clock_skew_told_seconds) <= kClockSkewWarnSeconds)
+    return absl::OkStatus();
+  const bool skewed = std::abs(heard.clock_skew_seconds) > kClockSkewWarnSeconds;
+  Batch batch;
+  batch.AddEvent("node.clock", node,
+                 skewed
+                     ? absl::StrCat("its clock is off by ", std::lround(heard.clock_skew_seconds),
+                                    " s; leases and retention do not depend on it")
+                     : "its clock is right again");
+  EMBER_RETURN_IF_ERROR(em.Commit(batch));
+  heard.clock_skew_told_seconds = skewed ? heard.clock_skew_seconds : 0;
   return absl::OkStatus();
 }
 

@@ -28,6 +28,7 @@ struct HeardNode {
   std::string address;
   std::string version;
   double clock_skew_seconds = 0;
+  double clock_skew_told_seconds = 0;  // as of the last event about it
   uint64_t config_version = 0;
   std::map<std::string, HeardWorkload> workloads;
   std::map<std::string, v1::VaultFact> vaults;

@@ -201,7 +201,8 @@ def doubles(estate):
     n1 = estate.nodes["n1"]
     pid = n1.pid("tail -f")
     copy = f"{estate.work}/copy"
-    shutil.copytree(n1.state, copy)
+    # What is being written at the moment has no name yet.
+    shutil.copytree(n1.state, copy, ignore=shutil.ignore_patterns("*.tmp.*"))
     double = Process([program("ember-agent"), "--state-dir", copy, "--name", "n1", "--listen",
                       f"127.0.0.1:{free_port()}"], f"{estate.logs}/double.log")
     try:

@@ -27,6 +27,11 @@ class Ballast:
         os.unlink(self.path)
 
 
+def check_says_full(answer):
+    text = (answer.out + answer.err).lower()
+    check("no space left" in text or "disk full" in text, f"nobody says that a disk is full:\n{text}")
+
+
 class FullDisk:
     def __init__(self, estate):
         self.estate = estate
@@ -58,10 +63,10 @@ class FullDisk:
         with Ballast(self.vault):
             self.check_whole(good)
             self.change_data()
-            self.estate.ember("backup", "run", "svc", check_code=FAILED).expect_text("disk full")
+            check_says_full(self.estate.ember("backup", "run", "svc", check_code=FAILED))
             check_equal(self.estate.workload("svc")["last_backup"], good, "the last good backup")
             os.unlink(f"{self.data}/{self.changes}")
-            self.check_whole(good)
+            self.estate.ember("backup", "verify", good)
         self.check_whole(self.good_backup())
         step("the vault's disk full: the backup fails with the reason, earlier ones are whole")
 
@@ -69,7 +74,8 @@ class FullDisk:
         good = self.good_backup()
         with Ballast(self.n1.state):
             answer = self.estate.ember("backup", "run", "svc", check_code=FAILED, seconds=60)
-            answer.expect_text("n1", "disk full")
+            answer.expect_text("n1")
+            check_says_full(answer)
             check_equal(self.estate.node("n1")["state"], "ALIVE", "the node with the full disk")
         self.check_whole(good)
         self.check_whole(self.good_backup())
@@ -79,7 +85,7 @@ class FullDisk:
         good = self.good_backup()
         with Ballast(self.estate.em_state):
             answer = self.estate.ember("backup", "run", "svc", check_code=FAILED, seconds=60)
-            answer.expect_text("disk full")
+            check_says_full(answer)
             # Longer than the lease: who cannot write must not let others fall silent.
             self.n1.stop_agent()
             self.n1.start()
@@ -93,7 +99,7 @@ class FullDisk:
 
 def test():
     estate = Estate(["n1", "n2"])
-    small_disk(estate.em_state, 256)
+    small_disk(estate.em_state, 128)
     small_disk(f"{estate.work}/n1/state", 16)
     small_disk(f"{estate.work}/n2/vault", 160)
     with estate:
