@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Style that a machine can see: file and line length, leftovers, words that do not belong, every file in a CMake list."""
+"""Style that a machine can see: file and line length, leftovers, every file in a CMake list, links that lead somewhere."""
 import os
 import re
 import subprocess
@@ -10,6 +10,7 @@ FILE_LINES_MAX = 600
 LINE_LENGTH_MAX = 140
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SLEEP = re.compile(r"sleep_for|SleepFor|usleep\(")
+LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
 
 
 def tracked():
@@ -24,6 +25,13 @@ def tracked():
         return found
 
 
+def dead_links(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        for target, _ in LINK.findall(file.read()):
+            if "://" not in target and not os.path.exists(os.path.join(ROOT, os.path.dirname(path), target)):
+                yield f"{path}: a link to {target}, which does not exist"
+
+
 def main():
     problems, count = [], 0
     lists = ""
@@ -32,6 +40,8 @@ def main():
         if path.endswith("CMakeLists.txt"):
             lists += open(os.path.join(ROOT, path), encoding="utf-8").read()
     for path in files:
+        if path.endswith(".md"):
+            problems += dead_links(path)
         if not path.endswith((".h", ".cc", ".proto")):
             continue
         count += 1
