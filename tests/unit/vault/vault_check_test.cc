@@ -35,7 +35,8 @@ class VaultCheck : public VaultFixture {
       const size_t at = bytes.find(RecordPayload(n));
       if (at == std::string::npos) continue;
       bytes[at + 3] ^= 0x10;
-      return ASSERT_OK(WriteFileAtomic(pack, bytes));
+      ASSERT_OK(WriteFileAtomic(pack, bytes));
+      return;
     }
     FAIL() << "record " << n << " is nowhere";
   }

@@ -546,7 +546,7 @@ TEST_F(VaultGc, ACopyThatIsThereAlreadyIsNotReplacedByItself) {
   row.set_keybox(SessionRequest("db", 1).keybox());
   row.set_domain_id("host1");
   const auto put = [&](const std::vector<int>& records) {
-    auto pack = *vault::PackWriter::Create(*store, {row});
+    auto pack = *vault::PackWriter::Create(*store, {row}, vault::PackParityMode::kOn);
     for (const int n : records) {
       EXPECT_OK(pack->Append({.type = 1,
                               .id = RecordId(n),
