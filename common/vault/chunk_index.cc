@@ -14,6 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/disk_space.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -28,6 +29,11 @@
 
 namespace ember::vault {
 namespace {
+
+// Less than the vault's own reserve, so that what was stored before it was reached can be
+// committed.
+constexpr int64_t kReserveBytes = 8 << 20;
+static_assert(kReserveBytes < kVaultReserveBytes);
 
 using format::v1::PackFooter;
 using format::v1::PackSession;
@@ -343,11 +349,13 @@ absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table,
 }
 
 absl::Status RocksIndex::Write(rocksdb::WriteBatch& batch) {
-  const rocksdb::Status first = db_->Write({}, &batch);
-  if (first.ok()) return absl::OkStatus();
-  // A full disk leaves the database refusing writes; it goes on once there is room again.
-  if (!db_->Resume().ok()) return FromRocks(first);
-  return FromRocks(db_->Write({}, &batch));
+  EMBER_RETURN_IF_ERROR(RequireFreeBytes(directory_, kReserveBytes, "vault index"));
+  const rocksdb::Status written = db_->Write({}, &batch);
+  if (written.ok()) return absl::OkStatus();
+  // A log whose write failed cannot be used again, so the database refuses writes from now on; the
+  // index is made anew when the vault is opened.
+  Note(absl::DataLossError(written.ToString())).IgnoreError();
+  return FromRocks(written);
 }
 
 absl::Status RocksIndex::AddPack(absl::string_view name, uint64_t size, const PackFooter& table,

@@ -83,7 +83,6 @@ TEST_P(IoFaults, ADeadDisk) { Torment(GetParam()(), Trouble::kDeadDisk, StrideOr
 TEST_P(IoFaults, AShortWrite) { Torment(GetParam()(), Trouble::kShortWrite, StrideOr(9)); }
 
 INSTANTIATE_TEST_SUITE_P(FirstBackups, IoFaults, ::testing::Values(&FirstBackups));
-INSTANTIATE_TEST_SUITE_P(Deletion, IoFaults, ::testing::Values(&Deletion));
 INSTANTIATE_TEST_SUITE_P(Collection, IoFaults, ::testing::Values(&Collection));
 
 }  // namespace

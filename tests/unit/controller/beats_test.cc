@@ -1,5 +1,6 @@
 #include "controller/fleet/beats.h"
 
+#include "common/rpc/convert.h"
 #include "tests/unit/controller/em_fixture.h"
 
 namespace ember::testing {
@@ -13,6 +14,7 @@ class Beats : public EmFixture {
     request.set_node("n1");
     request.set_boot_id("boot");
     request.set_seq(++seq_);
+    *request.mutable_sent_at() = rpc::ToTimestamp(clock_.Now());
     v1::AgentEvent* event = request.add_events();
     event->set_seq(1);
     event->set_type("test");
