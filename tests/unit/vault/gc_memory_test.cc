@@ -125,6 +125,7 @@ TEST_F(GcMemoryTest, ARoundNeedsLittleMemoryWhateverTheNumberOfRecords) {
   SessionTable sessions(clock_);
   ReaderLeases readers;
   CommitGate gate;
+  const JobContext context;  // outlives the round, which refers to it
   GarbageCollection round({.store = *store_,
                            .index = *index_,
                            .backups = *backups_,
@@ -135,7 +136,7 @@ TEST_F(GcMemoryTest, ARoundNeedsLittleMemoryWhateverTheNumberOfRecords) {
                            .gate = gate,
                            .clock = clock_,
                            .trash_window = absl::Hours(1)},
-                          {});
+                          context);
   const int64_t before = PeakResidentBytes();
   ASSERT_OK_AND_ASSIGN(const v1::VaultResult result, round.Run({}));
   const int64_t peak = PeakResidentBytes();
