@@ -8,10 +8,13 @@
 
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/file_metadata.h"
+#include "common/files/file_metadata.h"
 
 namespace ember::agent {
 namespace {
+
+using files::MetadataReader;
+using files::Object;
 
 class Content : public backup::FileContent {
  public:
@@ -44,7 +47,7 @@ class Content : public backup::FileContent {
   absl::StatusOr<bool> Settled(format::v1::Entry* entry, backup::SourceStamp* stamp) override {
     struct statx now;
     const Object object{.fd = file_->get()};
-    if (!Stat(object, &now)) {
+    if (!files::Stat(object, &now)) {
       failed_->store(true);
       return ErrnoToStatus(errno, "stat");
     }

@@ -18,15 +18,29 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/file_metadata.h"
+#include "common/files/mounts.h"
 #include "node-agent/source/file_content.h"
-#include "node-agent/source/file_metadata.h"
-#include "node-agent/source/mounts.h"
 
 namespace ember::agent {
 namespace {
 
+using files::Below;
+using files::Child;
+using files::DeviceOf;
+using files::DirectoryStack;
+using files::IsAtOrBelow;
+using files::IsOwnLeftover;
+using files::ListNames;
+using files::MetadataReader;
+using files::Name;
+using files::Object;
+using files::OnPseudoFileSystem;
+using files::OpenQuietly;
+using files::SplitLast;
+using files::Stat;
 using format::v1::Entry;
 
 constexpr char kVanished[] = "vanished while it was read";

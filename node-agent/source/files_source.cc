@@ -11,13 +11,21 @@
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/files_restore.h"
 #include "node-agent/source/file_walk.h"
-#include "node-agent/source/files_restore.h"
 
 namespace ember::agent {
 namespace {
+
+using files::EntryPath;
+using files::IsAtOrBelow;
+using files::IsOwnLeftover;
+using files::ListNames;
+using files::Name;
+using files::OpenDirectory;
+using files::Shown;
 
 // What a root shows, links on the way to it followed.
 enum class RootState { kMissing, kEmptyDirectory, kHasData };
@@ -74,7 +82,7 @@ class FilesSourceReader : public Source {
 
   absl::StatusOr<v1::RestoreResult> Restore(backup::RestoreReader* reader,
                                             const RestorePlan& plan) override {
-    return RestoreFiles(reader, plan);
+    return files::RestoreFiles(reader, plan);
   }
 
  private:

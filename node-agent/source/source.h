@@ -2,33 +2,21 @@
 #ifndef EMBER_NODE_AGENT_SOURCE_SOURCE_H_
 #define EMBER_NODE_AGENT_SOURCE_SOURCE_H_
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "common/backup/backup_writer.h"
 #include "common/backup/restore_reader.h"
+#include "common/files/restore_plan.h"
 #include "ember/v1/agent.pb.h"
 #include "ember/v1/estate.pb.h"
 
 namespace ember::agent {
 
-struct RestorePlan {
-  std::string order_id;          // names the staging directory, so that a repeat finds and replaces it
-  std::string target_directory;  // empty: in place. One root: takes its place; several: each below by its full path
-  std::vector<std::string> paths;  // as the owner gave them (absolute); empty: all
-  bool anyway = false;
-  bool dry_run = false;          // compare only
-  bool refuse_existing = false;  // FAILED_PRECONDITION (TargetNotEmpty) when something would be replaced
-  absl::Time now;                // names the safety copies
-  const std::atomic<bool>* cancelled = nullptr;
-  std::function<void(const v1::Progress&)> progress;
-};
+using files::RestorePlan;
 
 // One workload's data of one kind. Use from one thread.
 class Source {

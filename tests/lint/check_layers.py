@@ -13,9 +13,11 @@ MAY_INCLUDE = {
     "common/rpc": ["common/base", "common/crypto", "proto"],
     "common/backup": ["common/base", "common/crypto", "common/rpc", "proto"],
     "common/vault": ["common/base", "common/crypto", "common/rpc", "proto"],
+    "common/files": ["common/base", "common/backup", "proto"],
     "controller": ["common/base", "common/crypto", "common/rpc", "proto"],
-    "node-agent": ["common/base", "common/crypto", "common/rpc", "common/backup", "common/vault", "proto"],
-    "cli": ["common/base", "common/rpc", "common/backup", "common/vault", "proto"],
+    "node-agent": ["common/base", "common/crypto", "common/rpc", "common/backup", "common/vault", "common/files",
+                   "proto"],
+    "cli": ["common/base", "common/rpc", "common/backup", "common/vault", "common/files", "proto"],
 }
 
 # header prefix → the only files (or folders) that include it

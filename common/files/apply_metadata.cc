@@ -7,11 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "node-agent/source/file_metadata.h"
-#include "node-agent/source/inode_flags.h"
-#include "node-agent/source/xattr.h"
+#include "common/files/file_metadata.h"
+#include "common/files/inode_flags.h"
+#include "common/files/xattr.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 using format::v1::Entry;
@@ -60,4 +60,4 @@ absl::Status ApplyMetadata(const Object& object, const Entry& entry,
   return absl::OkStatus();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,4 +1,4 @@
-#include "node-agent/source/restore_destinations.h"
+#include "common/files/restore_destinations.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,13 +9,14 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "common/backup/backup_writer.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 // The parts of the backup that are wanted, each with its root.
@@ -133,4 +134,4 @@ absl::Status CheckSpace(const std::vector<Place>& places,
   return absl::OkStatus();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,13 +1,13 @@
 // Extended attributes of an object; ACLs and file capabilities are among them (xattr(7)).
-#ifndef EMBER_NODE_AGENT_SOURCE_XATTR_H_
-#define EMBER_NODE_AGENT_SOURCE_XATTR_H_
+#ifndef EMBER_COMMON_FILES_XATTR_H_
+#define EMBER_COMMON_FILES_XATTR_H_
 
 #include <string>
 
+#include "common/files/file_metadata.h"
 #include "ember/format/v1/format.pb.h"
-#include "node-agent/source/file_metadata.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // Adds all attributes that this process can see, sorted by name. Returns what could not be read, ""
 // when nothing.
@@ -19,6 +19,6 @@ void RemoveOtherXattrs(int fd, const format::v1::Entry& entry);
 // Takes the ACLs away that a new object inherited from its directory.
 void RemoveInheritedAcls(int fd);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_XATTR_H_
+#endif  // EMBER_COMMON_FILES_XATTR_H_

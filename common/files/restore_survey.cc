@@ -1,4 +1,4 @@
-#include "node-agent/source/restore_survey.h"
+#include "common/files/restore_survey.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include "common/backup/backup_writer.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/entry_path.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 using format::v1::Entry;
@@ -154,4 +154,4 @@ absl::Status RestoreSurvey::Finish() {
   return absl::OkStatus();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

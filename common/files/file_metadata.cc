@@ -1,4 +1,4 @@
-#include "node-agent/source/file_metadata.h"
+#include "common/files/file_metadata.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -15,10 +15,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/inode_flags.h"
-#include "node-agent/source/xattr.h"
+#include "common/files/inode_flags.h"
+#include "common/files/xattr.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 using format::v1::Entry;
@@ -176,4 +176,4 @@ bool SameMetadata(const Entry& a, const Entry& b) {
   return true;
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,4 +1,4 @@
-#include "node-agent/source/file_target.h"
+#include "common/files/file_target.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,12 +13,12 @@
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/entry_path.h"
-#include "node-agent/source/file_copy.h"
-#include "node-agent/source/inode_flags.h"
-#include "node-agent/source/xattr.h"
+#include "common/files/entry_path.h"
+#include "common/files/file_copy.h"
+#include "common/files/inode_flags.h"
+#include "common/files/xattr.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 using format::v1::Entry;
@@ -181,8 +181,7 @@ absl::Status FileTarget::MakeSpecial(const Entry& entry, const Spot& spot) {
   }
   if (errno != EPERM || !is_device) return WriteError(errno, "make", entry.path());
   skipped_ = true;
-  warnings_->Add(entry.path(), entry.path(),
-                 "this device could not be made: the agent has not the right (root) to");
+  warnings_->Add(entry.path(), entry.path(), "this device could not be made: only root may");
   return absl::OkStatus();
 }
 
@@ -313,4 +312,4 @@ absl::Status FileTarget::FinishLate(const Late& late) {
   return absl::OkStatus();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

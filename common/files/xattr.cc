@@ -1,4 +1,4 @@
-#include "node-agent/source/xattr.h"
+#include "common/files/xattr.h"
 
 #include <sys/xattr.h>
 
@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/entry_path.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 // The system calls take a path or a descriptor that can read; objects that cannot be opened (links,
@@ -118,4 +118,4 @@ void RemoveInheritedAcls(int fd) {
   fremovexattr(fd, "system.posix_acl_access");
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,6 +1,6 @@
 // Puts restored trees in place and what was there aside.
-#ifndef EMBER_NODE_AGENT_SOURCE_FILE_SWAP_H_
-#define EMBER_NODE_AGENT_SOURCE_FILE_SWAP_H_
+#ifndef EMBER_COMMON_FILES_FILE_SWAP_H_
+#define EMBER_COMMON_FILES_FILE_SWAP_H_
 
 #include <functional>
 #include <string>
@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "node-agent/source/restore_place.h"
+#include "common/files/restore_place.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // At every instant, also of a crash, each object is under its own name, in a safety copy or in
 // staging; nothing that was there before is ever in a staging directory, because a repeat of the
@@ -39,6 +39,6 @@ class FileSwap {
   std::vector<std::function<absl::Status()>> undo_;
 };
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_FILE_SWAP_H_
+#endif  // EMBER_COMMON_FILES_FILE_SWAP_H_

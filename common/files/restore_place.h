@@ -1,6 +1,6 @@
 // Where a part of a backup goes: a name in a directory, swapped as one.
-#ifndef EMBER_NODE_AGENT_SOURCE_RESTORE_PLACE_H_
-#define EMBER_NODE_AGENT_SOURCE_RESTORE_PLACE_H_
+#ifndef EMBER_COMMON_FILES_RESTORE_PLACE_H_
+#define EMBER_COMMON_FILES_RESTORE_PLACE_H_
 
 #include <memory>
 #include <optional>
@@ -13,7 +13,7 @@
 #include "common/base/file.h"
 #include "ember/format/v1/format.pb.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // Restored objects stand below STAGING/data until they are swapped in. STAGING is on the
 // destination's file system: beside it, or inside when the destination is a mount point or has one
@@ -83,6 +83,6 @@ class PlaceFinder {
   const std::vector<std::string> paths_;
 };
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_RESTORE_PLACE_H_
+#endif  // EMBER_COMMON_FILES_RESTORE_PLACE_H_

@@ -1,4 +1,4 @@
-#include "node-agent/source/restore_place.h"
+#include "common/files/restore_place.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,11 +13,11 @@
 #include "common/backup/backup_writer.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
-#include "node-agent/source/mounts.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/mounts.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 // The path of an open directory; a directory whose path is too long for readlink(2) keeps
@@ -193,4 +193,4 @@ int PlaceFinder::Find(absl::string_view path) const {
   return found;
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,4 +1,4 @@
-#include "node-agent/source/files_restore.h"
+#include "common/files/files_restore.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,17 +15,17 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
-#include "node-agent/source/file_swap.h"
-#include "node-agent/source/file_target.h"
-#include "node-agent/source/remove_tree.h"
-#include "node-agent/source/restore_destinations.h"
-#include "node-agent/source/restore_place.h"
-#include "node-agent/source/restore_survey.h"
-#include "node-agent/source/xattr.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/file_swap.h"
+#include "common/files/file_target.h"
+#include "common/files/remove_tree.h"
+#include "common/files/restore_destinations.h"
+#include "common/files/restore_place.h"
+#include "common/files/restore_survey.h"
+#include "common/files/xattr.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 using format::v1::Entry;
@@ -297,4 +297,4 @@ absl::StatusOr<v1::RestoreResult> RestoreFiles(backup::RestoreReader* reader,
   return FilesRestore(reader, plan).Run();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

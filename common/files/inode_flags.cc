@@ -1,8 +1,8 @@
-#include "node-agent/source/inode_flags.h"
+#include "common/files/inode_flags.h"
 
 #include <sys/ioctl.h>
 
-namespace ember::agent {
+namespace ember::files {
 
 // The kernel reads and writes an int here, whatever the ioctl's number says.
 std::optional<uint32_t> GetFlags(int fd) {
@@ -19,4 +19,4 @@ bool SetFlags(int fd, uint32_t flags, uint32_t mask) {
   return ioctl(fd, FS_IOC_SETFLAGS, &wanted) == 0;
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

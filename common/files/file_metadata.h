@@ -1,6 +1,6 @@
 // What a file system knows of an object besides its content.
-#ifndef EMBER_NODE_AGENT_SOURCE_FILE_METADATA_H_
-#define EMBER_NODE_AGENT_SOURCE_FILE_METADATA_H_
+#ifndef EMBER_COMMON_FILES_FILE_METADATA_H_
+#define EMBER_COMMON_FILES_FILE_METADATA_H_
 
 #include <sys/stat.h>
 
@@ -13,7 +13,7 @@
 #include "common/backup/backup_writer.h"
 #include "ember/format/v1/format.pb.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // An object: open for reading or writing (regular files, directories), else by its name in an open
 // directory.
@@ -61,6 +61,6 @@ absl::Status ApplyMetadata(const Object& object, const format::v1::Entry& entry,
 // they tell of changes below, which count themselves.
 bool SameMetadata(const format::v1::Entry& a, const format::v1::Entry& b);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_FILE_METADATA_H_
+#endif  // EMBER_COMMON_FILES_FILE_METADATA_H_

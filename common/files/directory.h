@@ -1,7 +1,7 @@
 // Directories by descriptor: names are resolved one component at a time relative to an open
 // directory, so that a path may be of any length and no symbolic link is ever followed.
-#ifndef EMBER_NODE_AGENT_SOURCE_DIRECTORY_H_
-#define EMBER_NODE_AGENT_SOURCE_DIRECTORY_H_
+#ifndef EMBER_COMMON_FILES_DIRECTORY_H_
+#define EMBER_COMMON_FILES_DIRECTORY_H_
 
 #include <sys/types.h>
 
@@ -13,7 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/file.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 struct Name {
   std::string name;
@@ -57,6 +57,6 @@ class DirectoryStack {
   size_t first_open_ = 1;  // levels 1 up to here are closed; level 0 stays open
 };
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_DIRECTORY_H_
+#endif  // EMBER_COMMON_FILES_DIRECTORY_H_

@@ -1,4 +1,4 @@
-#include "node-agent/source/remove_tree.h"
+#include "common/files/remove_tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
-#include "node-agent/source/inode_flags.h"
-#include "node-agent/source/mounts.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/inode_flags.h"
+#include "common/files/mounts.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 absl::Status Failed(const std::string& name) {
@@ -100,4 +100,4 @@ absl::Status RemoveTree(int directory, const std::string& name) {
   return absl::OkStatus();
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,6 +1,6 @@
 // A backup's list of files held against what is on disk, before anything is written.
-#ifndef EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
-#define EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
+#ifndef EMBER_COMMON_FILES_RESTORE_SURVEY_H_
+#define EMBER_COMMON_FILES_RESTORE_SURVEY_H_
 
 #include <map>
 #include <memory>
@@ -10,12 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/files/directory.h"
+#include "common/files/file_metadata.h"
+#include "common/files/restore_place.h"
 #include "ember/format/v1/format.pb.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/file_metadata.h"
-#include "node-agent/source/restore_place.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // Give it every wanted entry in path order. Touches nothing; reads no content. Use from one thread.
 class RestoreSurvey {
@@ -56,6 +56,6 @@ class RestoreSurvey {
   MetadataReader metadata_;
 };
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_RESTORE_SURVEY_H_
+#endif  // EMBER_COMMON_FILES_RESTORE_SURVEY_H_

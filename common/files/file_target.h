@@ -1,8 +1,8 @@
 // Writes restored objects into the staging trees of places. Nothing outside of them can be reached,
 // whatever the entries say: every object is made new, by its name in a directory that this target
 // made just before.
-#ifndef EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
-#define EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
+#ifndef EMBER_COMMON_FILES_FILE_TARGET_H_
+#define EMBER_COMMON_FILES_FILE_TARGET_H_
 
 #include <atomic>
 #include <memory>
@@ -14,11 +14,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/backup/restore_reader.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/file_metadata.h"
-#include "node-agent/source/restore_place.h"
+#include "common/files/directory.h"
+#include "common/files/file_metadata.h"
+#include "common/files/restore_place.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // What a restore could not set, each cause told once, at most kProblemsReportedMax.
 class RestoreWarnings {
@@ -105,6 +105,6 @@ class FileTarget : public backup::RestoreTarget {
 // `error_number` with DiskFull for a full disk.
 absl::Status WriteError(int error_number, absl::string_view what, absl::string_view path);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_FILE_TARGET_H_
+#endif  // EMBER_COMMON_FILES_FILE_TARGET_H_

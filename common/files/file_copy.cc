@@ -1,4 +1,4 @@
-#include "node-agent/source/file_copy.h"
+#include "common/files/file_copy.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <vector>
 
-namespace ember::agent {
+namespace ember::files {
 
 bool CopyContent(int from, int to) {
   struct stat info;
@@ -34,4 +34,4 @@ bool CopyContent(int from, int to) {
   return true;
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

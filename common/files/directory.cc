@@ -1,4 +1,4 @@
-#include "node-agent/source/directory.h"
+#include "common/files/directory.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,9 +13,9 @@
 #include "absl/strings/str_split.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/entry_path.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 absl::StatusOr<std::vector<Name>> ListNames(int directory) {
   constexpr size_t kBufferBytes = 64 << 10;
@@ -105,4 +105,4 @@ absl::Status DirectoryStack::Leave() {
   return absl::AbortedError("moved while it was read");
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,7 +1,7 @@
 // Paths as a backup names them (format::v1::Entry.path): absolute, without the leading slash, any
 // bytes but NUL.
-#ifndef EMBER_NODE_AGENT_SOURCE_ENTRY_PATH_H_
-#define EMBER_NODE_AGENT_SOURCE_ENTRY_PATH_H_
+#ifndef EMBER_COMMON_FILES_ENTRY_PATH_H_
+#define EMBER_COMMON_FILES_ENTRY_PATH_H_
 
 #include <string>
 #include <utility>
@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // The entry path of what an owner wrote ("/srv//db/" is "srv/db", "/" is ""). INVALID_ARGUMENT
 // unless it is absolute and without "..".
@@ -33,6 +33,6 @@ std::string Shown(absl::string_view path);
 // directories.
 bool IsOwnLeftover(absl::string_view name);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_ENTRY_PATH_H_
+#endif  // EMBER_COMMON_FILES_ENTRY_PATH_H_

@@ -1,4 +1,4 @@
-#include "node-agent/source/file_swap.h"
+#include "common/files/file_swap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,12 +13,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "node-agent/source/directory.h"
-#include "node-agent/source/entry_path.h"
-#include "node-agent/source/file_target.h"
-#include "node-agent/source/inode_flags.h"
+#include "common/files/directory.h"
+#include "common/files/entry_path.h"
+#include "common/files/file_target.h"
+#include "common/files/inode_flags.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 bool Exists(int directory, const std::string& name) {
@@ -199,4 +199,4 @@ absl::Status FileSwap::UndoTo(size_t mark) {
 
 absl::Status FileSwap::RollBack() { return UndoTo(0); }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,4 +1,4 @@
-#include "node-agent/source/entry_path.h"
+#include "common/files/entry_path.h"
 
 #include <limits.h>
 
@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/errors.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 // Length of the UTF-8 character at the start of `text`, 0 when there is none.
@@ -99,4 +99,4 @@ bool IsOwnLeftover(absl::string_view name) {
   return absl::StrContains(name, ".ember-safety-") || absl::StartsWith(name, ".ember-restore-");
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

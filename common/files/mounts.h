@@ -1,6 +1,6 @@
 // What is mounted where.
-#ifndef EMBER_NODE_AGENT_SOURCE_MOUNTS_H_
-#define EMBER_NODE_AGENT_SOURCE_MOUNTS_H_
+#ifndef EMBER_COMMON_FILES_MOUNTS_H_
+#define EMBER_COMMON_FILES_MOUNTS_H_
 
 #include <string>
 #include <vector>
@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // True when the kernel shows its own state there (proc, sysfs, cgroup, devpts...) instead of
 // keeping files.
@@ -21,6 +21,6 @@ absl::StatusOr<std::vector<std::string>> MountPointsBelow(absl::string_view dire
 // The mount points in the text of /proc/self/mountinfo, see proc_pid_mountinfo(5).
 std::vector<std::string> ParseMountInfo(absl::string_view text);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_MOUNTS_H_
+#endif  // EMBER_COMMON_FILES_MOUNTS_H_

@@ -1,4 +1,4 @@
-#include "node-agent/source/mounts.h"
+#include "common/files/mounts.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -11,9 +11,9 @@
 #include "common/backup/backup_writer.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
-#include "node-agent/source/entry_path.h"
+#include "common/files/entry_path.h"
 
-namespace ember::agent {
+namespace ember::files {
 namespace {
 
 // Not in <linux/magic.h>.
@@ -95,4 +95,4 @@ absl::StatusOr<std::vector<std::string>> MountPointsBelow(absl::string_view dire
   return below;
 }
 
-}  // namespace ember::agent
+}  // namespace ember::files

@@ -1,5 +1,5 @@
-#ifndef EMBER_NODE_AGENT_SOURCE_RESTORE_DESTINATIONS_H_
-#define EMBER_NODE_AGENT_SOURCE_RESTORE_DESTINATIONS_H_
+#ifndef EMBER_COMMON_FILES_RESTORE_DESTINATIONS_H_
+#define EMBER_COMMON_FILES_RESTORE_DESTINATIONS_H_
 
 #include <functional>
 #include <string>
@@ -7,10 +7,10 @@
 
 #include "absl/status/statusor.h"
 #include "common/backup/restore_reader.h"
-#include "node-agent/source/restore_place.h"
-#include "node-agent/source/source.h"
+#include "common/files/restore_place.h"
+#include "common/files/restore_plan.h"
 
-namespace ember::agent {
+namespace ember::files {
 
 // Where each part of the backup goes that `plan` asks for: one destination per root, or per path.
 // Sorted in path order, none below another. `root_is_directory` is asked for the only root of a
@@ -27,6 +27,6 @@ absl::Status CheckNothingReplaced(const RestorePlan& plan, const std::vector<Pla
 absl::Status CheckSpace(const std::vector<Place>& places,
                         const std::map<std::string, int64_t>& bytes_by_path);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_RESTORE_DESTINATIONS_H_
+#endif  // EMBER_COMMON_FILES_RESTORE_DESTINATIONS_H_

@@ -1,13 +1,13 @@
 // Inode flags (chattr(1)), see ioctl_iflags(2).
-#ifndef EMBER_NODE_AGENT_SOURCE_INODE_FLAGS_H_
-#define EMBER_NODE_AGENT_SOURCE_INODE_FLAGS_H_
+#ifndef EMBER_COMMON_FILES_INODE_FLAGS_H_
+#define EMBER_COMMON_FILES_INODE_FLAGS_H_
 
 #include <linux/fs.h>
 
 #include <cstdint>
 #include <optional>
 
-namespace ember::agent {
+namespace ember::files {
 
 // Decide how content is laid out: have an effect only while an object is empty.
 inline constexpr uint32_t kFlagsWhenEmpty =
@@ -24,6 +24,6 @@ std::optional<uint32_t> GetFlags(int fd);
 // Makes the flags within `mask` those of `flags`. False with errno when it cannot.
 bool SetFlags(int fd, uint32_t flags, uint32_t mask);
 
-}  // namespace ember::agent
+}  // namespace ember::files
 
-#endif  // EMBER_NODE_AGENT_SOURCE_INODE_FLAGS_H_
+#endif  // EMBER_COMMON_FILES_INODE_FLAGS_H_
