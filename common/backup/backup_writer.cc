@@ -152,6 +152,8 @@ absl::Status Writer::Start() {
   request.set_backup_id(options_.backup_id);
   request.set_session_id(session_id_);
   request.set_epoch(options_.epoch);
+  *request.mutable_recovery_boxes() = options_.domain.recovery_boxes();
+  request.set_estate_id(options_.domain.estate_id());
   EMBER_ASSIGN_OR_RETURN(*request.mutable_keybox(),
                          SealToPublicKey(options_.domain.public_key(), session_id_, key_.bytes()));
   if (cache_ != nullptr) {

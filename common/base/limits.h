@@ -172,6 +172,11 @@ inline constexpr size_t kNeedIdsMax = 10000;
 inline constexpr size_t kCommitIdsMax = 16 << 20;
 inline constexpr size_t kSummaryBytesMax = 1 << 20;
 inline constexpr size_t kKeyboxBytesMax = 4 << 10;
+// Recovery recipients of an estate: some people and a safe.
+inline constexpr size_t kRecoveryBoxesMax = 16;
+// Boxes that a vault keeps of a domain: also those of recipients that an estate has no more.
+inline constexpr size_t kDomainBoxesMax = 64;
+static_assert(kRecoveryBoxesMax <= kDomainBoxesMax);
 // A pack larger than this was not written by Ember; it is read into memory when its footer is damaged.
 inline constexpr size_t kPackBytesMax = 2 * kPackBytes;
 static_assert(kPackBytes + kRecordBytesMax < kPackBytesMax);

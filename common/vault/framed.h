@@ -17,6 +17,7 @@ inline constexpr char kRefsMagic[] = "EMBR";
 inline constexpr char kStateMagic[] = "EMBS";
 inline constexpr char kTrashMagic[] = "EMBT";
 inline constexpr char kTombstoneMagic[] = "EMBD";
+inline constexpr char kKeysMagic[] = "EMBK";
 
 inline constexpr size_t kFrameHeaderBytes = 40;
 inline constexpr size_t kFrameDigestAt = 8;  // to the end of the header

@@ -20,6 +20,19 @@ absl::Status CheckIds(const Ids& ids) {
   return absl::OkStatus();
 }
 
+absl::Status CheckRecoveryBoxes(const v1::OpenSessionRequest& request) {
+  if (request.recovery_boxes_size() > static_cast<int>(kRecoveryBoxesMax))
+    return Invalid(absl::StrCat("more than ", kRecoveryBoxesMax, " recovery boxes"));
+  for (const std::string& box : request.recovery_boxes()) {
+    if (box.empty() || box.size() > kKeyboxBytesMax) {
+      return Invalid(
+          absl::StrCat("a recovery box is empty or larger than ", kKeyboxBytesMax, " bytes"));
+    }
+  }
+  return request.estate_id().empty() ? absl::OkStatus()
+                                     : ValidateName("estate", request.estate_id());
+}
+
 }  // namespace
 
 absl::Status CheckOpenSession(const v1::OpenSessionRequest& request) {
@@ -33,6 +46,7 @@ absl::Status CheckOpenSession(const v1::OpenSessionRequest& request) {
   if (request.keybox().empty() || request.keybox().size() > kKeyboxBytesMax) {
     return Invalid(absl::StrCat("the keybox is empty or larger than ", kKeyboxBytesMax, " bytes"));
   }
+  EMBER_RETURN_IF_ERROR(CheckRecoveryBoxes(request));
   if (!request.parent_root().empty() && request.parent_root().size() != kRecordIdBytes) {
     return Invalid("the parent's root is not 32 bytes");
   }

@@ -26,12 +26,14 @@
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/vault/check.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/commit_gate.h"
 #include "common/vault/damaged_ids.h"
 #include "common/vault/deletion.h"
+#include "common/vault/domain_boxes.h"
 #include "common/vault/gc.h"
 #include "common/vault/index_recovery.h"
 #include "common/vault/pack.h"
@@ -140,6 +142,7 @@ class VaultImpl : public Vault {
   SessionTable sessions_;  // after what sessions refer to: they go first
   ReaderLeases readers_;
   CommitGate gate_;
+  absl::Mutex boxes_mu_;        // held while recovery boxes are written
   absl::Mutex maintenance_mu_;  // held while a job of RunMaintenance runs
 
   absl::Mutex mu_;
@@ -208,6 +211,13 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                                                             const v1::OpenSessionRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckOpenSession(request));
   EMBER_RETURN_IF_ERROR(CheckUnused(node, request));
+  // Before anything of the domain can be acknowledged: without them nobody but the EM could read it.
+  {
+    absl::MutexLock lock(&boxes_mu_);
+    EMBER_RETURN_IF_ERROR(NoteWrite(
+        PutDomainBoxes(*store_, request.domain_id(), request.estate_id(),
+                       {request.recovery_boxes().begin(), request.recovery_boxes().end()})));
+  }
   auto token = state_->NextToken(request.workload(), request.epoch());
   if (!token.ok()) return NoteWrite(token.status());
   SessionFacts facts{.node = node,
@@ -367,6 +377,12 @@ absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_
     v1::Keybox* keybox = backup.add_keyboxes();
     keybox->set_session_id(session_id);
     keybox->set_sealed(sealed);
+  }
+  const auto boxes = ReadDomainBoxes(*store_, record.domain_id());
+  if (boxes.ok()) {
+    *backup.mutable_recovery_boxes() = boxes->boxes();
+  } else if (!absl::IsNotFound(boxes.status())) {
+    LogError("vault", "recovery boxes cannot be read", {{"why", boxes.status().message()}});
   }
   return backup;
 }

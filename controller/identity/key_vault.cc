@@ -13,6 +13,7 @@
 #include "common/crypto/digest.h"
 #include "common/crypto/keybox.h"
 #include "common/rpc/identity.h"
+#include "ember/format/v1/format.pb.h"
 
 namespace ember::controller {
 
@@ -124,13 +125,19 @@ absl::StatusOr<rec::DomainRecord> KeyVault::NewDomain(const std::string& id) con
   secrets.set_cut_key(RandomBytes(kKeyBytes));
   secrets.set_private_key(pair.private_key);
   const std::string plain = secrets.SerializeAsString();
+  format::v1::DomainSecrets boxed;
+  boxed.set_version(1);
+  boxed.set_id_key(secrets.id_key());
+  boxed.set_cut_key(secrets.cut_key());
+  boxed.set_private_key(secrets.private_key());
   const std::string salt = RandomBytes(kSaltBytes);
   rec::DomainRecord domain;
   domain.set_id(id);
   domain.set_public_key(pair.public_key);
   domain.set_sealed_secrets(
       absl::StrCat(salt, Seal(SealingKey(estate_key_, salt, id), 0, kDomainContext, plain)));
-  EMBER_ASSIGN_OR_RETURN(const std::string box, SealToPublicKey(recovery_public_key_, id, plain));
+  EMBER_ASSIGN_OR_RETURN(const std::string box,
+                         SealToPublicKey(recovery_public_key_, id, boxed.SerializeAsString()));
   domain.add_recovery_boxes(box);
   return domain;
 }
@@ -157,6 +164,8 @@ absl::StatusOr<v1::DomainKeys> KeyVault::BackupKeys(const rec::DomainRecord& dom
   keys.set_id_key(secrets.id_key());
   keys.set_cut_key(secrets.cut_key());
   keys.set_public_key(domain.public_key());
+  *keys.mutable_recovery_boxes() = domain.recovery_boxes();
+  keys.set_estate_id(estate_id_);
   return keys;
 }
 

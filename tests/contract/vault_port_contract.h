@@ -235,6 +235,21 @@ TEST_P(VaultPortContract, CommitPublishes) {
   EXPECT_EQ(stored.keyboxes(0).sealed(), "keybox of 1000");
 }
 
+TEST_P(VaultPortContract, TheRecoveryBoxesOfADomainAreKeptAndGrow) {
+  v1::OpenSessionRequest request = Request("web");
+  request.add_recovery_boxes("for the owner");
+  Opened first = Open(request);
+  Store(first, 0, 5);
+  request = Request("web");
+  request.add_recovery_boxes("for the safe");
+  Open(request);
+  ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, port_->GetBackup(first.backup_id));
+  EXPECT_THAT(stored.recovery_boxes(),
+              ::testing::UnorderedElementsAre("for the owner", "for the safe"));
+  ASSERT_OK_AND_ASSIGN(const auto listed, port_->ListBackups("web"));
+  EXPECT_EQ(listed.items(0).recovery_boxes_size(), 0);
+}
+
 TEST_P(VaultPortContract, CommitSaysWhatIsMissingAndPublishesNothing) {
   Opened opened = Open();
   ASSERT_OK(opened.session->Upload(Record(0)));

@@ -134,6 +134,8 @@ absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(
   session.domain_id = request.domain_id();
   session.backup_id = request.backup_id();
   session.keybox = request.keybox();
+  boxes_[request.domain_id()].insert(request.recovery_boxes().begin(),
+                                     request.recovery_boxes().end());
   session.token = ++tokens_;
   newest_token_[request.workload()] = session.token;
   bool parent_present = false;
@@ -152,7 +154,10 @@ absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(
 absl::StatusOr<v1::StoredBackup> MemoryVault::GetBackup(const std::string& backup_id) {
   absl::MutexLock lock(&mu_);
   for (const v1::StoredBackup& backup : backups_) {
-    if (backup.backup_id() == backup_id) return backup;
+    if (backup.backup_id() != backup_id) continue;
+    v1::StoredBackup answer = backup;
+    for (const std::string& box : boxes_[backup.domain_id()]) answer.add_recovery_boxes(box);
+    return answer;
   }
   return BackupNotFound(backup_id);
 }

@@ -64,6 +64,7 @@ class MemoryVault : public backup::VaultPort {
   std::map<std::string, uint64_t> highest_epoch_ ABSL_GUARDED_BY(mu_);  // by workload
   std::set<std::string> domains_ ABSL_GUARDED_BY(mu_);                  // that have records
   std::vector<v1::StoredBackup> backups_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::set<std::string>> boxes_ ABSL_GUARDED_BY(mu_);  // by domain
   uint64_t tokens_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<Call, int64_t> calls_ ABSL_GUARDED_BY(mu_);
   std::map<Call, std::pair<int64_t, absl::Status>> faults_ ABSL_GUARDED_BY(mu_);

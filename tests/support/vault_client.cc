@@ -63,6 +63,10 @@ std::string KeyboxOf(const PlannedBackup& backup) {
   return absl::StrCat("keybox ", BackupIdOf(backup));
 }
 
+std::string RecoveryBoxOf(const PlannedBackup& backup) {
+  return absl::StrCat("recovery box of ", backup.workload);
+}
+
 std::vector<int> RecordsOf(const PlannedBackup& backup) {
   const int workload = backup.workload.back() - '0';
   std::vector<int> records;
@@ -93,6 +97,7 @@ absl::StatusOr<VaultClient> VaultClient::Open(vault::Vault& vault, const Planned
   request.set_backup_id(BackupIdOf(backup));
   request.set_session_id(SessionIdOf(backup));
   request.set_keybox(KeyboxOf(backup));
+  request.add_recovery_boxes(RecoveryBoxOf(backup));
   request.set_epoch(epoch);
   EMBER_ASSIGN_OR_RETURN(const v1::OpenSessionReply reply, vault.OpenSession(kClientNode, request));
   return VaultClient(vault, backup, reply.token());
@@ -158,6 +163,10 @@ absl::Status CheckRestores(vault::Vault& vault, const PlannedBackup& backup) {
   std::set<std::string> boxes;
   for (const v1::Keybox& box : stored.keyboxes()) {
     if (!box.sealed().empty()) boxes.insert(box.session_id());
+  }
+  if (std::find(stored.recovery_boxes().begin(), stored.recovery_boxes().end(),
+                RecoveryBoxOf(backup)) == stored.recovery_boxes().end()) {
+    return Wrong(backup, "its recovery box is missing");
   }
   std::string ids;
   EMBER_RETURN_IF_ERROR(vault.ReadRefs(id, [&ids](absl::string_view piece) {

@@ -24,6 +24,8 @@ std::string BackupIdOf(const PlannedBackup& backup);
 absl::StatusOr<PlannedBackup> PlannedBackupOf(const std::string& backup_id);
 std::string SessionIdOf(const PlannedBackup& backup);
 std::string KeyboxOf(const PlannedBackup& backup);
+// All boxes are kept for the one domain.
+std::string RecoveryBoxOf(const PlannedBackup& backup);
 // Numbers of its records: some are its own, some also belong to its neighbours in number, of any
 // workload.
 std::vector<int> RecordsOf(const PlannedBackup& backup);

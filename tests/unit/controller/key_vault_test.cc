@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/crypto/keybox.h"
 #include "common/rpc/identity.h"
+#include "ember/format/v1/format.pb.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -109,9 +110,22 @@ TEST(KeyVault, TheRecoveryKitOpensTheDomains) {
   const std::string key = absl::HexStringToBytes(kit.substr(digits, 64));
   ASSERT_OK_AND_ASSIGN(const std::string opened,
                        OpenWithPrivateKey(key, "node-a", domain.recovery_boxes(0)));
-  record::v1::DomainSecrets secrets;
+  format::v1::DomainSecrets secrets;
   ASSERT_TRUE(secrets.ParseFromString(opened));
-  EXPECT_EQ(secrets.private_key().size(), 32u);
+  EXPECT_EQ(secrets.version(), 1u);
+  ASSERT_OK_AND_ASSIGN(const std::string public_key, X25519PublicKey(secrets.private_key()));
+  EXPECT_EQ(public_key, domain.public_key());
+}
+
+TEST(KeyVault, TheRecoveryBoxesTravelWithEveryBackup) {
+  TempDir dir;
+  ASSERT_OK(KeyVault::Create(dir.path(), "e1", kNow));
+  ASSERT_OK_AND_ASSIGN(auto keys, KeyVault::Open(dir.path(), kNow));
+  ASSERT_OK_AND_ASSIGN(const record::v1::DomainRecord domain, keys->NewDomain("node-a"));
+  ASSERT_OK_AND_ASSIGN(const v1::DomainKeys sent, keys->BackupKeys(domain));
+  ASSERT_EQ(sent.recovery_boxes_size(), 1);
+  EXPECT_EQ(sent.recovery_boxes(0), domain.recovery_boxes(0));
+  EXPECT_EQ(sent.estate_id(), "e1");
 }
 
 }  // namespace
