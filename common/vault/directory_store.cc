@@ -326,14 +326,49 @@ absl::StatusOr<ObjectStore::Space> DirectoryStore::GetSpace() {
       .used_bytes = used_bytes_};
 }
 
-}  // namespace
+// A DirectoryStore that was never prepared, and of which nothing but the reading half is used.
+class ReadOnlyStore : public ObjectStore {
+ public:
+  explicit ReadOnlyStore(std::string root) : store_(std::move(root)) {}
+  absl::StatusOr<std::unique_ptr<ObjectWriter>> Create() override { return Refused(); }
+  absl::StatusOr<std::string> Read(absl::string_view name, uint64_t offset, size_t size) override {
+    return store_.Read(name, offset, size);
+  }
+  absl::StatusOr<uint64_t> Size(absl::string_view name) override { return store_.Size(name); }
+  absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) override {
+    return store_.List(prefix);
+  }
+  absl::Status Delete(absl::string_view) override { return Refused(); }
+  absl::StatusOr<Space> GetSpace() override { return store_.GetSpace(); }
 
-absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root) {
+ private:
+  static absl::Status Refused() {
+    return absl::FailedPreconditionError("the vault is open for reading only");
+  }
+  DirectoryStore store_;
+};
+
+absl::StatusOr<std::string> AbsolutePath(const std::string& root) {
   std::error_code error;
   std::string path = std::filesystem::absolute(root, error).lexically_normal().string();
   if (root.empty() || error)
     return absl::InvalidArgumentError(absl::StrCat("'", root, "' is not a directory name"));
   while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryForReading(const std::string& root) {
+  EMBER_ASSIGN_OR_RETURN(std::string path, AbsolutePath(root));
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, absl::StrCat("open ", path));
+  if (!S_ISDIR(info.st_mode)) return absl::NotFoundError(absl::StrCat(path, " is no directory"));
+  return std::make_unique<ReadOnlyStore>(std::move(path));
+}
+
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root) {
+  EMBER_ASSIGN_OR_RETURN(std::string path, AbsolutePath(root));
   auto store = std::make_unique<DirectoryStore>(std::move(path));
   EMBER_RETURN_IF_ERROR(store->Prepare());
   return store;

@@ -11,16 +11,6 @@
 namespace ember::vault {
 namespace {
 
-absl::StatusOr<std::vector<std::string>> ListPacks(ObjectStore& store) {
-  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> objects, store.List("packs"));
-  std::vector<std::string> names;
-  for (const std::string& object : objects) {
-    if (std::string name = PackNameOf(object); !name.empty()) names.push_back(std::move(name));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 std::vector<std::string> Difference(const std::vector<std::string>& from,
                                     const std::vector<std::string>& less) {
   std::vector<std::string> rest;

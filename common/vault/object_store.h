@@ -54,6 +54,10 @@ class ObjectStore {
 // not outlive the store.
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryStore(const std::string& root);
 
+// The objects below `root` as they are: nothing is created, removed or written, not even a directory. Create and Delete
+// are FAILED_PRECONDITION. NOT_FOUND when `root` is no directory.
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenDirectoryForReading(const std::string& root);
+
 // Create + Append + Publish.
 absl::Status PutObject(ObjectStore& store, absl::string_view name, absl::string_view data);
 

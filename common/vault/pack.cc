@@ -189,6 +189,16 @@ std::string PackNameOf(absl::string_view object) {
   return name.size() == kNameBytes && is_hex && PackObject(name) == object ? name : "";
 }
 
+absl::StatusOr<std::vector<std::string>> ListPacks(ObjectStore& store) {
+  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> objects, store.List("packs"));
+  std::vector<std::string> names;
+  for (const std::string& object : objects) {
+    if (std::string name = PackNameOf(object); !name.empty()) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(
     ObjectStore& store, const std::vector<PackSession>& sessions, PackParityMode parity) {
   EMBER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> object, store.Create());

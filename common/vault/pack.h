@@ -52,6 +52,8 @@ absl::StatusOr<format::v1::PackFooter> ParsePackStart(absl::string_view pack);
 std::string PackObject(absl::string_view name);
 // The reverse; empty when `object` is not a pack's.
 std::string PackNameOf(absl::string_view object);
+// The names of all packs, sorted; also of those in the trash.
+absl::StatusOr<std::vector<std::string>> ListPacks(ObjectStore& store);
 
 enum class PackParityMode { kOff, kOn };
 

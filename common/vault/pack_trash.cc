@@ -1,7 +1,5 @@
 #include "common/vault/pack_trash.h"
 
-#include <vector>
-
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -30,12 +28,18 @@ absl::StatusOr<TrashedPack> ReadMark(ObjectStore& store, const std::string& obje
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> ListTrashedPacks(ObjectStore& store) {
+  EMBER_ASSIGN_OR_RETURN(std::vector<std::string> names, store.List(kTrashedPacks));
+  for (std::string& name : names) name.erase(0, sizeof(kTrashedPacks));
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<PackTrash>> PackTrash::Load(ObjectStore& store, absl::Time now) {
   std::unique_ptr<PackTrash> trash(new PackTrash(store));
-  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> objects, store.List(kTrashedPacks));
+  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListTrashedPacks(store));
   absl::MutexLock lock(&trash->mu_);
-  for (const std::string& object : objects) {
-    const std::string name = object.substr(sizeof(kTrashedPacks));
+  for (const std::string& name : names) {
+    const std::string object = MarkObject(name);
     const auto size = store.Size(PackObject(name));
     if (absl::IsNotFound(size.status())) {
       EMBER_RETURN_IF_ERROR(store.Delete(object));

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,9 @@
 #include "common/vault/reader_leases.h"
 
 namespace ember::vault {
+
+// The names of packs that have a mark, sorted.
+absl::StatusOr<std::vector<std::string>> ListTrashedPacks(ObjectStore& store);
 
 // Safe for concurrent use.
 class PackTrash {

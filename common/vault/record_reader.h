@@ -2,7 +2,6 @@
 #ifndef EMBER_COMMON_VAULT_RECORD_READER_H_
 #define EMBER_COMMON_VAULT_RECORD_READER_H_
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,25 +10,17 @@
 #include "common/vault/chunk_index.h"
 #include "common/vault/damaged_ids.h"
 #include "common/vault/object_store.h"
-#include "ember/v1/vault.pb.h"
+#include "common/vault/pack_reader.h"
+#include "common/vault/read_replies.h"
 
 namespace ember::vault {
-
-using ReadSink = std::function<absl::Status(v1::ReadReply&&)>;
-
-// The record `id` at `offset` of a pack, `length` bytes of payload.
-struct WantedRecord {
-  std::string id;
-  uint64_t offset = 0;
-  uint32_t length = 0;
-};
 
 // Not thread-safe; one per request. Records that proved damaged (read, but not what was written) go
 // to `damaged`; those that could not be read are only reported, since the cause may pass.
 class RecordReader {
  public:
   RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, ReadSink sink)
-      : store_(store), index_(index), damaged_(damaged), sink_(std::move(sink)) {}
+      : store_(store), index_(index), damaged_(damaged), replies_(std::move(sink)) {}
 
   // Each id once, in any order; 32 bytes each.
   absl::Status ReadIds(std::vector<std::string> ids);
@@ -38,20 +29,12 @@ class RecordReader {
 
  private:
   absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
-  absl::Status ReadRange(const std::string& object, const WantedRecord* begin,
-                         const WantedRecord* end);
-  absl::Status ReadOne(const std::string& object, const WantedRecord& wanted);
-  absl::Status Deliver(const WantedRecord& wanted, absl::string_view bytes);
   absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
-  absl::Status Send();
-  absl::Status SendIfLarge();
 
   ObjectStore& store_;
   ChunkIndex& index_;
   DamagedIds& damaged_;
-  const ReadSink sink_;
-  v1::ReadReply reply_;
-  size_t reply_bytes_ = 0;
+  ReadReplies replies_;
 };
 
 // The copy of `id` at `location` can be read and is what was written.

@@ -15,19 +15,9 @@ constexpr char kHeaderObject[] = "VAULT";
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadOrMakeHeader(ObjectStore& store, Clock& clock) {
-  const auto size = store.Size(kHeaderObject);
-  if (absl::IsNotFound(size.status())) {
-    format::v1::VaultHeader header;
-    header.set_version(1);
-    header.set_vault_id(absl::BytesToHexString(RandomBytes(16)));
-    *header.mutable_created() = rpc::ToTimestamp(clock.Now());
-    EMBER_RETURN_IF_ERROR(
-        PutObject(store, kHeaderObject, Frame(kVaultMagic, header.SerializeAsString())));
-    return header.vault_id();
-  }
-  EMBER_RETURN_IF_ERROR(size.status());
-  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(kHeaderObject, 0, *size));
+absl::StatusOr<std::string> ReadHeader(ObjectStore& store) {
+  EMBER_ASSIGN_OR_RETURN(const uint64_t size, store.Size(kHeaderObject));
+  EMBER_ASSIGN_OR_RETURN(const std::string bytes, store.Read(kHeaderObject, 0, size));
   const auto body = Unframe(kVaultMagic, bytes, kHeaderObject);
   format::v1::VaultHeader header;
   if (absl::IsDataLoss(body.status()) ||
@@ -40,6 +30,18 @@ absl::StatusOr<std::string> ReadOrMakeHeader(ObjectStore& store, Clock& clock) {
     return WithHint(absl::FailedPreconditionError("the vault was made by a newer Ember"),
                     "use that version or a later one");
   }
+  return header.vault_id();
+}
+
+absl::StatusOr<std::string> ReadOrMakeHeader(ObjectStore& store, Clock& clock) {
+  auto known = ReadHeader(store);
+  if (!absl::IsNotFound(known.status())) return known;
+  format::v1::VaultHeader header;
+  header.set_version(1);
+  header.set_vault_id(absl::BytesToHexString(RandomBytes(16)));
+  *header.mutable_created() = rpc::ToTimestamp(clock.Now());
+  EMBER_RETURN_IF_ERROR(
+      PutObject(store, kHeaderObject, Frame(kVaultMagic, header.SerializeAsString())));
   return header.vault_id();
 }
 

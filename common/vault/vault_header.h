@@ -10,6 +10,9 @@
 
 namespace ember::vault {
 
+// The vault's id. NOT_FOUND when there is no header; else as below.
+absl::StatusOr<std::string> ReadHeader(ObjectStore& store);
+
 // The vault's id; the header is written when there is none. FAILED_PRECONDITION: made by a newer
 // Ember. DATA_LOSS.
 absl::StatusOr<std::string> ReadOrMakeHeader(ObjectStore& store, Clock& clock);
