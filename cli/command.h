@@ -55,6 +55,8 @@ Action DeclareBackupPin(CLI::App& app);
 Action DeclareBackupUnpin(CLI::App& app);
 Action DeclareRestore(CLI::App& app);
 Action DeclareVaultList(CLI::App& app);
+Action DeclareVaultLs(CLI::App& app);
+Action DeclareVaultRestore(CLI::App& app);
 Action DeclareRecoveryList(CLI::App& app);
 Action DeclareRecoveryShow(CLI::App& app);
 Action DeclareRecoveryApprove(CLI::App& app);

@@ -172,6 +172,8 @@ inline constexpr size_t kNeedIdsMax = 10000;
 inline constexpr size_t kCommitIdsMax = 16 << 20;
 inline constexpr size_t kSummaryBytesMax = 1 << 20;
 inline constexpr size_t kKeyboxBytesMax = 4 << 10;
+// A page of text.
+inline constexpr size_t kRecoveryKitBytesMax = 64 << 10;
 // Recovery recipients of an estate: some people and a safe.
 inline constexpr size_t kRecoveryBoxesMax = 16;
 // Boxes that a vault keeps of a domain: also those of recipients that an estate has no more.

@@ -76,6 +76,21 @@ absl::StatusOr<StoredBackupRecord> ParseBackup(absl::string_view tail, absl::str
   return record;
 }
 
+v1::StoredBackup ToWire(const StoredBackupRecord& record) {
+  v1::StoredBackup backup;
+  backup.set_backup_id(record.backup_id());
+  backup.set_domain_id(record.domain_id());
+  backup.set_workload(record.workload());
+  backup.set_sequence(record.sequence());
+  *backup.mutable_received() = record.received();
+  backup.set_session_id(record.session_id());
+  backup.set_manifest_root(record.manifest_root());
+  backup.set_sealed_summary(record.sealed_summary());
+  backup.set_summary_nonce(record.summary_nonce());
+  backup.set_ids_total(record.ids_total());
+  return backup;
+}
+
 absl::StatusOr<TrashedBackup> ReadTrashed(ObjectStore& store, absl::string_view tail) {
   const std::string object = BackupObject(kTrashedSnaps, tail);
   EMBER_ASSIGN_OR_RETURN(const std::string bytes, ReadObject(store, object));

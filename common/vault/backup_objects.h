@@ -16,6 +16,7 @@
 #include "common/vault/object_store.h"
 #include "common/vault/vault_state.h"
 #include "ember/format/v1/format.pb.h"
+#include "ember/v1/vault.pb.h"
 
 namespace ember::vault {
 
@@ -44,6 +45,9 @@ absl::StatusOr<format::v1::StoredBackupRecord> ParseBackup(absl::string_view tai
 // The record within is not looked at.
 absl::StatusOr<format::v1::TrashedBackup> ReadTrashed(ObjectStore& store, absl::string_view tail);
 absl::StatusOr<format::v1::Tombstone> ReadTombstone(ObjectStore& store, absl::string_view tail);
+
+// The record as clients see it; without keyboxes and recovery boxes.
+v1::StoredBackup ToWire(const format::v1::StoredBackupRecord& record);
 
 // One link of a domain's chain: a backup record, wherever it is, or its tombstone.
 struct ChainLink {

@@ -54,21 +54,6 @@ namespace {
 
 using format::v1::StoredBackupRecord;
 
-v1::StoredBackup ToWire(const StoredBackupRecord& record) {
-  v1::StoredBackup backup;
-  backup.set_backup_id(record.backup_id());
-  backup.set_domain_id(record.domain_id());
-  backup.set_workload(record.workload());
-  backup.set_sequence(record.sequence());
-  *backup.mutable_received() = record.received();
-  backup.set_session_id(record.session_id());
-  backup.set_manifest_root(record.manifest_root());
-  backup.set_sealed_summary(record.sealed_summary());
-  backup.set_summary_nonce(record.summary_nonce());
-  backup.set_ids_total(record.ids_total());
-  return backup;
-}
-
 v1::CommitReply ToReply(const StoredBackupRecord& record) {
   v1::CommitReply reply;
   reply.set_sequence(record.sequence());
@@ -211,7 +196,8 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                                                             const v1::OpenSessionRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckOpenSession(request));
   EMBER_RETURN_IF_ERROR(CheckUnused(node, request));
-  // Before anything of the domain can be acknowledged: without them nobody but the EM could read it.
+  // Before anything of the domain can be acknowledged: without them nobody but the EM could read
+  // it.
   {
     absl::MutexLock lock(&boxes_mu_);
     EMBER_RETURN_IF_ERROR(NoteWrite(
