@@ -105,6 +105,19 @@ inline constexpr size_t kChunkMin = 64 << 10;
 inline constexpr size_t kChunkTarget = 256 << 10;
 inline constexpr size_t kChunkMax = 1 << 20;
 static_assert(kChunkMin < kChunkTarget && kChunkTarget < kChunkMax);
+// What a cut of a file depends on: long enough that unlike places rarely look alike, short enough to be four words.
+inline constexpr size_t kCutWindowBytes = 32;
+static_assert(kCutWindowBytes <= kChunkMin);
+// Disks are cut between blocks of this size, the unit in which guests and file systems write.
+inline constexpr size_t kCutBlockBytes = 4 << 10;
+// Scattered writes change whole chunks of a disk, so these are smaller than a file's.
+inline constexpr size_t kBlockChunkMin = 16 << 10;
+inline constexpr size_t kBlockChunkTarget = 64 << 10;
+inline constexpr size_t kBlockChunkMax = 256 << 10;
+static_assert(kBlockChunkMin < kBlockChunkTarget && kBlockChunkTarget < kBlockChunkMax);
+static_assert(kBlockChunkMin % kCutBlockBytes == 0 && kBlockChunkTarget % kCutBlockBytes == 0 &&
+              kBlockChunkMax % kCutBlockBytes == 0);
+static_assert(kBlockChunkMax <= kChunkMax, "buffers that hold a chunk hold one of a disk too");
 // Files up to this size live in the manifest itself.
 inline constexpr size_t kInlineBytesMax = 512;
 // Files up to this size share a group record.
