@@ -1,7 +1,7 @@
 #include "common/backup/chunker.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstdint>
 #include <string>
 
 #include "common/base/limits.h"
@@ -10,53 +10,55 @@
 namespace ember::backup {
 namespace {
 
-// A shift per byte: the hash forgets a byte after this many.
-constexpr size_t kWindow = 64;
-static_assert(kChunkMin > kWindow);
-// Harder to cut before the target, easier after it (normalised chunking, level 2): the sizes gather
-// around the target.
-constexpr int kBitsBefore = 20;
-constexpr int kBitsAfter = 16;
-static_assert(kChunkTarget == size_t{1} << ((kBitsBefore + kBitsAfter) / 2));
+constexpr size_t kAesKeyBytes = 16;
 
-// First position in [at, end) after whose byte the hash is below `limit`; `end` when there is none.
-// The top bits of a Gear hash depend on the whole window, the low bits only on the last few bytes.
-size_t FindCut(const uint64_t* gear, const unsigned char* data, size_t at, size_t end,
-               uint64_t limit, uint64_t* hash) {
-  uint64_t h = *hash;
-  for (; at < end; ++at) {
-    h = (h << 1) + gear[data[at]];
-    if (h < limit) break;
-  }
-  *hash = h;
-  return at;
+CutKeys DeriveKeys(absl::string_view cut_key, absl::string_view info, size_t hash_key_bytes) {
+  const std::string keys = HkdfSha256(cut_key, "", info, hash_key_bytes + kAesKeyBytes);
+  const absl::string_view view = keys;
+  return ExpandCutKeys(view.substr(0, hash_key_bytes), view.substr(hash_key_bytes));
 }
 
 }  // namespace
 
-Chunker::Chunker(absl::string_view cut_key) {
-  const std::string table = HkdfSha256(cut_key, "", "ember chunker 1", gear_.size() * 8);
-  for (size_t i = 0; i < gear_.size(); ++i) {
-    uint64_t word = 0;
-    for (int byte = 7; byte >= 0; --byte)
-      word = word << 8 | static_cast<unsigned char>(table[i * 8 + byte]);
-    gear_[i] = word;
-  }
+// Harder to cut before the target, easier after it: the sizes gather around the target (normalised
+// chunking: Xia et al., FastCDC, ATC'16). The masks are part of the format; the means they give are
+// close to the targets.
+struct Chunker::Rule {
+  size_t min, target, max;
+  uint32_t mask_before, mask_after;
+  size_t hash_key_bytes;
+  const char* info;
+  decltype(CutKernel::find_window) CutKernel::*find;
+};
+
+const Chunker::Rule& Chunker::RuleOf(Profile profile) {
+  static constexpr Rule kStream = {kChunkMin,
+                                   kChunkTarget,
+                                   kChunkMax,
+                                   (1u << 19) - 1,
+                                   (1u << 16) - 1,
+                                   kCutWindowBytes,
+                                   "ember chunker 2 stream",
+                                   &CutKernel::find_window};
+  static constexpr Rule kBlock = {kBlockChunkMin,          kBlockChunkTarget,     kBlockChunkMax,
+                                  (1u << 4) - 1,           (1u << 3) - 1,         kCutBlockBytes,
+                                  "ember chunker 2 block", &CutKernel::find_block};
+  return profile == Profile::kBlock ? kBlock : kStream;
 }
 
+Chunker::Chunker(absl::string_view cut_key, Profile profile, const CutKernel& kernel)
+    : rule_(RuleOf(profile)),
+      kernel_(kernel),
+      keys_(DeriveKeys(cut_key, rule_.info, rule_.hash_key_bytes)) {}
+
 size_t Chunker::Cut(absl::string_view data) const {
-  const size_t end = std::min(data.size(), kChunkMax);
-  if (end <= kChunkMin) return end;
+  const size_t end = std::min(data.size(), rule_.max);
+  if (end <= rule_.min) return end;
+  const auto find = kernel_.*rule_.find;
   const auto* bytes = reinterpret_cast<const unsigned char*>(data.data());
-  uint64_t hash = 0;
-  // Fill the window, so that a cut at kChunkMin depends on as much as any other.
-  FindCut(gear_.data(), bytes, kChunkMin - kWindow, kChunkMin - 1, 0, &hash);
-  const size_t normal = std::min(end, kChunkTarget);
-  size_t at =
-      FindCut(gear_.data(), bytes, kChunkMin - 1, normal, uint64_t{1} << (64 - kBitsBefore), &hash);
-  if (at < normal) return at + 1;
-  at = FindCut(gear_.data(), bytes, normal, end, uint64_t{1} << (64 - kBitsAfter), &hash);
-  return at < end ? at + 1 : end;
+  const size_t normal = std::min(end, rule_.target);
+  const size_t cut = find(keys_, bytes, rule_.min, normal, rule_.mask_before);
+  return cut < normal ? cut : find(keys_, bytes, normal, end, rule_.mask_after);
 }
 
 }  // namespace ember::backup
