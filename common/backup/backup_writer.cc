@@ -23,6 +23,7 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/base/zero.h"
 #include "common/crypto/aead.h"
 #include "common/crypto/digest.h"
 #include "common/crypto/keybox.h"
@@ -253,6 +254,7 @@ absl::StatusOr<std::shared_ptr<PendingContent>> Writer::ReadContent(Entry* entry
     EMBER_ASSIGN_OR_RETURN(
         FileCutter::Result result,
         cutter_.Read(source->get(), [&](int64_t offset, absl::string_view bytes) {
+          if (IsAllZero(bytes)) return absl::OkStatus();  // a hole of the file, as if never written
           chunks->slots.push_back(
               {.offset = offset, .length = static_cast<uint32_t>(bytes.size())});
           ++chunks->unresolved;

@@ -21,7 +21,7 @@ constexpr size_t kRepliesMax = 8;
 class Checker {
  public:
   Checker(VaultPort* vault, const ReadBackOptions& options, std::vector<RecordId> uploaded)
-      : vault_(vault), options_(options), uploaded_(std::move(uploaded)) {
+      : vault_(vault), options_(options), id_key_(options.id_key), uploaded_(std::move(uploaded)) {
     std::sort(uploaded_.begin(), uploaded_.end());
     uploaded_.erase(std::unique(uploaded_.begin(), uploaded_.end()), uploaded_.end());
     seen_.resize(uploaded_.size());
@@ -71,7 +71,7 @@ class Checker {
     for (const v1::Record& record : reply.records()) {
       if (record.session_id() == options_.session_id) {
         const absl::Status opened =
-            OpenRecord(options_.domain_id, options_.id_key, options_.session_key, record).status();
+            OpenRecord(options_.domain_id, id_key_, options_.session_key, record).status();
         if (!opened.ok()) {
           Note(record.id(), opened);
           continue;
@@ -105,6 +105,7 @@ class Checker {
 
   VaultPort* const vault_;
   const ReadBackOptions& options_;
+  const HmacSha256Key id_key_;
   std::vector<RecordId> uploaded_;  // sorted
   absl::Mutex mu_;
   std::vector<bool> seen_ ABSL_GUARDED_BY(mu_);

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
+#include "common/base/zero.h"
 #include "common/crypto/aead.h"
-#include "common/crypto/digest.h"
 
 namespace ember::backup {
 namespace {
@@ -86,8 +86,7 @@ absl::StatusOr<std::string> DecodeInner(absl::string_view inner) {
   }
   const absl::string_view body = inner.substr(kInnerHeaderBytes, body_size);
   const absl::string_view padding = inner.substr(kInnerHeaderBytes + body_size);
-  if (padding.find_first_not_of('\0') != absl::string_view::npos)
-    return absl::DataLossError("its padding is not zero");
+  if (!IsAllZero(padding)) return absl::DataLossError("its padding is not zero");
   if (inner[0] == kZstd) return Decompress(body);
   if (inner[0] != kRaw) return absl::DataLossError("its codec is unknown");
   if (body.size() > kRecordBytesMax) return absl::DataLossError("it is too large");
@@ -138,11 +137,11 @@ size_t PadmeLength(size_t size) {
   return (size + mask) & ~mask;
 }
 
-RecordId MakeRecordId(absl::string_view id_key, RecordType::Value type,
+RecordId MakeRecordId(const HmacSha256Key& id_key, RecordType::Value type,
                       absl::string_view plaintext) {
-  const char type_byte = static_cast<char>(type);
+  const HmacMessage message = {static_cast<unsigned char>(type), plaintext};
   RecordId id;
-  ParseRecordId(HmacSha256(id_key, {absl::string_view(&type_byte, 1), plaintext}), &id);
+  HmacSha256Batch(id_key, absl::MakeConstSpan(&message, 1), absl::MakeSpan(&id, 1));
   return id;
 }
 
@@ -151,7 +150,7 @@ std::string SealRecord(absl::string_view domain_id, absl::string_view session_ke
   return SealAs(domain_id, session_key, nonce, BytesOf(id), type, plaintext);
 }
 
-absl::StatusOr<std::string> OpenRecord(absl::string_view domain_id, absl::string_view id_key,
+absl::StatusOr<std::string> OpenRecord(absl::string_view domain_id, const HmacSha256Key& id_key,
                                        absl::string_view session_key, const v1::Record& record) {
   RecordId id;
   if (!ParseRecordId(record.id(), &id)) return absl::DataLossError("its id has not 32 bytes");

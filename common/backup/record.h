@@ -15,13 +15,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/crypto/hmac_batch.h"
 #include "ember/format/v1/format.pb.h"
 #include "ember/v1/vault.pb.h"
 
 namespace ember::backup {
 
 using RecordType = format::v1::RecordType;
-using RecordId = std::array<char, 32>;
+using RecordId = HmacCode;
 // What the known-id set keeps; the vault's index has the same 16 bytes.
 using RecordIdPrefix = std::array<char, 16>;
 
@@ -36,7 +37,8 @@ bool ParseRecordId(absl::string_view bytes, RecordId* id);
 // % (Nikitin et al., PURBs, PoPETs 2019).
 size_t PadmeLength(size_t size);
 
-RecordId MakeRecordId(absl::string_view id_key, RecordType::Value type,
+// `id_key` is K_id.
+RecordId MakeRecordId(const HmacSha256Key& id_key, RecordType::Value type,
                       absl::string_view plaintext);
 
 // The payload. `plaintext` has at most kRecordBytesMax bytes; `nonce` is used once per key. Safe
@@ -45,7 +47,7 @@ std::string SealRecord(absl::string_view domain_id, absl::string_view session_ke
                        const RecordId& id, RecordType::Value type, absl::string_view plaintext);
 
 // The plaintext. DATA_LOSS unless everything is as sealed and the id, recomputed, is the record's.
-absl::StatusOr<std::string> OpenRecord(absl::string_view domain_id, absl::string_view id_key,
+absl::StatusOr<std::string> OpenRecord(absl::string_view domain_id, const HmacSha256Key& id_key,
                                        absl::string_view session_key, const v1::Record& record);
 
 // A backup's summary: sealed like a record of type SUMMARY that has the manifest root as id, which

@@ -11,7 +11,7 @@
 namespace ember::backup {
 
 RecordOpener::RecordOpener(std::string domain_id, RestoreKeys keys)
-    : domain_id_(std::move(domain_id)), keys_(std::move(keys)) {}
+    : domain_id_(std::move(domain_id)), keys_(std::move(keys)), id_key_(keys_.id_key) {}
 
 RecordOpener::~RecordOpener() {
   explicit_bzero(keys_.id_key.data(), keys_.id_key.size());
@@ -26,7 +26,7 @@ const std::string* RecordOpener::KeyOf(const std::string& session_id) const {
 absl::StatusOr<PlainRecord> RecordOpener::Open(const v1::Record& record) const {
   const std::string* key = KeyOf(record.session_id());
   if (key == nullptr) return absl::DataLossError("there is no key for the session that stored it");
-  EMBER_ASSIGN_OR_RETURN(std::string bytes, OpenRecord(domain_id_, keys_.id_key, *key, record));
+  EMBER_ASSIGN_OR_RETURN(std::string bytes, OpenRecord(domain_id_, id_key_, *key, record));
   return PlainRecord{static_cast<RecordType::Value>(record.type()), std::move(bytes)};
 }
 

@@ -29,6 +29,7 @@ class RecordOpener {
  private:
   const std::string domain_id_;
   RestoreKeys keys_;
+  const HmacSha256Key id_key_;
 };
 
 // The records of `ids`, in their order: opened, or why not. An error of the transport is every

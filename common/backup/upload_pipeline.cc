@@ -16,6 +16,7 @@ constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 
 UploadPipeline::UploadPipeline(Options options)
     : options_(std::move(options)),
+      id_key_(options_.id_key),
       ask_(!options_.session->domain_empty()),
       known_(std::move(options_.known)) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Work(); });
@@ -80,7 +81,7 @@ absl::StatusOr<RecordId> UploadPipeline::SubmitForId(RecordType::Value type,
   auto item = std::make_unique<Item>();
   item->type = type;
   item->plaintext = std::move(plaintext);
-  item->id = MakeRecordId(options_.id_key, type, item->plaintext);
+  item->id = MakeRecordId(id_key_, type, item->plaintext);
   const RecordId id = item->id;
   absl::MutexLock lock(&mu_);
   EMBER_RETURN_IF_ERROR(Admit(item.get()));
@@ -134,6 +135,28 @@ UploadPipeline::ItemPtr UploadPipeline::Take(Queue* queue) {
   return item;
 }
 
+// Two at once are hashed faster than one after the other.
+void UploadPipeline::Identify() {
+  ItemPtr items[2];
+  HmacMessage messages[2];
+  size_t count = 0;
+  for (; count < 2 && !to_identify_.empty(); ++count) {
+    items[count] = Take(&to_identify_);
+    messages[count] = {static_cast<unsigned char>(items[count]->type), items[count]->plaintext};
+  }
+  mu_.Unlock();
+  RecordId ids[2];
+  HmacSha256Batch(id_key_, absl::MakeConstSpan(messages, count), absl::MakeSpan(ids, count));
+  mu_.Lock();
+  for (size_t i = 0; i < count; ++i) {
+    items[i]->id = ids[i];
+    // Under the lock, so that WaitUntil cannot miss it.
+    if (items[i]->resolved) std::exchange(items[i]->resolved, nullptr)(ids[i]);
+    progress_cv_.Signal();
+    Route(std::move(items[i]));
+  }
+}
+
 void UploadPipeline::Work() {
   mu_.Lock();
   while (true) {
@@ -149,14 +172,8 @@ void UploadPipeline::Work() {
       mu_.Lock();
       to_upload_.push_back(std::move(item));
       upload_cv_.Signal();
-    } else if (ItemPtr item = Take(&to_identify_)) {
-      mu_.Unlock();
-      item->id = MakeRecordId(options_.id_key, item->type, item->plaintext);
-      mu_.Lock();
-      // Under the lock, so that WaitUntil cannot miss it.
-      if (item->resolved) std::exchange(item->resolved, nullptr)(item->id);
-      progress_cv_.Signal();
-      Route(std::move(item));
+    } else {
+      Identify();
     }
   }
   mu_.Unlock();

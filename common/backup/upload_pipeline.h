@@ -81,11 +81,14 @@ class UploadPipeline {
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The next item of `queue`, or null at the end.
   ItemPtr Take(Queue* queue) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Finds the ids of one or two waiting items.
+  void Identify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Work();
   void Ask();
   void Upload();
 
   Options options_;
+  const HmacSha256Key id_key_;
   const bool ask_;  // does the vault have to be asked at all?
   std::atomic<uint64_t> nonce_{1};
   std::atomic<int64_t> bytes_sent_{0};

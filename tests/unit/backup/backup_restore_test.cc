@@ -278,6 +278,29 @@ TEST_F(BackupRestore, VerifyReadsEveryRecord) {
   EXPECT_EQ(result.files(), static_cast<int64_t>(tree_.files().size()) - 2);
 }
 
+TEST_F(BackupRestore, ChunksOfZeroesAreHoles) {
+  const std::string head = Noise(1, 300000), tail = Noise(2, 300000);
+  tree_.Add("srv/zeroes", std::string(3 << 20, '\0'));
+  tree_.Add("srv/between", head + std::string(6 << 20, '\0') + tail);
+  tree_.Add("srv/ends", head + std::string(6 << 20, '\0'));
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  FakeTarget restored = RestoreAll(kFirst);
+  EXPECT_TRUE(restored.files.at("srv/zeroes").data.empty());
+  for (const auto& [path, file] : tree_.files()) {
+    const std::string& expected = file.data.at(0);
+    const Restored& got = restored.files.at(path);
+    ASSERT_EQ(got.entry.size(), static_cast<int64_t>(expected.size())) << path;
+    std::string content(expected.size(), '\0');
+    size_t written = 0;
+    for (const auto& [offset, bytes] : got.data) {
+      content.replace(static_cast<size_t>(offset), bytes.size(), bytes);
+      written += bytes.size();
+    }
+    EXPECT_TRUE(content == expected) << path;
+    EXPECT_LT(written, expected.size() - (2 << 20)) << path;
+  }
+}
+
 // More extents than one part of an entry holds.
 TEST_F(BackupRestore, AFileWithVeryManyExtentsGoesOnInParts) {
   std::map<int64_t, std::string> data;

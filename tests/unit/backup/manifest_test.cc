@@ -46,7 +46,7 @@ class Manifest : public ::testing::Test {
     return *root;
   }
   RecordId Store(RecordType::Value type, std::string bytes) {
-    const RecordId id = MakeRecordId(kKey, type, bytes);
+    const RecordId id = MakeRecordId(HmacSha256Key(kKey), type, bytes);
     fresh_ += records_.count(id) == 0;
     records_[id] = {type, std::move(bytes)};
     return id;

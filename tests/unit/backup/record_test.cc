@@ -13,7 +13,7 @@ namespace {
 using ember::testing::HasCode;
 using ember::testing::Noise;
 
-const std::string kIdKey(32, 'i');
+const HmacSha256Key kIdKey(std::string(32, 'i'));
 const std::string kSessionKey(32, 's');
 
 v1::Record Sealed(absl::string_view plaintext, RecordType::Value type = RecordType::DATA) {
@@ -71,7 +71,7 @@ TEST(Record, EverythingAroundThePayloadIsBound) {
   const v1::Record record = Sealed("text");
   EXPECT_THAT(OpenRecord("other", kIdKey, kSessionKey, record),
               HasCode(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(OpenRecord("domain", std::string(32, 'j'), kSessionKey, record),
+  EXPECT_THAT(OpenRecord("domain", HmacSha256Key(std::string(32, 'j')), kSessionKey, record),
               HasCode(absl::StatusCode::kDataLoss));
   EXPECT_THAT(OpenRecord("domain", kIdKey, std::string(32, 't'), record),
               HasCode(absl::StatusCode::kDataLoss));
@@ -109,7 +109,7 @@ TEST(Record, IdsDependOnTypeContentAndKey) {
   EXPECT_EQ(id, MakeRecordId(kIdKey, RecordType::DATA, "x"));
   EXPECT_NE(id, MakeRecordId(kIdKey, RecordType::GROUP, "x"));
   EXPECT_NE(id, MakeRecordId(kIdKey, RecordType::DATA, "y"));
-  EXPECT_NE(id, MakeRecordId(kSessionKey, RecordType::DATA, "x"));
+  EXPECT_NE(id, MakeRecordId(HmacSha256Key(kSessionKey), RecordType::DATA, "x"));
 }
 
 TEST(Record, PaddingHidesLengthsAtLittleCost) {
