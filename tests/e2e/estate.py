@@ -29,6 +29,7 @@ TOOLS = os.environ.get("EMBER_TEST_TOOLS", os.path.join(BIN, "..", "tests", "sup
 HERE = os.path.dirname(os.path.abspath(__file__))
 SKIPPED = 77  # the SKIP_RETURN_CODE of the ctests
 PREFIX = "ember-e2e-"
+CLONE_NEWNET = 0x40000000
 
 # The exit codes of `ember`.
 DONE, FAILED, USAGE, PARTIAL, REFUSED, NOT_FOUND, UNREACHABLE, DAMAGED = range(8)
@@ -167,7 +168,7 @@ class Namespace:
         def dial():
             try:
                 with open(self.path) as file:
-                    if _libc.setns(file.fileno(), 0x40000000) != 0:  # CLONE_NEWNET, of this thread alone
+                    if _libc.setns(file.fileno(), CLONE_NEWNET) != 0:  # of this thread alone
                         raise OSError(ctypes.get_errno(), "setns")
                 result.append(socket.create_connection(address, timeout))
             except OSError as error:
@@ -579,6 +580,10 @@ def run(test, limit_seconds, root=True):
     if root and os.geteuid() != 0:
         print("skipped: only root may make network namespaces and trees with foreign owners")
         sys.exit(SKIPPED)
+    if os.geteuid() == 0:
+        # A loopback of its own: tests that run beside this one do not compete for its ports.
+        check(_libc.unshare(CLONE_NEWNET) == 0, f"unshare: {os.strerror(ctypes.get_errno())}")
+        run_checked("ip", "link", "set", "lo", "up")
     signal.signal(signal.SIGTERM, _interrupted)
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.alarm(limit_seconds)

@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasCode;
 using testing::HasCodeAndText;
-constexpr absl::StatusCode kDenied = absl::StatusCode::kPermissionDenied;
+constexpr absl::StatusCode kRefused = absl::StatusCode::kPermissionDenied;
 constexpr char kHeartbeat[] = "/ember.v1.AgentService/Heartbeat";
 
 class GateTest : public ::testing::Test {
@@ -35,7 +35,7 @@ TEST_F(GateTest, RemembersTheSignatureButNeverTheValidity) {
   EXPECT_OK(Check(kHeartbeat, pem));
   EXPECT_OK(Check(kHeartbeat, pem));
   clock_.Advance(absl::Hours(25));
-  EXPECT_THAT(Check(kHeartbeat, pem), HasCodeAndText(kDenied, "expired"));
+  EXPECT_THAT(Check(kHeartbeat, pem), HasCodeAndText(kRefused, "expired"));
   clock_.JumpWall(-absl::Hours(25));
   EXPECT_OK(Check(kHeartbeat, pem));
 }
@@ -44,14 +44,14 @@ TEST_F(GateTest, WhatPassedUnderOneCaDoesNotPassUnderAnother) {
   const std::string pem = Certificate(ca_, "agent", "nas1");
   EXPECT_OK(Check(kHeartbeat, pem));
   const KeyAndCertificate other = CreateCa("home", clock_.Now()).value();
-  EXPECT_THAT(gate_.Check(kHeartbeat, pem, other.certificate_pem), HasCode(kDenied));
+  EXPECT_THAT(gate_.Check(kHeartbeat, pem, other.certificate_pem), HasCode(kRefused));
   EXPECT_OK(Check(kHeartbeat, pem));
 }
 
 TEST_F(GateTest, RefusesWhatIsNoCertificateOrTheCa) {
-  EXPECT_THAT(Check(kHeartbeat, "garbage"), HasCode(kDenied));
-  EXPECT_THAT(Check("/ember.v1.EnrolService/Join", "garbage"), HasCode(kDenied));
-  EXPECT_THAT(Check(kHeartbeat, ca_.certificate_pem), HasCode(kDenied));
+  EXPECT_THAT(Check(kHeartbeat, "garbage"), HasCode(kRefused));
+  EXPECT_THAT(Check("/ember.v1.EnrolService/Join", "garbage"), HasCode(kRefused));
+  EXPECT_THAT(Check(kHeartbeat, ca_.certificate_pem), HasCode(kRefused));
 }
 
 TEST_F(GateTest, RefusalsSayWhatToDo) {
