@@ -120,6 +120,23 @@ Table RecoveryTable(const Context& context,
   return table;
 }
 
+std::string NextCommands(const google::protobuf::RepeatedPtrField<v1::Recovery>& recoveries) {
+  std::string lines;
+  for (const v1::Recovery& recovery : recoveries) {
+    if (recovery.next_command().empty()) continue;
+    absl::StrAppend(&lines, Escape(recovery.id()), ": ", Escape(recovery.next_command()), "\n");
+  }
+  return lines;
+}
+
+std::string EscalationText(const google::protobuf::RepeatedPtrField<std::string>& diagnostics,
+                           const std::string& next_command) {
+  std::string text = diagnostics.empty() ? "" : "\ndiagnostics:\n";
+  for (const std::string& line : diagnostics) absl::StrAppend(&text, "  ", Escape(line), "\n");
+  if (!next_command.empty()) absl::StrAppend(&text, "\nnext: ", Escape(next_command), "\n");
+  return text;
+}
+
 Table VaultTable(const google::protobuf::RepeatedPtrField<v1::Vault>& vaults) {
   Table table({{"VAULT", false, true},
                {"STATE"},

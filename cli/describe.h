@@ -24,6 +24,11 @@ Table NodeTable(const Context& context, const google::protobuf::RepeatedPtrField
 Table WorkloadTable(const google::protobuf::RepeatedPtrField<v1::Workload>& workloads);
 Table RecoveryTable(const Context& context,
                     const google::protobuf::RepeatedPtrField<v1::Recovery>& recoveries);
+// "r-4: ember workload restart db" for each that waits for a person.
+std::string NextCommands(const google::protobuf::RepeatedPtrField<v1::Recovery>& recoveries);
+// The end of a page about something that was given up: what is known, what to type.
+std::string EscalationText(const google::protobuf::RepeatedPtrField<std::string>& diagnostics,
+                           const std::string& next_command);
 Table VaultTable(const google::protobuf::RepeatedPtrField<v1::Vault>& vaults);
 
 }  // namespace ember::cli

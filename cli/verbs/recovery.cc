@@ -57,10 +57,7 @@ ExitCode PrintRecovery(Context& context, const v1::Recovery& recovery) {
     }
     out << steps.Format(ColorsWelcome(context));
   }
-  if (recovery.diagnostics_size() > 0) out << "\ndiagnostics:\n";
-  for (const std::string& line : recovery.diagnostics()) out << "  " << Escape(line) << "\n";
-  if (!recovery.next_command().empty())
-    out << "\nnext: " << Escape(recovery.next_command()) << "\n";
+  out << EscalationText(recovery.diagnostics(), recovery.next_command());
   return kExitDone;
 }
 
@@ -74,7 +71,8 @@ absl::StatusOr<ExitCode> List(Context& context, const std::string& workload) {
   if (reply.items().empty()) {
     *context.out << "no recoveries\n";
   } else {
-    *context.out << RecoveryTable(context, reply.items()).Format(ColorsWelcome(context));
+    *context.out << RecoveryTable(context, reply.items()).Format(ColorsWelcome(context))
+                 << NextCommands(reply.items());
   }
   return kExitDone;
 }

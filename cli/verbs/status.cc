@@ -36,10 +36,7 @@ std::string Page(const Context& context, const v1::StatusReply& status, bool col
   AppendSection(page, WorkloadTable(status.workloads()), colors);
   AppendSection(page, VaultTable(status.vaults()), colors);
   AppendSection(page, RecoveryTable(context, status.recoveries()), colors);
-  for (const v1::Recovery& recovery : status.recoveries()) {
-    if (recovery.next_command().empty()) continue;
-    absl::StrAppend(&page, Escape(recovery.id()), ": ", Escape(recovery.next_command()), "\n");
-  }
+  absl::StrAppend(&page, NextCommands(status.recoveries()));
   absl::StrAppend(&page, "\n");
   if (status.nodes().empty()) absl::StrAppend(&page, "no nodes yet: ember node token NODE\n");
   if (status.alarms().empty()) absl::StrAppend(&page, "no alarms\n");

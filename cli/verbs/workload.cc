@@ -41,7 +41,9 @@ ExitCode PrintWorkload(Context& context, const v1::Workload& workload) {
        workload.has_next_backup() ? FormatTime(context, workload.next_backup()) : ""},
       {"backups", absl::StrCat(workload.backups())},
       {"RTO", RtoText(workload)},
+      {"recovery", workload.recovery()},
   });
+  *context.out << EscalationText(workload.diagnostics(), workload.next_command());
   return kExitDone;
 }
 

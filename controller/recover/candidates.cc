@@ -153,7 +153,8 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
   const bool here_alive = Alive(view, view.workload.node());
   if (here_alive && !view.fact) {
     const absl::Duration waited = view.now - rpc::FromTimestamp(recovery.recovery().started());
-    if (waited < absl::Seconds(kRecoveryVerifySeconds)) return Wait("waiting for its agent to report it");
+    if (waited < absl::Seconds(kRecoveryVerifySeconds))
+      return Wait("waiting for its agent to report it");
     return GiveUp(absl::StrCat("the agent of ", view.workload.node(), " does not report it"));
   }
   std::vector<BackupChoice> usable;

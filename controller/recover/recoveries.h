@@ -33,6 +33,12 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
 const record::v1::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// What a person should look at: the open recovery, or the last one as long as it waits for a
+// person; else null.
+const record::v1::RecoveryRecord* RecoveryToShow(const EmState& em,
+                                                 const record::v1::WorkloadRecord& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // What would be done if `subject` (a workload or a node) died now.
 absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em, const std::string& subject)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
+#include "controller/recover/escalation.h"
 
 namespace ember::controller {
 
@@ -59,6 +60,11 @@ class Step {
       case State::CANCELLED:
       default: break;
     }
+    return std::move(out_);
+  }
+
+  RecoveryStepResult RunToEscalation(const std::string& why) {
+    Escalate(why, false);
     return std::move(out_);
   }
 
@@ -375,8 +381,10 @@ class Step {
     const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
     Finish(State::ESCALATED, why);
     out_.recovery.set_blocked_by_dependency(by_dependency);
-    Diagnose();
-    recovery().set_next_command(NextCommand());
+    for (std::string& line : Diagnostics(out_.recovery, view_))
+      recovery().add_diagnostics(std::move(line));
+    recovery().set_next_command(NextCommand(out_.recovery, view_));
+    absl::StrAppend(&out_.events.back().message, ". Next: ", recovery().next_command());
     // The last try may still run; it is not proven good, but stopping it would take away what a
     // person may want to see.
     out_.workload.set_state(quarantine ? v1::WorkloadState::QUARANTINED
@@ -384,34 +392,6 @@ class Step {
     *out_.workload.mutable_state_since() = rpc::ToTimestamp(view_.now);
     out_.workload.set_message(why);
     out_.workload.set_last_recovery(recovery().id());
-  }
-
-  void Diagnose() {
-    const auto add = [&](std::string line) { recovery().add_diagnostics(std::move(line)); };
-    add(absl::StrCat("cause: ", recovery().cause()));
-    for (const auto& [node, state] : view_.nodes) {
-      if (node == view_.workload.node())
-        add(absl::StrCat("node ", node, ": ", v1::NodeState::Value_Name(state)));
-    }
-    for (const rec::Tried& tried : out_.recovery.tried()) {
-      add(absl::StrCat("tried: ", ActionText(tried.candidate()),
-                       tried.backup_id().empty() ? "" : " of ", tried.backup_id(), " on ",
-                       tried.target(), ": ", tried.result()));
-    }
-    if (!view_.fact) return add("its agent says nothing about it");
-    if (view_.fact->has_exit()) add(absl::StrCat("exit status: ", view_.fact->exit_status()));
-    if (!view_.fact->probe_message().empty())
-      add(absl::StrCat("last probe: ", view_.fact->probe_message()));
-    for (const std::string& line : view_.fact->log_tail()) add(absl::StrCat("log: ", line));
-  }
-
-  std::string NextCommand() const {
-    const auto here = view_.nodes.find(view_.workload.node());
-    const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
-    if (!alive) return absl::StrCat("ember node show ", view_.workload.node());
-    if (view_.backups.empty()) return absl::StrCat("ember backup list ", view_.workload.name());
-    return absl::StrCat("ember restore ", view_.backups.back().id,
-                        "   # then: ember workload restart ", view_.workload.name());
   }
 
   const RecoveryView& view_;
@@ -450,6 +430,19 @@ rec::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& s
 
 RecoveryStepResult AdvanceRecovery(const rec::RecoveryRecord& recovery, const RecoveryView& view) {
   return Step(recovery, view).Run();
+}
+
+RecoveryStepResult EscalateRecovery(const rec::RecoveryRecord& recovery, const RecoveryView& view,
+                                    const std::string& why) {
+  return Step(recovery, view).RunToEscalation(why);
+}
+
+void CloseEscalation(rec::RecoveryRecord* recovery, absl::string_view why, absl::Time now) {
+  recovery->mutable_recovery()->clear_next_command();
+  v1::RecoveryStep* step = recovery->mutable_recovery()->add_steps();
+  *step->mutable_time() = rpc::ToTimestamp(now);
+  step->set_state(recovery->recovery().state());
+  step->set_message(std::string(why));
 }
 
 }  // namespace ember::controller

@@ -72,6 +72,13 @@ record::v1::RecoveryRecord NewRecovery(const std::string& id, const v1::Workload
 RecoveryStepResult AdvanceRecovery(const record::v1::RecoveryRecord& recovery,
                                    const RecoveryView& view);
 
+// Ends an open recovery of which nothing may be tried. `why` for the owner.
+RecoveryStepResult EscalateRecovery(const record::v1::RecoveryRecord& recovery,
+                                    const RecoveryView& view, const std::string& why);
+
+// One that has ended waits for nobody any more.
+void CloseEscalation(record::v1::RecoveryRecord* recovery, absl::string_view why, absl::Time now);
+
 // What the next candidate would be, for `recovery plan`.
 struct Candidate {
   enum Kind { kTry, kWait, kGiveUp } kind = kGiveUp;

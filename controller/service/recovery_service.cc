@@ -77,6 +77,7 @@ class RecoveryServiceImpl : public v1::RecoveryService::Service {
                           rec::WorkloadRecord held = workload->second;
                           held.set_hold_recovery(false);
                           held.set_held(true);
+                          held.set_last_recovery(recovery.id());
                           batch->Put(held);
                         }
                         batch->AddEvent("recovery.cancelled", recovery.id(), recovery.message(),

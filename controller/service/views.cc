@@ -114,6 +114,11 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
   wire.set_epoch(record.epoch());
   wire.set_message(record.message());
   wire.set_health(HealthText(spec, JudgeNow(em, spec, record)));
+  if (const rec::RecoveryRecord* shown = RecoveryToShow(em, record)) {
+    wire.set_recovery(shown->recovery().id());
+    wire.set_next_command(shown->recovery().next_command());
+    *wire.mutable_diagnostics() = shown->recovery().diagnostics();
+  }
   if (record.last_recovery_seconds() > 0)
     wire.set_last_recovery_seconds(record.last_recovery_seconds());
   const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
@@ -185,8 +190,9 @@ v1::StatusReply StatusWire(const EmState& em) {
     *reply.add_workloads() = WorkloadWire(em, spec);
   for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults())
     *reply.add_vaults() = VaultWire(em, vault);
-  for (const auto& [id, recovery] : em.catalog->recoveries()) {
-    if (IsOpen(recovery.recovery().state())) *reply.add_recoveries() = recovery.recovery();
+  for (const v1::Workload& workload : reply.workloads()) {
+    if (!workload.recovery().empty())
+      *reply.add_recoveries() = em.catalog->recoveries().at(workload.recovery()).recovery();
   }
   AddAlarms(em, &reply);
   return reply;

@@ -224,6 +224,22 @@ TEST_F(Session, WorkloadVerbs) {
   EXPECT_EQ(out_ + err_, "");
 }
 
+TEST_F(Session, WorkloadShowTellsWhyItWasGivenUpAndWhatToTypeNext) {
+  script_.workload.set_name("db");
+  script_.workload.set_state(v1::WorkloadState::ESCALATED);
+  script_.workload.set_recovery("r-4");
+  script_.workload.add_diagnostics("exit status: 3");
+  script_.workload.add_diagnostics("log: no such table\x1b");
+  script_.workload.set_next_command("ember workload restart db");
+  EXPECT_EQ(Ember({"workload", "show", "db"}), 0);
+  EXPECT_THAT(out_, HasSubstr("r-4"));
+  EXPECT_THAT(out_, HasSubstr("diagnostics:\n  exit status: 3\n  log: no such table\\x1b\n"));
+  EXPECT_THAT(out_, HasSubstr("next: ember workload restart db"));
+  EXPECT_EQ(Ember({"workload", "show", "db", "--json"}), 0);
+  EXPECT_EQ(Json()["next_command"], "ember workload restart db");
+  EXPECT_EQ(Json()["diagnostics"][0], "exit status: 3");
+}
+
 TEST_F(Session, BackupListHasATotalAndFitsTheWidth) {
   for (int i = 0; i < 2; ++i) {
     v1::Backup* backup = script_.backups.add_items();
@@ -287,6 +303,7 @@ TEST_F(Session, RecoveryShowTellsTheStepsAndWhatToDoNext) {
   EXPECT_EQ(Json()["items"][0]["state"], "APPROVAL");
   EXPECT_EQ(Json()["items"][0]["steps"][0]["time"], "2026-01-01T00:01:05Z");
   EXPECT_EQ(Ember({"recovery", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("r1: ember recovery approve r1\n"));
   EXPECT_EQ(Ember({"recovery", "approve", "r1", "--json"}), 0);
   EXPECT_EQ(Ember({"recovery", "cancel", "r1"}), 0);
   EXPECT_THAT(script_.calls, ElementsAre("GetRecovery", "ListRecoveries", "ListRecoveries",

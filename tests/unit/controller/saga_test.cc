@@ -217,7 +217,7 @@ TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
   EXPECT_EQ(story.state(), State::ESCALATED);
   EXPECT_EQ(story.view.workload.state(), v1::WorkloadState::QUARANTINED);
   EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("it does not work"));
-  EXPECT_THAT(story.recovery.recovery().next_command(), HasSubstr("ember restore db/old"));
+  EXPECT_EQ(story.recovery.recovery().next_command(), "ember workload restart db");
   EXPECT_FALSE(story.recovery.recovery().diagnostics().empty());
 }
 
