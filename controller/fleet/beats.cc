@@ -59,10 +59,23 @@ absl::Status RecordEvents(EmState& em, const std::string& node, const v1::Heartb
   return em.Commit(batch);
 }
 
+// True when `now` tells of another start than `before`. What is held does not run, whatever it is.
+bool Started(const v1::WorkloadFact& before, const v1::WorkloadFact& now) {
+  return now.running() && (!before.running() || before.pid() != now.pid() ||
+                           before.epoch() != now.epoch() || before.restarts() < now.restarts());
+}
+
 // `restarts_told`: the restarts up to this fact are in the log.
 void RecordWorkload(EmState& em, HeardNode& heard, const v1::WorkloadFact& fact, bool restarts_told)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  HeardWorkload& workload = heard.workloads[fact.workload()];
+  const auto [entry, first] = heard.workloads.try_emplace(fact.workload());
+  HeardWorkload& workload = entry->second;
+  if (first || Started(workload.fact, fact)) {
+    const auto record = em.catalog->workloads().find(fact.workload());
+    workload.started = em.clock->Monotonic();
+    workload.taken_over = first && record != em.catalog->workloads().end() &&
+                          record->second.state() == v1::WorkloadState::RUNNING;
+  }
   const bool differs = workload.fact.healthy() != fact.healthy() ||
                        workload.fact.running() != fact.running() ||
                        workload.fact.consecutive_failures() != fact.consecutive_failures() ||

@@ -16,7 +16,11 @@ namespace ember::controller {
 struct HeardWorkload {
   v1::WorkloadFact fact;
   int restarts_while_running = 0;  // of the newest fact that said it runs
-  absl::Duration heard;                          // monotonic
+  absl::Duration heard;            // monotonic
+  absl::Duration started;          // monotonic: when this start of it was first heard of
+  // It ran well before this controller, or its agent's process, began: its beats then are not
+  // known.
+  bool taken_over = false;
   absl::Time healthy_at = absl::InfinitePast();  // wall clock of the last healthy fact
 };
 
@@ -37,9 +41,9 @@ struct HeardNode {
 
 struct Board {
   std::map<std::string, HeardNode> nodes;
-  std::map<std::string, v1::Progress> progress;         // by order id
-  std::map<std::string, absl::Time> application_beats;  // by workload
-  absl::Duration trusted_from;                          // see FleetView
+  std::map<std::string, v1::Progress> progress;             // by order id
+  std::map<std::string, absl::Duration> application_beats;  // by workload; monotonic
+  absl::Duration trusted_from;                              // see FleetView
   absl::Duration last_tick;
   absl::Time started;
   int64_t tick_millis_max = 0;

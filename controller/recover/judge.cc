@@ -15,7 +15,7 @@ std::string ExitText(const v1::WorkloadFact& fact) {
 }  // namespace
 
 WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::WorkloadFact* fact,
-                                absl::Time application_beat, absl::Time now) {
+                                const ApplicationBeat& beat) {
   if (fact == nullptr) return {Health::kUnknown, ""};
   const int failures = spec.health().failures() > 0 ? spec.health().failures() : kProbeFailures;
   if (fact->data_missing()) {
@@ -31,16 +31,13 @@ WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::Workload
     return {Health::kDead, absl::StrCat(fact->consecutive_failures(), " probes failed",
                                         ExitText(*fact), ": ", fact->probe_message())};
   }
-  if (spec.health().heartbeat_millis() > 0 && fact->running()) {
-    const absl::Duration allowed = absl::Milliseconds(spec.health().heartbeat_millis()) * failures;
-    if (now - application_beat > allowed) {
-      return {Health::kDead,
-              absl::StrCat("no heartbeat for ", absl::FormatDuration(absl::Trunc(
-                                                    now - application_beat, absl::Seconds(1))))};
-    }
+  const bool beats = spec.health().heartbeat_millis() > 0 && fact->running();
+  if (beats && beat.silence > absl::Milliseconds(spec.health().heartbeat_millis()) * failures) {
+    return {Health::kDead, absl::StrCat("no heartbeat for ", absl::FormatDuration(absl::Trunc(
+                                                                 beat.silence, absl::Seconds(1))))};
   }
   if (fact->consecutive_failures() > 0) return {Health::kFailing, fact->probe_message()};
-  if (!fact->probed()) return {Health::kStarting, ""};
+  if (!fact->probed() || (beats && !beat.heard)) return {Health::kStarting, ""};
   if (fact->healthy()) return {Health::kHealthy, ""};
   return {Health::kFailing, fact->probe_message()};
 }

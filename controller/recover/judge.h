@@ -17,10 +17,16 @@ struct WorkloadJudgement {
   std::string cause;  // for kFailing and kDead, in words for the owner
 };
 
-// `fact` null: its agent said nothing (yet). `application_beat`: the newest `ember beat`, or the
-// start of the wait for the first one; used by heartbeat workloads only.
+// The application's own heartbeat. A beat from before the present start says nothing about it.
+struct ApplicationBeat {
+  bool heard = false;                             // since it was started
+  absl::Duration silence = absl::ZeroDuration();  // since the newest beat, or the start when later
+};
+
+// `fact` null: its agent said nothing (yet). `beat` is used by heartbeat workloads only: they are
+// kStarting until the first beat.
 WorkloadJudgement JudgeWorkload(const v1::WorkloadSpec& spec, const v1::WorkloadFact* fact,
-                                absl::Time application_beat, absl::Time now);
+                                const ApplicationBeat& beat);
 
 }  // namespace ember::controller
 

@@ -68,12 +68,12 @@ WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec,
   const HeardWorkload* heard = HeardOf(em, workload.node(), spec.name());
   // Facts of an earlier placement say nothing about this one.
   if (heard == nullptr || heard->fact.epoch() < workload.epoch()) return {};
-  const auto beat = em.board.application_beats.find(spec.name());
-  const absl::Time waiting_since =
-      std::max(em.board.started, rpc::FromTimestamp(workload.state_since()));
-  const absl::Time beat_at =
-      beat == em.board.application_beats.end() ? waiting_since : beat->second;
-  return JudgeWorkload(spec, &heard->fact, beat_at, em.clock->Now());
+  const auto last = em.board.application_beats.find(spec.name());
+  const bool beat_since = last != em.board.application_beats.end() && last->second > heard->started;
+  ApplicationBeat beat;
+  beat.heard = beat_since || heard->taken_over;
+  beat.silence = em.clock->Monotonic() - (beat_since ? last->second : heard->started);
+  return JudgeWorkload(spec, &heard->fact, beat);
 }
 
 RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,

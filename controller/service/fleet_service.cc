@@ -140,7 +140,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
       return rpc::ToGrpc(PeerRefused(
           peer.name, absl::StrCat(request->workload(), " is placed on ", it->second.node())));
     }
-    em_.board.application_beats[request->workload()] = em_.clock->Now();
+    em_.board.application_beats[request->workload()] = em_.clock->Monotonic();
     return grpc::Status::OK;
   }
 

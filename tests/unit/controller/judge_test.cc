@@ -5,8 +5,6 @@
 namespace ember::controller {
 namespace {
 
-const absl::Time kNow = absl::FromUnixSeconds(1000000);
-
 v1::WorkloadSpec Spec() {
   v1::WorkloadSpec spec;
   spec.mutable_health()->set_failures(3);
@@ -22,12 +20,10 @@ v1::WorkloadFact Fact(bool running, bool healthy, int failures) {
   return fact;
 }
 
-Health Judge(const v1::WorkloadFact& fact) {
-  return JudgeWorkload(Spec(), &fact, kNow, kNow).health;
-}
+Health Judge(const v1::WorkloadFact& fact) { return JudgeWorkload(Spec(), &fact, {}).health; }
 
 TEST(Judge, NothingHeardIsUnknown) {
-  EXPECT_EQ(JudgeWorkload(Spec(), nullptr, kNow, kNow).health, Health::kUnknown);
+  EXPECT_EQ(JudgeWorkload(Spec(), nullptr, {}).health, Health::kUnknown);
 }
 
 TEST(Judge, KMissesAreDeath) {
@@ -55,14 +51,46 @@ TEST(Judge, NotProbedYetIsStarting) {
   EXPECT_EQ(Judge(fact), Health::kStarting);
 }
 
-TEST(Judge, AMissingApplicationHeartbeatIsDeath) {
+TEST(Judge, AnApplicationsBeatsDecide) {
+  struct {
+    const char* what;
+    v1::WorkloadFact fact;
+    ApplicationBeat beat;
+    Health health;
+    const char* cause;
+  } const table[] = {
+      {"beats", Fact(true, true, 0), {true, absl::Seconds(9)}, Health::kHealthy, ""},
+      {"misses two", Fact(true, true, 0), {true, absl::Seconds(29)}, Health::kHealthy, ""},
+      {"misses three",
+       Fact(true, true, 0),
+       {true, absl::Seconds(31)},
+       Health::kDead,
+       "no heartbeat for 31s"},
+      {"runs, no beat yet", Fact(true, true, 0), {false, absl::Seconds(29)}, Health::kStarting, ""},
+      {"never beat in time",
+       Fact(true, true, 0),
+       {false, absl::Seconds(31)},
+       Health::kDead,
+       "no heartbeat for 31s"},
+      {"is stopped: its probes count",
+       Fact(false, false, 1),
+       {false, absl::Hours(9)},
+       Health::kFailing,
+       "down"},
+      {"its probe fails though it beats",
+       Fact(true, false, 3),
+       {true, absl::Seconds(1)},
+       Health::kDead,
+       "3 probes failed: down"},
+  };
   v1::WorkloadSpec spec = Spec();
   spec.mutable_health()->set_heartbeat_millis(10000);
-  const v1::WorkloadFact fact = Fact(true, true, 0);
-  EXPECT_EQ(JudgeWorkload(spec, &fact, kNow - absl::Seconds(29), kNow).health, Health::kHealthy);
-  const WorkloadJudgement dead = JudgeWorkload(spec, &fact, kNow - absl::Seconds(31), kNow);
-  EXPECT_EQ(dead.health, Health::kDead);
-  EXPECT_EQ(dead.cause, "no heartbeat for 31s");
+  for (auto row : table) {
+    if (row.fact.consecutive_failures() > 0) row.fact.set_probe_message("down");
+    const WorkloadJudgement judgement = JudgeWorkload(spec, &row.fact, row.beat);
+    EXPECT_EQ(judgement.health, row.health) << row.what;
+    EXPECT_EQ(judgement.cause, row.cause) << row.what;
+  }
 }
 
 }  // namespace
