@@ -94,6 +94,7 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
       service->restarts += service->epoch > 0 ? 1 : 0;
       service->running = true;
       service->probed = false;
+      service->failures = 0;
       service->epoch = assignment.epoch();
       if (assignment.self_fence()) service->stop_at = agent_->fence.deadline().value_or(now);
       break;
