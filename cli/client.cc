@@ -94,11 +94,11 @@ absl::Status Client::Failure(const grpc::Status& status) const {
     return EmUnreachable(address_,
                          absl::StrCat("no answer within ", absl::FormatDuration(timeout_)));
   }
+  if (failure.code() != absl::StatusCode::kUnavailable) return failure;
+  const std::string hint = HintOf(failure);
+  if (hint.empty()) return EmUnreachable(address_, failure.message());
   // With a hint it is the EM itself that says so, about something else.
-  if (failure.code() == absl::StatusCode::kUnavailable && HintOf(failure).empty()) {
-    return EmUnreachable(address_, failure.message());
-  }
-  return failure;
+  return WithHint(absl::AbortedError(failure.message()), hint);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address,

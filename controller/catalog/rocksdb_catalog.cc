@@ -28,8 +28,8 @@ absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what) {
   const std::string text = absl::StrCat(what, ": ", status.ToString());
   if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace) return DiskFull(what);
   if (status.IsCorruption()) return Damaged("the catalog", text);
-  if (status.IsIOError()) return absl::UnavailableError(text);
-  return absl::InternalError(text);
+  // Not UNAVAILABLE even for an I/O error: to the CLI that means an EM that does not answer.
+  return WithHint(absl::InternalError(text), "check the disk that holds the EM's state directory");
 }
 
 class RocksCatalog : public Catalog {

@@ -1,5 +1,6 @@
 #include "controller/catalog/catalog.h"
 
+#include "common/base/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
@@ -42,6 +43,12 @@ TEST(Catalog, KeepsRecordsOverAReopen) {
   EXPECT_EQ(catalog->nodes().size(), 1u);
   EXPECT_EQ(catalog->nodes().count("a"), 1u);
   EXPECT_EQ(catalog->last_event_seq(), 2u);
+}
+
+TEST(Catalog, AnIoErrorIsNotAnEmThatDoesNotAnswer) {
+  const absl::Status status = Catalog::Open("/dev/null/catalog").status();
+  EXPECT_THAT(status, HasCode(absl::StatusCode::kInternal));
+  EXPECT_NE(HintOf(status), "");
 }
 
 TEST(Catalog, EveryKindOfRecordSurvives) {
