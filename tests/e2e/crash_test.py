@@ -1,15 +1,21 @@
 """kill -9 in the middle of everything: the agent, the vault's agent, the EM; during a backup, a restore, a recovery.
 
+In the middle means: bytes have reached the vault's disk, or files the staging directory, before the kill, and the end is
+on record only after it.
 Afterwards all goes on by itself, nothing acknowledged is lost, nothing is done twice, and services run on as long as
 only their agent dies.
 """
+import datetime
 import os
 import subprocess
+import time
 
 from estate import (Estate, check, check_equal, check_same_tree, count_files, exec_service, files, kill,
                     remove_tree, run, step, wait_for)
 
 COPIES = 3  # of /usr/include: long enough to be in the middle of
+SENT_MIN = 1 << 20  # bytes at the vault that make a backup be under way
+STAGED_MIN = 100  # files in staging that make a restore be under way
 
 
 def describe(estate):
@@ -21,6 +27,30 @@ def describe(estate):
             "name": "svc", "node": "n1", "policies": ["daily"], "sources": files(f"{n1.srv}/data"),
             "service": exec_service("/usr/bin/tail", "-f", f"{n1.srv}/log"),
             "health": {"process": True, "every": "1s", "failures": 3}}]}
+
+
+def disk_bytes(directory):
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                pass  # renamed meanwhile
+    return total
+
+
+def staged(*directories):
+    """Files in the staging directories that a restore has in these."""
+    return sum(count_files(os.path.join(parent, name)) for parent in directories if os.path.isdir(parent)
+               for name in os.listdir(parent) if name.startswith(".ember-restore-"))
+
+
+def instant(text):
+    """Seconds since 1970 of a time in JSON."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc).timestamp()
+    return seconds + float(f"0.{fraction or 0}")
 
 
 class Crash:
@@ -35,17 +65,18 @@ class Crash:
 
     # --- what is killed, and how it comes back
 
-    def agent(self):
-        self.n1.kill_agent()
-        self.n1.start()
+    def kill(self, victim):
+        """When it was dead."""
+        {"agent": self.n1.kill_agent, "vault_agent": self.n2.kill_agent, "em": self.estate.kill_em}[victim]()
+        return time.time()
 
-    def vault_agent(self):
-        self.n2.kill_agent()
-        self.n2.start()
+    def revive(self, victim):
+        {"agent": self.n1.start, "vault_agent": self.n2.start, "em": self.estate.start_em}[victim]()
 
-    def em(self):
-        self.estate.kill_em()
-        self.estate.start_em()
+    def check_ended_after(self, killed, event_type):
+        """What was under way was not over before the kill."""
+        ended = instant(self.estate.events(event_type)[-1]["time"])
+        check(ended > killed, f"{event_type} is {killed - ended:.3f} s older than the kill: it hit nothing")
 
     # --- what it is killed in
 
@@ -56,25 +87,17 @@ class Crash:
         subprocess.run(["find", f"{self.data}/new{self.changes}", "-type", "f", "-size", "-100k", "-exec", "sh", "-c",
                         'for file; do echo "/* $0 */" >> "$file"; done', str(self.changes), "{}", "+"], check=True)
 
-    def begun(self, kind, node, order):
-        """True once `node` works on a new order of this kind."""
-        text = f"/svc/{kind}/"
-        with open(node.log) as log:
-            lines = [line for line in log if "orders accepted" in line and text in line]
-        return len(lines) > order
-
-    def orders(self, kind, node):
-        with open(node.log) as log:
-            return len([line for line in log if "orders accepted" in line and f"/svc/{kind}/" in line])
-
-    def during_backup(self, crash):
+    def during_backup(self, victim):
         self.change_data()
         pid = self.n1.pid("tail -f")
         before = {backup["id"] for backup in self.estate.backups("svc")}
-        count = self.orders("backup", self.n1)
+        vault = f"{self.n2.directory}/vault"
+        stored = disk_bytes(vault)
         asked = self.estate.ember("backup", "run", "svc", "--no-wait", "--json").json
-        wait_for(lambda: self.begun("backup", self.n1, count), 20, "the backup has begun")
-        crash()
+        wait_for(lambda: disk_bytes(vault) > stored + SENT_MIN, 30, "bytes of the backup reach the vault")
+        killed = self.kill(victim)
+        step(f"  {victim} killed with {disk_bytes(vault) - stored} bytes of the backup at the vault")
+        self.revive(victim)
         check_equal(self.n1.pid("tail -f"), pid, "the service's process, after a crash during a backup")
 
         def new_backup():
@@ -83,29 +106,35 @@ class Crash:
 
         new = wait_for(new_backup, 150, f"the backup of {asked['id']} has ended")
         check_equal([b["outcome"] for b in new], ["OK"], "what came of the one backup that was asked for")
+        self.check_ended_after(killed, "backup.ok")
         self.good.append(new[0]["id"])
         check_equal(self.n1.pid("tail -f"), pid, "the service's process, in the end")
 
-    def during_restore(self, crash):
+    def during_restore(self, victim):
         target = f"{self.n1.directory}/restored"
-        count = self.orders("restore", self.n1)
         waiting = self.estate.begin("--timeout", "60", "restore", self.good[-1], "--to", f"n1:{target}", "--yes")
-        # The first order only compares.
-        wait_for(lambda: self.begun("restore", self.n1, count + 1), 30, "the restore has begun")
-        crash()
+        wait_for(lambda: staged(self.n1.directory, target) > STAGED_MIN, 60, "the restore writes files")
+        killed = self.kill(victim)
+        step(f"  {victim} killed with {staged(self.n1.directory, target)} files restored")
+        self.revive(victim)
         out, err = waiting.communicate(timeout=150)
         check(waiting.returncode == 0, f"restore: exit code {waiting.returncode}: {out.decode()}{err.decode()}")
+        self.check_ended_after(killed, "restore.ok")
         check_same_tree(self.data, target)
         remove_tree(target)
 
-    def during_recovery(self, crash):
-        count = self.orders("restore", self.n1)
+    def during_recovery(self, victim):
         os.rename(self.data, self.kept)
         kill(self.n1.pid("tail -f"))
-        wait_for(lambda: self.begun("restore", self.n1, count), 60, "the recovery restores")
-        crash()
+        wait_for(lambda: staged(self.n1.srv, self.data) > STAGED_MIN, 60, "the recovery writes files")
+        check_equal(self.estate.recoveries("svc")[-1]["state"], "RESTORING", "the recovery before the kill")
+        killed = self.kill(victim)
+        step(f"  {victim} killed with {staged(self.n1.srv, self.data)} files restored")
+        self.revive(victim)
         self.recovered += 1
         recovery = self.estate.wait_recovered("svc", count=self.recovered, seconds=150)
+        started = next(s["time"] for s in recovery["steps"] if s["state"] == "STARTING")
+        check(instant(started) > killed, "the restore had ended before the kill: it hit nothing")
         check_same_tree(self.kept, self.data)
         check_equal(len(self.n1.pids("tail -f")), 1, "processes of the service after the recovery")
         remove_tree(self.kept)
@@ -124,12 +153,11 @@ def test():
         estate.wait_running("svc")
         crash.good.append(estate.backup("svc")["id"])
         for name in ("agent", "vault_agent", "em"):
-            victim = getattr(crash, name)
-            crash.during_backup(victim)
+            crash.during_backup(name)
             step(f"{name} killed during a backup")
-            crash.during_restore(victim)
+            crash.during_restore(name)
             step(f"{name} killed during a restore")
-            recovery = crash.during_recovery(victim)
+            recovery = crash.during_recovery(name)
             step(f"{name} killed during a recovery: total {recovery['total_seconds']:.1f} s")
 
         listed = {backup["id"]: backup for backup in estate.backups("svc")}
