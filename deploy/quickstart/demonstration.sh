@@ -228,7 +228,11 @@ settle() {
   [ -e "$state/unsettled" ] || return 0
   local id
   for id in $(ids_of_recoveries); do
-    if ! recovery_ended "$id" >/dev/null; then ember recovery cancel "$id" >/dev/null; fi
+    if ! recovery_ended "$id" >/dev/null; then
+      ember recovery cancel "$id" >/dev/null
+      # Cancelling holds the workload, and here nobody would let it go.
+      ember workload release "$(ember recovery show "$id" --json | field workload)" >/dev/null
+    fi
   done
   rm -f "$state/unsettled"
 }
