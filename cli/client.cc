@@ -1,5 +1,6 @@
 #include "cli/client.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
@@ -84,8 +86,18 @@ absl::StatusOr<Client> Client::Connect(const Context& context) {
   return Client(std::move(address), context.timeout(), channel);
 }
 
-void Client::SetDeadline(grpc::ClientContext& call, absl::Duration from_now) {
-  call.set_deadline(gpr_time_from_millis(absl::ToInt64Milliseconds(from_now), GPR_TIMESPAN));
+void Client::Prepare(grpc::ClientContext& call, absl::Duration extra) const {
+  // Short, so that Ctrl-C is noticed between two attempts.
+  const absl::Duration patience =
+      lost_ ? std::min(timeout_, absl::Milliseconds(kConnectMillis)) : timeout_;
+  call.set_deadline(
+      gpr_time_from_millis(absl::ToInt64Milliseconds(patience + extra), GPR_TIMESPAN));
+  call.set_wait_for_ready(lost_);
+}
+
+bool Client::IsSilence(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
 absl::Status Client::Failure(const grpc::Status& status) const {

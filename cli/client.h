@@ -30,16 +30,19 @@ class Client {
   static absl::StatusOr<Client> Connect(const Context& context);
 
   // UNAVAILABLE when the EM does not answer within --timeout, plus `extra` for calls that it holds
-  // back on purpose.
+  // back on purpose. The calls after that wait for a new connection: gRPC gets on with connecting
+  // only while a call is under way, so that calls which fail at once, with pauses between them, may
+  // never see it.
   template <typename Stub, typename Request, typename Reply>
   absl::StatusOr<Reply> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                           Reply*),
                              const Request& request, absl::Duration extra = absl::ZeroDuration()) {
     grpc::ClientContext call;
-    SetDeadline(call, timeout_ + extra);
+    Prepare(call, extra);
     Reply reply;
     const grpc::Status status =
         (std::get<std::unique_ptr<Stub>>(stubs_).get()->*method)(&call, request, &reply);
+    lost_ = !status.ok() && IsSilence(status);
     if (!status.ok()) return Failure(status);
     return reply;
   }
@@ -49,11 +52,13 @@ class Client {
  private:
   Client(std::string address, absl::Duration timeout,
          const std::shared_ptr<grpc::Channel>& channel);
-  static void SetDeadline(grpc::ClientContext& call, absl::Duration from_now);
+  void Prepare(grpc::ClientContext& call, absl::Duration extra) const;
+  static bool IsSilence(const grpc::Status& status);
   absl::Status Failure(const grpc::Status& status) const;
 
   std::string address_;
   absl::Duration timeout_;
+  bool lost_ = false;  // the last call found no EM
   std::tuple<std::unique_ptr<Estate>, std::unique_ptr<Fleet>, std::unique_ptr<Protection>,
              std::unique_ptr<Recoveries>, std::unique_ptr<Events>>
       stubs_;
