@@ -102,8 +102,9 @@ TEST_F(Session, WhatTheEmCannotReachIsAFailureButNotOfTheEm) {
   script_.failure = WithHint(absl::UnavailableError("vault 'nas' is not reachable: it is off"),
                              "ember node show host1");
   EXPECT_EQ(Ember({"status"}), 1);
-  EXPECT_EQ(err_,
-            "error: vault 'nas' is not reachable\n  why: it is off\n next: ember node show host1\n");
+  EXPECT_EQ(
+      err_,
+      "error: vault 'nas' is not reachable\n  why: it is off\n next: ember node show host1\n");
 }
 
 TEST_F(Session, ARoleThatMayNotIsExitFour) {
