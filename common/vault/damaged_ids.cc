@@ -49,6 +49,11 @@ std::set<std::string> DamagedIds::All() {
   return ids_;
 }
 
+int64_t DamagedIds::size() {
+  absl::MutexLock lock(&mu_);
+  return static_cast<int64_t>(ids_.size());
+}
+
 uint64_t DamagedIds::generation() {
   absl::MutexLock lock(&mu_);
   return generation_;

@@ -27,6 +27,7 @@ class DamagedIds {
   void Remove(absl::string_view id);
   bool Contains(absl::string_view id);
   std::set<std::string> All();
+  int64_t size();
   // Rises with every id added: what was found complete before may not be any more.
   uint64_t generation();
 

@@ -19,17 +19,9 @@ std::string When(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
 }
 
-}  // namespace
-
-int64_t DeletionBudget(const DeletionRules& rules, int64_t committed, int64_t deleted) {
-  // Of the backups as they were a day ago, so that using the budget does not make it smaller.
-  const int64_t total = committed + deleted;
-  return std::max<int64_t>(0, std::max<int64_t>(1, total * rules.budget_percent / 100) - deleted);
-}
-
-absl::Status DeletionJobs::CheckHeld(const std::string& backup_id,
-                                     const StoredBackups::Entry& entry, absl::Time now) const {
-  const absl::Time until = std::max(entry.retain_until, entry.received + rules_.min_retention);
+absl::Status CheckHeld(const std::string& backup_id, const StoredBackups::Entry& entry,
+                       absl::Duration min_retention, absl::Time now) {
+  const absl::Time until = std::max(entry.retain_until, entry.received + min_retention);
   if (until <= now) return absl::OkStatus();
   const absl::string_view rule =
       until == entry.retain_until ? "it is held" : "the vault's min_retention keeps it";
@@ -38,19 +30,27 @@ absl::Status DeletionJobs::CheckHeld(const std::string& backup_id,
                   "delete it after that time; nothing was deleted");
 }
 
-absl::Status DeletionJobs::CheckBudget(int64_t wanted, absl::Time now) {
+}  // namespace
+
+int64_t DeletionBudget(int percent, int64_t committed, int64_t deleted) {
+  // Of the backups as they were a day ago, so that using the budget does not make it smaller.
+  const int64_t total = committed + deleted;
+  return std::max<int64_t>(0, std::max<int64_t>(1, total * percent / 100) - deleted);
+}
+
+absl::Status DeletionJobs::CheckBudget(int64_t wanted, int percent, absl::Time now) {
   const int64_t deleted = backups_.CountDeletedByRule(now - kBudgetWindow);
-  const int64_t left = DeletionBudget(rules_, backups_.size(), deleted);
+  const int64_t left = DeletionBudget(percent, backups_.size(), deleted);
   if (wanted <= left) return absl::OkStatus();
   return WithHint(
       absl::FailedPreconditionError(absl::StrCat(
           "deleting ", wanted, " backups is beyond the vault's deletion budget: ", deleted,
-          " went within the last 24 hours, ", left, " more may (", rules_.budget_percent,
-          " % a day)")),
+          " went within the last 24 hours, ", left, " more may (", percent, " % a day)")),
       "look at what is to be deleted and why; a person may delete it with `ember backup delete`");
 }
 
 absl::StatusOr<v1::VaultResult> DeletionJobs::Delete(const v1::DeleteBackupsJob& job,
+                                                     const VaultRules& rules,
                                                      const JobContext& context) {
   absl::MutexLock lock(&mu_);
   const absl::Time now = state_.TimeAt(clock_.Now());
@@ -60,11 +60,12 @@ absl::StatusOr<v1::VaultResult> DeletionJobs::Delete(const v1::DeleteBackupsJob&
     const auto entry = backups_.Find(id);
     if (!entry && !backups_.FindPurged(id)) return BackupNotFound(id);
     if (!entry || entry->deletion) continue;
-    EMBER_RETURN_IF_ERROR(CheckHeld(id, *entry, now));
+    EMBER_RETURN_IF_ERROR(CheckHeld(id, *entry, rules.min_retention, now));
     wanted.push_back(id);
   }
   if (!job.by_person() && !wanted.empty())
-    EMBER_RETURN_IF_ERROR(CheckBudget(static_cast<int64_t>(wanted.size()), now));
+    EMBER_RETURN_IF_ERROR(
+        CheckBudget(static_cast<int64_t>(wanted.size()), rules.deletion_budget_percent, now));
   const Deletion deletion{
       .time = now, .by_person = job.by_person(), .who = job.who(), .why = job.why()};
   for (const std::string& id : wanted) {

@@ -15,39 +15,32 @@
 
 namespace ember::vault {
 
-struct DeletionRules {
-  absl::Duration min_retention;
-  int budget_percent = 0;  // of the vault's backups, within 24 hours of the vault's time
-};
-
-// How many more backups may go without a person's word. `committed`: those that are there now;
-// `deleted`: what went without a person's word in the last 24 hours.
-int64_t DeletionBudget(const DeletionRules& rules, int64_t committed, int64_t deleted);
+// How many more backups may go without a person's word, `percent` of the vault's backups within 24
+// hours of the vault's time. `committed`: those that are there now; `deleted`: what went without a
+// person's word in the last 24 hours.
+int64_t DeletionBudget(int percent, int64_t committed, int64_t deleted);
 
 // Safe for concurrent use: what the budget allows is counted and used up in one go.
 class DeletionJobs {
  public:
   // All must outlive this.
-  DeletionJobs(StoredBackups& backups, VaultState& state, Clock& clock, const DeletionRules& rules)
-      : backups_(backups), state_(state), clock_(clock), rules_(rules) {}
+  DeletionJobs(StoredBackups& backups, VaultState& state, Clock& clock)
+      : backups_(backups), state_(state), clock_(clock) {}
 
   // Moves to the trash. What is there already, or purged, counts as done. NOT_FOUND and
   // FAILED_PRECONDITION (refused, with the reason): nothing was deleted.
-  absl::StatusOr<v1::VaultResult> Delete(const v1::DeleteBackupsJob& job,
+  absl::StatusOr<v1::VaultResult> Delete(const v1::DeleteBackupsJob& job, const VaultRules& rules,
                                          const JobContext& context);
   // NOT_FOUND, also when the backup is purged: nothing was undeleted.
   absl::StatusOr<v1::VaultResult> Undelete(const v1::UndeleteBackupsJob& job,
                                            const JobContext& context);
 
  private:
-  absl::Status CheckHeld(const std::string& backup_id, const StoredBackups::Entry& entry,
-                         absl::Time now) const;
-  absl::Status CheckBudget(int64_t wanted, absl::Time now);
+  absl::Status CheckBudget(int64_t wanted, int percent, absl::Time now);
 
   StoredBackups& backups_;
   VaultState& state_;
   Clock& clock_;
-  const DeletionRules rules_;
   absl::Mutex mu_;  // one job at a time
 };
 

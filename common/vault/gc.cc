@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "common/base/errors.h"
 #include "common/base/limits.h"
@@ -22,6 +23,7 @@ absl::StatusOr<v1::VaultResult> GarbageCollection::Run(const v1::GcJob& job) {
   until_ = job.empty_trash() ? now : now - parts_.trash_window;
   EMBER_RETURN_IF_ERROR(EmptyTrash());
   EMBER_RETURN_IF_ERROR(Purge());
+  CompareTrash(job);
   EMBER_ASSIGN_OR_RETURN(const uint32_t epoch, parts_.state.NextEpoch(parts_.clock.Now()));
   parts_.index.SetEpoch(epoch);
   EMBER_RETURN_IF_ERROR(MarkAndCondemn(epoch));
@@ -63,6 +65,17 @@ absl::Status GarbageCollection::Purge() {
     result_.add_backups(id);
   }
   return absl::OkStatus();
+}
+
+// The answer to an earlier order may have been lost: what the controller believes is put right
+// here. What this vault never heard of is neither: another one may be mounted in its place.
+void GarbageCollection::CompareTrash(const v1::GcJob& job) {
+  const std::set<std::string> purged(result_.backups().begin(), result_.backups().end());
+  for (const std::string& id : job.trashed()) {
+    const auto entry = parts_.backups.Find(id);
+    if (entry && !entry->deletion) result_.add_not_deleted(id);
+    if (!entry && !purged.contains(id) && parts_.backups.FindPurged(id)) result_.add_backups(id);
+  }
 }
 
 absl::Status GarbageCollection::MarkAndCondemn(uint32_t epoch) {

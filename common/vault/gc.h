@@ -65,6 +65,7 @@ class GarbageCollection {
   // The first two steps need no room, and make some.
   absl::Status EmptyTrash();
   absl::Status Purge();
+  void CompareTrash(const v1::GcJob& job);
   absl::Status MarkAndCondemn(uint32_t epoch);
   absl::Status MarkRange(LiveIds& live, const LiveIds::Range& range);
   absl::Status Condemn();

@@ -54,6 +54,10 @@ namespace {
 
 using format::v1::StoredBackupRecord;
 
+PackParityMode ParityMode(const VaultRules& rules) {
+  return rules.parity ? PackParityMode::kOn : PackParityMode::kOff;
+}
+
 v1::CommitReply ToReply(const StoredBackupRecord& record) {
   v1::CommitReply reply;
   reply.set_sequence(record.sequence());
@@ -65,11 +69,7 @@ v1::CommitReply ToReply(const StoredBackupRecord& record) {
 class VaultImpl : public Vault {
  public:
   explicit VaultImpl(const VaultOptions& options)
-      : name_(options.name),
-        clock_(*options.clock),
-        trash_window_(options.trash),
-        parity_(options.parity ? PackParityMode::kOn : PackParityMode::kOff),
-        sessions_(clock_) {}
+      : name_(options.name), clock_(*options.clock), sessions_(clock_), rules_(options.rules) {}
 
   absl::Status Load(const VaultOptions& options);
   absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
@@ -88,6 +88,7 @@ class VaultImpl : public Vault {
                         const std::function<absl::Status(absl::string_view ids)>& sink) override;
   absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
                                       const JobContext& context) override;
+  void SetRules(const VaultRules& rules) override;
   v1::VaultFact Facts() override;
 
  private:
@@ -106,13 +107,12 @@ class VaultImpl : public Vault {
                                                  const JobContext& context);
   // What is wrong, for a person; "" when nothing is.
   std::string FindProblem(const absl::StatusOr<ObjectStore::Space>& space);
+  VaultRules Rules();
   // Remembers for Facts why the last write failed; returns `status`.
   absl::Status NoteWrite(const absl::Status& status);
 
   const std::string name_;
   Clock& clock_;
-  const absl::Duration trash_window_;
-  const PackParityMode parity_;
   Fd lock_;
   std::shared_ptr<ObjectStore> store_;
   std::string vault_id_;
@@ -132,6 +132,7 @@ class VaultImpl : public Vault {
 
   absl::Mutex mu_;
   std::string problem_ ABSL_GUARDED_BY(mu_);
+  VaultRules rules_ ABSL_GUARDED_BY(mu_);
 };
 
 absl::Status VaultImpl::Load(const VaultOptions& options) {
@@ -151,16 +152,24 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
   EMBER_ASSIGN_OR_RETURN(trash_, PackTrash::Load(*store_, state_->TimeAt(clock_.Now())));
   const std::string index = options.index_directory.empty() ? JoinPath(options.directory, "index")
                                                             : options.index_directory;
+  if (options.rebuild_index) EMBER_RETURN_IF_ERROR(ChunkIndex::Destroy(index));
   EMBER_ASSIGN_OR_RETURN(RecoveredIndex recovered,
                          OpenIndex(*store_, index, vault_id_, *state_, *trash_));
   index_ = std::move(recovered.index);
   unreadable_packs_ = recovered.unreadable_packs;
   presence_ = std::make_unique<Presence>(*index_, *damaged_, *backups_);
-  deletion_ = std::make_unique<DeletionJobs>(
-      *backups_, *state_, clock_,
-      DeletionRules{.min_retention = options.min_retention,
-                    .budget_percent = options.deletion_budget_percent});
+  deletion_ = std::make_unique<DeletionJobs>(*backups_, *state_, clock_);
   return absl::OkStatus();
+}
+
+void VaultImpl::SetRules(const VaultRules& rules) {
+  absl::MutexLock lock(&mu_);
+  rules_ = rules;
+}
+
+VaultRules VaultImpl::Rules() {
+  absl::MutexLock lock(&mu_);
+  return rules_;
 }
 
 absl::Status VaultImpl::NoteWrite(const absl::Status& status) {
@@ -214,7 +223,7 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                      .keybox = request.keybox(),
                      .token = *token,
                      .epoch = index_->epoch(),
-                     .parity = parity_};
+                     .parity = ParityMode(Rules())};
   // Named before they are looked at: from then on they are not purged while the session is open.
   if (!request.parent_root().empty())
     facts.parents = backups_->FindByRoot(request.domain_id(), request.parent_root());
@@ -403,7 +412,7 @@ absl::StatusOr<v1::VaultResult> VaultImpl::Run(const v1::VaultOrder& order,
                                                const JobContext& context) {
   // A deletion, or its undoing, need not wait for a long job.
   switch (order.job_case()) {
-    case v1::VaultOrder::kDelete: return deletion_->Delete(order.delete_(), context);
+    case v1::VaultOrder::kDelete: return deletion_->Delete(order.delete_(), Rules(), context);
     case v1::VaultOrder::kUndelete: return deletion_->Undelete(order.undelete(), context);
     default: return RunMaintenance(order, context);
   }
@@ -417,6 +426,7 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
                     "try again when it has ended");
   }
   const auto unlock = absl::MakeCleanup([this] { maintenance_mu_.Unlock(); });
+  const VaultRules rules = Rules();
   switch (order.job_case()) {
     case v1::VaultOrder::kGc:
       return GarbageCollection({.store = *store_,
@@ -428,8 +438,8 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
                                 .readers = readers_,
                                 .gate = gate_,
                                 .clock = clock_,
-                                .trash_window = trash_window_,
-                                .parity = parity_},
+                                .trash_window = rules.trash,
+                                .parity = ParityMode(rules)},
                                context)
           .Run(order.gc());
     case v1::VaultOrder::kCheck:
@@ -469,6 +479,7 @@ v1::VaultFact VaultImpl::Facts() {
   fact.set_backups(backups_->size());
   fact.set_trashed_backups(backups_->trashed());
   fact.set_trashed_bytes(trash_->bytes());
+  fact.set_damaged_records(damaged_->size());
   const auto space = store_->GetSpace();
   if (space.ok()) {
     fact.set_free_bytes(space->free_bytes);

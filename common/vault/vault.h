@@ -1,5 +1,5 @@
-// One vault: packs of sealed records, the index of where they are, and the backups that refer to them.
-// Holds no key; everything secret passes through as it came.
+// One vault: packs of sealed records, the index of where they are, and the backups that refer to
+// them. Holds no key; everything secret passes through as it came.
 #ifndef EMBER_COMMON_VAULT_VAULT_H_
 #define EMBER_COMMON_VAULT_VAULT_H_
 
@@ -21,7 +21,8 @@
 
 namespace ember::vault {
 
-// Another vault, as a source of copies (Replicate) and of healing (Check with repair). Used by one thread.
+// Another vault, as a source of copies (Replicate) and of healing (Check with repair). Used by one
+// thread.
 class ReplicaSource {
  public:
   virtual ~ReplicaSource() = default;
@@ -41,48 +42,63 @@ struct JobContext {
   ReplicaSource* other = nullptr;                     // of jobs that name another vault
 };
 
+// What the estate says about a vault; may change while it is open (docs/vault.md, deleting).
+struct VaultRules {
+  absl::Duration trash = absl::Hours(24) * kTrashDays;
+  absl::Duration min_retention = absl::ZeroDuration();
+  int deletion_budget_percent = kDeletionBudgetPercent;
+  bool parity = true;  // of packs begun from now on
+};
+
 struct VaultOptions {
   std::string name;
   std::string directory;  // packs, snaps, refs; and index/ unless index_directory is set
   std::string index_directory;
   Clock* clock = nullptr;
-  std::shared_ptr<ObjectStore> store;  // where objects are; null: the directory store at `directory`
-  absl::Duration trash = absl::Hours(24) * kTrashDays;  // see docs/vault.md, deleting
-  absl::Duration min_retention = absl::ZeroDuration();
-  int deletion_budget_percent = kDeletionBudgetPercent;
-  bool parity = true;
+  std::shared_ptr<ObjectStore>
+      store;  // where objects are; null: the directory store at `directory`
+  VaultRules rules;
+  bool rebuild_index = false;  // make it anew, whatever it holds
 };
 
 // Safe for concurrent use. Errors as in ember/v1/vault.proto.
 class Vault {
  public:
-  // Opens or creates. Rebuilds the index from pack footers when it is missing, damaged or behind the packs.
-  // UNAVAILABLE: another process has it open. FAILED_PRECONDITION: made by a newer Ember.
+  // Opens or creates. Rebuilds the index from pack footers when it is missing, damaged or behind
+  // the packs. UNAVAILABLE: another process has it open. FAILED_PRECONDITION: made by a newer
+  // Ember.
   static absl::StatusOr<std::unique_ptr<Vault>> Open(const VaultOptions& options);
   virtual ~Vault() = default;
 
   // `node`: the caller's certificate name; a session belongs to it.
-  virtual absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
-                                                           const v1::OpenSessionRequest& request) = 0;
-  virtual absl::StatusOr<v1::HaveReply> Have(const std::string& node, const v1::HaveRequest& request) = 0;
+  virtual absl::StatusOr<v1::OpenSessionReply> OpenSession(
+      const std::string& node, const v1::OpenSessionRequest& request) = 0;
+  virtual absl::StatusOr<v1::HaveReply> Have(const std::string& node,
+                                             const v1::HaveRequest& request) = 0;
   // Appends; durable after Sync. Called by one stream per session.
   virtual absl::Status Append(const std::string& node, const v1::UploadRequest& request) = 0;
   // Everything appended to the session is on disk and in the index. Returns stored bytes so far.
   virtual absl::StatusOr<int64_t> Sync(const std::string& session_id) = 0;
-  virtual absl::StatusOr<v1::CommitReply> Commit(const std::string& node, const std::string& session_id,
-                                                 uint64_t token, const v1::CommitHeader& header,
+  virtual absl::StatusOr<v1::CommitReply> Commit(const std::string& node,
+                                                 const std::string& session_id, uint64_t token,
+                                                 const v1::CommitHeader& header,
                                                  const std::vector<std::string>& ids) = 0;
   virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
   virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) = 0;
   virtual absl::Status Read(const v1::ReadRequest& request,
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
-  // The ids of a backup, ascending, joined, in pieces of whole ids. DATA_LOSS when they are not what was committed.
+  // The ids of a backup, ascending, joined, in pieces of whole ids. DATA_LOSS when they are not
+  // what was committed.
   virtual absl::Status ReadRefs(const std::string& backup_id,
                                 const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
-  // Deletion, undeletion, garbage collection, check, rebuild of the index, replication (docs/vault.md). For the process
-  // that hosts the vault; never an RPC. Idempotent. UNAVAILABLE: another job is under way. FAILED_PRECONDITION: deletion
-  // is refused, with the reason.
-  virtual absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order, const JobContext& context) = 0;
+  // Deletion, undeletion, garbage collection, check (docs/vault.md). For the process that hosts the
+  // vault; never an RPC. Idempotent. UNAVAILABLE: another job is under way. FAILED_PRECONDITION:
+  // deletion is refused, with the reason. UNIMPLEMENTED: any other job; the index is made anew by
+  // opening with `rebuild_index`.
+  virtual absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
+                                              const JobContext& context) = 0;
+  // In force from the next job and the next session on; what runs goes by the rules it began with.
+  virtual void SetRules(const VaultRules& rules) = 0;
   virtual v1::VaultFact Facts() = 0;
 };
 

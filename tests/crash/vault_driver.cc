@@ -26,7 +26,10 @@ VaultEvent::Outcome OutcomeOf(const absl::Status& status) {
 }  // namespace
 
 vault::VaultOptions OptionsFor(const std::string& directory, Clock& clock) {
-  return {.name = "nas", .directory = directory, .clock = &clock, .deletion_budget_percent = 100};
+  return {.name = "nas",
+          .directory = directory,
+          .clock = &clock,
+          .rules = {.deletion_budget_percent = 100}};
 }
 
 VaultDriver::VaultDriver(std::string directory, Clock& clock, Note note)

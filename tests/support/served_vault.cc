@@ -25,7 +25,7 @@ ServedVault::ServedVault(bool parity) : ca_(*CreateCa("home", SystemClock()->Now
   vault.name = "main";
   vault.directory = directory();
   vault.clock = SystemClock();
-  vault.parity = parity;
+  vault.rules.parity = parity;
   vault_ = std::shared_ptr<vault::Vault>(vault::Vault::Open(vault).value());
   service_ = vault::NewVaultService([this](const std::string& name) {
     return name == "main" ? vault_ : std::shared_ptr<vault::Vault>();

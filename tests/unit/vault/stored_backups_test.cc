@@ -62,15 +62,15 @@ class StoredBackupsTest : public ::testing::Test {
 
 TEST_F(StoredBackupsTest, WhatIsHeldUntilATimeIsNotDeletedBefore) {
   ASSERT_OK(Publish(1, clock_.Now() + absl::Hours(5)));
-  DeletionJobs jobs(*backups_, *state_, clock_, {.budget_percent = 10});
+  DeletionJobs jobs(*backups_, *state_, clock_);
   v1::DeleteBackupsJob job;
   job.add_backup_ids(IdOf(1));
   job.set_by_person(true);
-  EXPECT_THAT(jobs.Delete(job, {}), HasCodeAndText(StatusCode::kFailedPrecondition, "held"));
+  EXPECT_THAT(jobs.Delete(job, {}, {}), HasCodeAndText(StatusCode::kFailedPrecondition, "held"));
   clock_.Advance(absl::Hours(4));
-  EXPECT_THAT(jobs.Delete(job, {}), HasCode(StatusCode::kFailedPrecondition));
+  EXPECT_THAT(jobs.Delete(job, {}, {}), HasCode(StatusCode::kFailedPrecondition));
   clock_.Advance(absl::Hours(2));
-  EXPECT_OK(jobs.Delete(job, {}));
+  EXPECT_OK(jobs.Delete(job, {}, {}));
 }
 
 // The disk is full at the k-th call of each move: the backup is where it was, or where it should

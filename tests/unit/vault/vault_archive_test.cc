@@ -29,7 +29,7 @@ class VaultArchiveTest : public ember::testing::VaultJobsFixture {
  protected:
   VaultOptions Options(const std::string& directory) override {
     VaultOptions options = VaultFixture::Options(directory);
-    options.parity = parity_;
+    options.rules.parity = parity_;
     return options;
   }
   void WithoutParity() {

@@ -15,7 +15,7 @@ class VaultCheck : public VaultFixture {
  protected:
   vault::VaultOptions Options(const std::string& directory) override {
     vault::VaultOptions options = VaultFixture::Options(directory);
-    options.parity = parity_;
+    options.rules.parity = parity_;
     return options;
   }
   void WithoutParity() {

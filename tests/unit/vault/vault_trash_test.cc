@@ -16,7 +16,7 @@ class VaultTrash : public VaultJobsFixture {
  protected:
   vault::VaultOptions Options(const std::string& directory) override {
     vault::VaultOptions options = VaultFixture::Options(directory);
-    options.min_retention = min_retention_;
+    options.rules.min_retention = min_retention_;
     return options;
   }
   void MakeBackups(int count) {
@@ -131,14 +131,13 @@ TEST_F(VaultTrash, TheBudgetIsOfAnyTwentyFourHoursWhateverHappens) {
 }
 
 TEST(DeletionBudgetTest, IsAShareOfTheBackupsAndAtLeastOne) {
-  const vault::DeletionRules rules{.budget_percent = 10};
-  EXPECT_EQ(vault::DeletionBudget(rules, 1, 0), 1);
-  EXPECT_EQ(vault::DeletionBudget(rules, 19, 0), 1);
-  EXPECT_EQ(vault::DeletionBudget(rules, 100, 0), 10);
-  EXPECT_EQ(vault::DeletionBudget(rules, 95, 5), 5);
-  EXPECT_EQ(vault::DeletionBudget(rules, 90, 10), 0);
-  EXPECT_EQ(vault::DeletionBudget(rules, 50, 50), 0);
-  EXPECT_EQ(vault::DeletionBudget({.budget_percent = 0}, 100, 0), 1);
+  EXPECT_EQ(vault::DeletionBudget(10, 1, 0), 1);
+  EXPECT_EQ(vault::DeletionBudget(10, 19, 0), 1);
+  EXPECT_EQ(vault::DeletionBudget(10, 100, 0), 10);
+  EXPECT_EQ(vault::DeletionBudget(10, 95, 5), 5);
+  EXPECT_EQ(vault::DeletionBudget(10, 90, 10), 0);
+  EXPECT_EQ(vault::DeletionBudget(10, 50, 50), 0);
+  EXPECT_EQ(vault::DeletionBudget(0, 100, 0), 1);
 }
 
 TEST_F(VaultTrash, AfterItsTimeADeletedBackupIsGoneAndLeavesATombstone) {
@@ -166,6 +165,28 @@ TEST_F(VaultTrash, AfterItsTimeADeletedBackupIsGoneAndLeavesATombstone) {
   EXPECT_EQ(Backup("db", 4, 4, 1)->sequence(), 4u);
   Reopen();
   EXPECT_EQ(vault_->Facts().problem(), "");
+}
+
+TEST_F(VaultTrash, ACollectionSaysWhatBecameOfWhatTheControllerTakesToBeInTheTrash) {
+  MakeBackups(4);
+  ASSERT_OK(Delete({IdOf("db", 1)}));
+  ASSERT_OK(Gc(/*empty_trash=*/true));  // its answer is lost
+  ASSERT_OK(Delete({IdOf("db", 2)}));
+  v1::VaultOrder order;
+  order.mutable_gc()->add_trashed("db/20200101-000000");
+  for (const int n : {1, 2, 3}) order.mutable_gc()->add_trashed(IdOf("db", n));
+  ASSERT_OK_AND_ASSIGN(const v1::VaultResult result, vault_->Run(order, {}));
+  EXPECT_THAT(result.backups(), ElementsAre(IdOf("db", 1))) << "purged before";
+  EXPECT_THAT(result.not_deleted(), ElementsAre(IdOf("db", 3)));
+}
+
+TEST_F(VaultTrash, NewRulesHoldFromTheNextOrderOn) {
+  MakeBackups(3);
+  ASSERT_OK(Delete({IdOf("db", 1)}));
+  vault_->SetRules({.min_retention = absl::Hours(1)});
+  EXPECT_THAT(Delete({IdOf("db", 2)}), HasCode(StatusCode::kFailedPrecondition));
+  vault_->SetRules({});
+  EXPECT_OK(Delete({IdOf("db", 2)}));
 }
 
 TEST_F(VaultTrash, ABackupInTwoPlacesIsSettledWhenTheVaultIsOpened) {
