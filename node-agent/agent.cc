@@ -146,6 +146,8 @@ void AgentImpl::BuildWorkloads() {
   plane.open_vault = [this](const v1::VaultAddress& address) {
     return DialVault(address, em_->identity());
   };
+  plane.find_vault = [this](const std::string& name) { return vaults_->Find(name); };
+  plane.rebuild_index = [this](const std::string& name) { return vaults_->RebuildIndex(name); };
   plane.keys = [this](const std::string& order_id) {
     return KeysFromController([this] { return em_->channel(); }, order_id);
   };

@@ -38,13 +38,16 @@ class HostActions final : public OrderActions {
         EMBER_ASSIGN_OR_RETURN(*update.mutable_verify(), RunVerify(order, plane_, context));
         return update;
       }
+      case v1::Order::kVault: {
+        EMBER_ASSIGN_OR_RETURN(*update.mutable_vault(), RunVaultJob(order, plane_, context));
+        return update;
+      }
       case v1::Order::kStart:
         EMBER_RETURN_IF_ERROR(supervisor_->Start(order.workload(), order.epoch(), order.start()));
         return update;
       case v1::Order::kStop:
         EMBER_RETURN_IF_ERROR(supervisor_->Stop(order.workload()));
         return update;
-      case v1::Order::kVault:
       case v1::Order::ACTION_NOT_SET: break;
     }
     return absl::InvalidArgumentError(

@@ -1,4 +1,4 @@
-// The orders that move data, each a function of what it needs.
+// The orders that move or look after data, each a function of what it needs.
 #ifndef EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_
 #define EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_
 
@@ -11,6 +11,7 @@
 #include "common/backup/vault_port.h"
 #include "common/base/clock.h"
 #include "common/rpc/identity.h"
+#include "common/vault/vault.h"
 #include "ember/v1/agent.pb.h"
 #include "node-agent/orders/runner.h"
 
@@ -23,6 +24,9 @@ struct DataPlane {
   std::string cache_directory;
   std::function<absl::StatusOr<std::unique_ptr<backup::VaultPort>>(const v1::VaultAddress&)>
       open_vault;
+  // Of the vaults that this node hosts (node-agent/vault_host/vault_host.h).
+  std::function<absl::StatusOr<std::shared_ptr<vault::Vault>>(const std::string& name)> find_vault;
+  std::function<absl::StatusOr<std::string>(const std::string& name)> rebuild_index;
   // The keys for one order.
   std::function<backup::KeySource(const std::string& order_id)> keys;
 };
@@ -45,6 +49,12 @@ absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataP
 // Reads and checks every byte of order.verify().
 absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
                                            const OrderContext& context);
+
+// Does order.vault() in the vault itself, which must be hosted here: UNAVAILABLE when it is not
+// open, or in use while its index is to be made anew. UNIMPLEMENTED: the job names a second vault.
+// Other errors are the engine's (common/vault/vault.h).
+absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPlane& plane,
+                                            const OrderContext& context);
 
 }  // namespace ember::agent
 

@@ -15,6 +15,8 @@ bool RestoresInPlace(const v1::Order& order) {
 }
 
 bool Conflict(const v1::Order& a, const v1::Order& b) {
+  if (a.has_vault() || b.has_vault())
+    return a.has_vault() && b.has_vault() && a.vault().vault() == b.vault().vault();
   if (a.workload() != b.workload()) return false;
   if (LaneOf(a) == LaneOf(b)) return true;
   return (RestoresInPlace(a) && b.has_start()) || (RestoresInPlace(b) && a.has_start());

@@ -17,8 +17,8 @@ enum class Lane { kLong, kPrompt };
 Lane LaneOf(const v1::Order& order);
 // A restore over the workload's own data.
 bool RestoresInPlace(const v1::Order& order);
-// May not run at the same time, and keep their order: two of one workload in one lane; and an
-// in-place restore with a start of its workload.
+// May not run at the same time, and keep their order: two of one workload in one lane; an in-place
+// restore with a start of its workload; two jobs of one vault.
 bool Conflict(const v1::Order& a, const v1::Order& b);
 
 // Not thread-safe.

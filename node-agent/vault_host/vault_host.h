@@ -23,7 +23,9 @@ namespace ember::agent {
 // again every kVaultRetrySeconds while it cannot (a disk not mounted yet). Safe for concurrent use.
 class VaultHost {
  public:
-  using Opener = std::function<absl::StatusOr<std::unique_ptr<vault::Vault>>(const v1::VaultSpec&)>;
+  // `rebuild_index`: make the index anew, whatever it holds.
+  using Opener = std::function<absl::StatusOr<std::unique_ptr<vault::Vault>>(
+      const v1::VaultSpec& spec, bool rebuild_index)>;
   // `changed`: a vault came up or failed; must not block.
   VaultHost(Opener open, Clock* clock, std::function<void()> changed);
   ~VaultHost();
@@ -33,10 +35,16 @@ class VaultHost {
   void Stop();
 
   // A vault that is no longer named is closed when the last call on it ends; its directory stays.
-  // So is one that moved to another path.
+  // So is one that moved to another path. New rules are told to the open vault, which goes on.
   void Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vaults);
   // Null when it is not to be served here; why it could not be opened.
   absl::StatusOr<std::shared_ptr<vault::Vault>> Find(const std::string& name) const;
+  // Closes the vault and opens it with an index made anew from its packs; returns what is still
+  // wrong with it then, "" when nothing is. What is asked of it meanwhile is answered UNAVAILABLE.
+  // NOT_FOUND: not served here. UNAVAILABLE: in use by a backup, a restore or another job for
+  // longer than kVaultRetrySeconds. In both cases nothing was done; other errors are those of
+  // opening it.
+  absl::StatusOr<std::string> RebuildIndex(const std::string& name);
   // One per vault that should be served here.
   std::vector<v1::VaultFact> Facts() const;
 
@@ -46,10 +54,12 @@ class VaultHost {
     std::shared_ptr<vault::Vault> vault;  // null: not open (yet)
     absl::Status opened;                  // why not
     v1::VaultFact fact;
+    bool rebuilding = false;
   };
   void Loop();
   void CloseDropped();
   void LookAt(const Hosted& hosted);
+  absl::StatusOr<v1::VaultSpec> TakeForRebuild(const std::string& name);
   void Note(const Hosted& looked);
   std::vector<Hosted> Due();
 
@@ -65,7 +75,8 @@ class VaultHost {
   std::thread thread_;
 };
 
-// Opens the vault in spec.path(). INVALID_ARGUMENT: no absolute path.
+// Opens the vault in spec.path(), by the spec's rules.
+// INVALID_ARGUMENT: no absolute path.
 VaultHost::Opener DirectoryVaults(Clock* clock);
 
 }  // namespace ember::agent

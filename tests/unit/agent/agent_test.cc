@@ -121,6 +121,19 @@ class AgentTest : public ::testing::Test {
     }
     return v1::WorkloadFact();
   }
+  v1::Order VaultOrder(const std::string& id) const {
+    v1::Order order;
+    order.set_id(id);
+    order.mutable_vault()->set_vault("nas");
+    return order;
+  }
+  v1::OrderUpdate Delete(const std::string& id, const std::string& stamp) {
+    v1::Order order = VaultOrder(id);
+    v1::DeleteBackupsJob& job = *order.mutable_vault()->mutable_delete_();
+    job.add_backup_ids("notes/" + stamp);
+    job.set_by_person(true);
+    return Outcome(order);
+  }
   bool VaultServes() {
     return em_.last().vaults_size() == 1 && em_.last().vaults(0).problem().empty();
   }
@@ -173,6 +186,46 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
   missing.set_id("run/4");
   missing.mutable_verify()->set_backup_id("notes/20200101-000000");
   EXPECT_EQ(Outcome(missing).code(), static_cast<int>(absl::StatusCode::kNotFound));
+}
+
+TEST_F(AgentTest, LooksAfterTheVaultThatItHosts) {
+  ASSERT_OK(WriteFileAtomic(JoinPath(data(), "a.txt"), "first words"));
+  em_.Say(Config(1));
+  ASSERT_TRUE(Eventually([&] { return VaultServes(); }));
+  ASSERT_EQ(BackUp("run/1", "20260101-000000").state(), v1::OrderUpdate::DONE);
+
+  const v1::OrderUpdate deleted = Delete("run/2", "20260101-000000");
+  ASSERT_EQ(deleted.state(), v1::OrderUpdate::DONE) << deleted.error();
+  ASSERT_EQ(deleted.vault().backups_size(), 1);
+  EXPECT_EQ(deleted.vault().backups(0), "notes/20260101-000000");
+
+  v1::Order undelete = VaultOrder("run/3");
+  undelete.mutable_vault()->mutable_undelete()->add_backup_ids("notes/20260101-000000");
+  EXPECT_EQ(Outcome(undelete).state(), v1::OrderUpdate::DONE);
+
+  ASSERT_EQ(Delete("run/4", "20260101-000000").state(), v1::OrderUpdate::DONE);
+  v1::Order gc = VaultOrder("run/5");
+  gc.mutable_vault()->mutable_gc()->set_empty_trash(true);
+  const v1::OrderUpdate collected = Outcome(gc);
+  ASSERT_EQ(collected.state(), v1::OrderUpdate::DONE) << collected.error();
+  ASSERT_EQ(collected.vault().backups_size(), 1) << "purged";
+  EXPECT_GT(collected.vault().records_condemned(), 0);
+  EXPECT_EQ(Delete("run/6", "20200101-000000").code(),
+            static_cast<int>(absl::StatusCode::kNotFound));
+}
+
+TEST_F(AgentTest, AVaultIsServedByTheRulesOfTheEstate) {
+  ASSERT_OK(WriteFileAtomic(JoinPath(data(), "a.txt"), "first words"));
+  em_.Say(Config(1));
+  ASSERT_TRUE(Eventually([&] { return VaultServes(); }));
+  ASSERT_EQ(BackUp("run/1", "20260101-000000").state(), v1::OrderUpdate::DONE);
+  v1::HeartbeatReply stricter = Config(2);
+  stricter.mutable_config()->mutable_vaults(0)->set_min_retention_seconds(3600);
+  em_.Say(stricter);
+  ASSERT_TRUE(Eventually([&] { return em_.last().config_version() == 2 && VaultServes(); }));
+  const v1::OrderUpdate refused = Delete("run/2", "20260101-000000");
+  EXPECT_EQ(refused.code(), static_cast<int>(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(refused.error(), ::testing::HasSubstr("min_retention"));
 }
 
 TEST_F(AgentTest, WorkloadsAreRestartedSurviveTheAgentAndStopOnDown) {

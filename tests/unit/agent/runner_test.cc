@@ -41,6 +41,13 @@ v1::Order RestoreOf(const std::string& id, const std::string& workload,
   return order;
 }
 
+v1::Order VaultJobOf(const std::string& id, const std::string& vault) {
+  v1::Order order = Make(id, "", 0);
+  order.mutable_vault()->set_vault(vault);
+  order.mutable_vault()->mutable_gc();
+  return order;
+}
+
 TEST(OrderQueue, ConflictsFollowTheTable) {
   struct Row {
     const char* what;
@@ -56,6 +63,9 @@ TEST(OrderQueue, ConflictsFollowTheTable) {
        false},
       {"stop during an in-place restore", RestoreOf("1", "db"), StopOf("2", "db"), false},
       {"stop and start", StopOf("1", "db"), StartOf("2", "db"), true},
+      {"two jobs of one vault", VaultJobOf("1", "nas"), VaultJobOf("2", "nas"), true},
+      {"jobs of two vaults", VaultJobOf("1", "nas"), VaultJobOf("2", "usb"), false},
+      {"a job of a vault during a backup", BackupOf("1", "nas"), VaultJobOf("2", "nas"), false},
   };
   for (const Row& row : rows) {
     EXPECT_EQ(Conflict(row.a, row.b), row.conflict) << row.what;
@@ -219,6 +229,8 @@ TEST_F(RunnerTest, AnOldEpochIsRefusedWithoutBeingTried) {
   ExpectEnds("old", v1::OrderUpdate::FAILED, absl::StatusCode::kAborted);
   EXPECT_EQ(actions_.times("old"), 0);
   EXPECT_FALSE(actions_.begun("old"));
+  Give(VaultJobOf("gc", "nas"));
+  ExpectEnds("gc", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
   v1::Order verify = Make("verify", "db", 0);
   verify.mutable_verify();
   Give(verify);
