@@ -99,6 +99,7 @@ class Checker {
   void CheckVaults() {
     for (int i = 0; i < estate_.vaults_size(); ++i) {
       const v1::VaultSpec& vault = estate_.vaults(i);
+      CheckReplication(vault, absl::StrCat("vaults/", i, "/replicate_from"));
       if (vault.path().empty() || vault.node().empty()) continue;
       for (const int other_index : vaults_on_[vault.node()]) {
         const v1::VaultSpec& other = estate_.vaults(other_index);
@@ -110,6 +111,16 @@ class Checker {
                            vault.node(), "'"));
       }
       vaults_on_[vault.node()].push_back(i);
+    }
+  }
+
+  void CheckReplication(const v1::VaultSpec& vault, const std::string& path) {
+    CheckNames("vault", vault.replicate_from(), vaults_,
+               absl::StrCat("replicate_from of vault '", vault.name(), "'"), path);
+    for (int i = 0; i < vault.replicate_from_size(); ++i) {
+      if (vault.replicate_from(i) != vault.name() || vault.name().empty()) continue;
+      Error(absl::StrCat(path, "/", i),
+            absl::StrCat("vault '", vault.name(), "' would be a copy of itself"));
     }
   }
 

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/limits.h"
 #include "controller/estate/fields.h"
 
 namespace ember::controller {
@@ -72,9 +73,29 @@ bool RetentionShrinks(const v1::PolicySpec& from, const v1::PolicySpec& to) {
          b.min_verified() < a.min_verified();
 }
 
+// A deleted backup is gone sooner, or more of them may go.
+bool DeletesMore(const v1::VaultSpec& from, const v1::VaultSpec& to) {
+  const auto trash = [](const v1::VaultSpec& vault) {
+    return vault.trash_seconds() > 0 ? vault.trash_seconds() : kTrashDays * 86400;
+  };
+  const auto budget = [](const v1::VaultSpec& vault) {
+    return vault.deletion_budget_percent() > 0 ? vault.deletion_budget_percent()
+                                               : kDeletionBudgetPercent;
+  };
+  return trash(to) < trash(from) || budget(to) > budget(from) ||
+         to.min_retention_seconds() < from.min_retention_seconds();
+}
+
+bool IsCheckedLess(const v1::VaultSpec& from, const v1::VaultSpec& to) {
+  const int64_t before = from.check_every_seconds();
+  return before > 0 && (to.check_every_seconds() == 0 || to.check_every_seconds() > before);
+}
+
 bool GetsLess(const v1::VaultSpec& from, const v1::VaultSpec& to) {
-  return from.node() != to.node() || from.path() != to.path() ||
-         from.s3().SerializeAsString() != to.s3().SerializeAsString();
+  return DeletesMore(from, to) || IsCheckedLess(from, to) ||
+         (to.no_parity() && !from.no_parity()) ||
+         LosesOne(from.replicate_from(), to.replicate_from()) || from.node() != to.node() ||
+         from.path() != to.path() || from.s3().SerializeAsString() != to.s3().SerializeAsString();
 }
 
 bool GetsLess(const v1::PolicySpec& from, const v1::PolicySpec& to) {

@@ -209,7 +209,17 @@ std::vector<Field> FieldsOf(const v1::VaultSpec& vault) {
                       .AddText("access_key_file", vault.s3().access_key_file())
                       .Flow());
   }
-  map.AddTrue("offsite", vault.offsite());
+  map.AddTrue("offsite", vault.offsite())
+      .AddSeconds("trash", vault.trash_seconds())
+      .AddSeconds("min_retention", vault.min_retention_seconds());
+  if (vault.deletion_budget_percent() != 0)
+    map.Add("deletion_budget", absl::StrCat(vault.deletion_budget_percent(), "%"));
+  if (vault.no_parity()) map.Add("parity", "false");
+  const Map gc = Map().AddSeconds("every", vault.gc_every_seconds());
+  if (!gc.empty()) map.Add("gc", gc.Flow());
+  const Map check = Map().AddSeconds("every", vault.check_every_seconds());
+  if (!check.empty()) map.Add("check", check.Flow());
+  map.AddTexts("replicate_from", vault.replicate_from());
   return std::move(map).fields();
 }
 

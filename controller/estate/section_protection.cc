@@ -49,7 +49,7 @@ void ReadKeep(const DocumentNode& node, Reading* reading, v1::Keep* keep) {
                          "keep: retention is recorded; this version never removes backups");
 }
 
-// The `every` of `verify` and `drill`.
+// The `every` of `verify`, `drill`, `gc` and `check`.
 int64_t ReadEvery(absl::string_view what, const DocumentNode& node, Reading* reading) {
   MapReader map(node, what, &reading->problems);
   int64_t seconds = 0;
@@ -95,6 +95,32 @@ void ReadSchedule(MapReader* map, Reading* reading, v1::PolicySpec* policy) {
   }
 }
 
+// Rules about deletion and replication, and what is done by itself. What is written out but is the
+// default is not kept.
+void ReadCare(MapReader* map, absl::string_view path, Reading* reading, v1::VaultSpec* vault) {
+  int64_t seconds = 0;
+  if (map->Seconds("trash", &seconds) && seconds != kTrashDays * 86400)
+    vault->set_trash_seconds(seconds);
+  if (map->Seconds("min_retention", &seconds)) vault->set_min_retention_seconds(seconds);
+  int percent = 0;
+  const DocumentNode* budget = map->Take("deletion_budget");
+  if (budget != nullptr && ReadPercent(*budget, "deletion_budget", &reading->problems, &percent) &&
+      percent != kDeletionBudgetPercent) {
+    vault->set_deletion_budget_percent(percent);
+  }
+  bool parity = true;
+  if (map->Bool("parity", &parity)) vault->set_no_parity(!parity);
+  if (const DocumentNode* gc = map->Take("gc"))
+    vault->set_gc_every_seconds(ReadEvery("gc", *gc, reading));
+  if (const DocumentNode* check = map->Take("check"))
+    vault->set_check_every_seconds(ReadEvery("check", *check, reading));
+  ReadNames("vault", "replicate_from", path, map, reading, vault->mutable_replicate_from());
+  if (!vault->replicate_from().empty()) {
+    reading->problems.Warn(map->Of("replicate_from"),
+                           "replicate_from is recorded; this version does not replicate by itself");
+  }
+}
+
 }  // namespace
 
 void ReadVault(const DocumentNode& node, absl::string_view path, Reading* reading,
@@ -111,6 +137,7 @@ void ReadVault(const DocumentNode& node, absl::string_view path, Reading* readin
     reading->positions.Set(absl::StrCat(path, "/path"), directory->position);
   }
   if (s3 != nullptr) ReadS3(*s3, reading, vault->mutable_s3());
+  ReadCare(&map, path, reading, vault);
   if (map.is_map() && (directory == nullptr) == (s3 == nullptr)) {
     reading->problems.Error(
         node.position,

@@ -90,6 +90,16 @@ struct EditCase {
   bool needs_confirmation;
 };
 
+TEST(EstateDiffer, AsksWhenAVaultGivesUpARule) {
+  const v1::Estate careful = Parsed(absl::StrReplaceAll(
+      kText, {{"path: /mnt/usb", "path: /mnt/usb, min_retention: 3d, replicate_from: [nas]"}}));
+  const Plan plan = PlanOf(careful, Parsed(kText));
+  EXPECT_THAT(plan.lines,
+              ElementsAre("update vault usb: min_retention: 3d → not set; replicate_from: [nas] → "
+                          "not set"));
+  EXPECT_TRUE(plan.needs_confirmation);
+}
+
 TEST(EstateDiffer, SaysWhatChangesAndAsksWhenProtectionGetsLess) {
   const EditCase cases[] = {
       {"rpo: 24h", "rpo: 12h", "update workload db: rpo: 1d → 12h", false},
@@ -118,6 +128,24 @@ TEST(EstateDiffer, SaysWhatChangesAndAsksWhenProtectionGetsLess) {
       {"node: nas2", "node: nas3", "update vault usb: node: nas2 → nas3", true},
       {"path: /mnt/usb", "path: /mnt/usb, offsite: true",
        "update vault usb: offsite: not set → true", false},
+      {"path: /mnt/usb", "path: /mnt/usb, trash: 14d", "update vault usb: trash: not set → 14d",
+       false},
+      {"path: /mnt/usb", "path: /mnt/usb, trash: 1d", "update vault usb: trash: not set → 1d",
+       true},
+      {"path: /mnt/usb", "path: /mnt/usb, min_retention: 3d",
+       "update vault usb: min_retention: not set → 3d", false},
+      {"path: /mnt/usb", "path: /mnt/usb, deletion_budget: 11%",
+       "update vault usb: deletion_budget: not set → 11%", true},
+      {"path: /mnt/usb", "path: /mnt/usb, deletion_budget: 9%",
+       "update vault usb: deletion_budget: not set → 9%", false},
+      {"path: /mnt/usb", "path: /mnt/usb, parity: false",
+       "update vault usb: parity: not set → false", true},
+      {"path: /mnt/usb", "path: /mnt/usb, gc: {every: 1d}",
+       "update vault usb: gc: not set → {every: 1d}", false},
+      {"path: /mnt/usb", "path: /mnt/usb, check: {every: 30d}",
+       "update vault usb: check: not set → {every: 30d}", false},
+      {"path: /mnt/usb", "path: /mnt/usb, replicate_from: [nas]",
+       "update vault usb: replicate_from: not set → [nas]", false},
       {"07:00", "08:00", "update policy daily: schedule: \"07:00\" → \"08:00\"", false},
       {"lease: 20s", "dead_after: 60s", "update settings settings: dead_after: not set → 1m",
        false},

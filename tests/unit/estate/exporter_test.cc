@@ -76,6 +76,13 @@ class RandomEstate {
     vault->set_node(absl::StrCat("nas", Below(3)));
     vault->set_path(absl::StrCat("/vault", i, "/", Component()));
     vault->set_offsite(Coin());
+    if (Coin()) vault->set_trash_seconds(kTrashDays * 86400 + Seconds());
+    if (Coin()) vault->set_min_retention_seconds(Seconds());
+    if (Coin()) vault->set_deletion_budget_percent(kDeletionBudgetPercent + 1 + Below(90));
+    vault->set_no_parity(Coin());
+    if (Coin()) vault->set_gc_every_seconds(Seconds());
+    if (Coin()) vault->set_check_every_seconds(Seconds());
+    if (i > 0 && Coin()) vault->add_replicate_from(estate->vaults(0).name());
   }
 
   // Of a path.
@@ -213,6 +220,10 @@ TEST(EstateExporter, PrintsACleanFile) {
       "  - name: nas\n"
       "    node: nas1\n"
       "    path: /srv/vault\n"
+      "    trash: 14d\n"
+      "    min_retention: 3d\n"
+      "    deletion_budget: 5%\n"
+      "    parity: false\n"
       "policies:\n"
       "  - name: daily\n"
       "    schedule: \"07:00\"\n"

@@ -146,6 +146,38 @@ settings: {notify: [{ntfy: "https://ntfy.sh/x"}, {webhook: "https://x.y/z"}, {sm
                   HasSubstr("keep: retention is recorded"), HasSubstr("e.yaml:5:20: notify")));
 }
 
+TEST(EstateParser, ReadsTheRulesOfAVault) {
+  std::vector<std::string> warnings;
+  ASSERT_OK_AND_ASSIGN(const v1::Estate estate, ParseEstate(R"(
+vaults:
+  - {name: nas, node: nas1, path: /srv/vault, trash: 7d, deletion_budget: 10%, parity: true}
+  - name: usb
+    node: nas2
+    path: /mnt/usb
+    trash: 14d
+    min_retention: 3d
+    deletion_budget: 5%
+    parity: false
+    gc: {every: 1d}
+    check: {every: 30d}
+    replicate_from: [nas]
+)",
+                                                            "e.yaml", &warnings));
+  const v1::VaultSpec& plain = estate.vaults(0);
+  EXPECT_EQ(plain.trash_seconds(), 0) << "the default, written out";
+  EXPECT_EQ(plain.deletion_budget_percent(), 0);
+  EXPECT_FALSE(plain.no_parity());
+  const v1::VaultSpec& careful = estate.vaults(1);
+  EXPECT_EQ(careful.trash_seconds(), 14 * 86400);
+  EXPECT_EQ(careful.min_retention_seconds(), 3 * 86400);
+  EXPECT_EQ(careful.deletion_budget_percent(), 5);
+  EXPECT_TRUE(careful.no_parity());
+  EXPECT_EQ(careful.gc_every_seconds(), 86400);
+  EXPECT_EQ(careful.check_every_seconds(), 30 * 86400);
+  EXPECT_THAT(careful.replicate_from(), ElementsAre("nas"));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("e.yaml:13:21: replicate_from is recorded")));
+}
+
 TEST(EstateParser, WarnsWhenBackupsShareTheFateOfTheirData) {
   std::vector<std::string> warnings;
   ASSERT_OK(ParseEstate(ValidBut("nas1", "host1"), "e.yaml", &warnings));
@@ -224,6 +256,13 @@ TEST(EstateParser, RejectsWhatIsWrong) {
       {"[/srv/db]",
        "[/]}}]\n    recovery: {class: stateless, standby: [nas1]}\n    depends_on: []  #",
        "a restore there would replace the backups"},
+      {"path: /srv/vault", "path: /srv/vault, deletion_budget: 101%", "deletion_budget: expected"},
+      {"path: /srv/vault", "path: /srv/vault, trash: 0s", "trash is 0s, the least is 1s"},
+      {"path: /srv/vault", "path: /srv/vault, parity: perhaps", "parity: expected"},
+      {"path: /srv/vault", "path: /srv/vault, check: {}", "'every'"},
+      {"path: /srv/vault", "path: /srv/vault, replicate_from: [nass]",
+       "vault 'nass' of replicate_from of vault 'nas' is not known; did you mean 'nas'?"},
+      {"path: /srv/vault", "path: /srv/vault, replicate_from: [nas]", "would be a copy of itself"},
       {"policies:\n", "  - {name: two, node: nas1, path: /srv/vault/two}\npolicies:\n",
        "share a directory of node 'nas1'"},
       {"    sources: [{files: {paths: [/srv/db]}}]\n", "",
