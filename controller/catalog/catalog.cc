@@ -37,6 +37,7 @@ std::string KeyOf(const Record& record) {
           [](const rec::RecoveryRecord& r) { return absl::StrCat("y/", r.recovery().id()); },
           [](const rec::DomainRecord& r) { return absl::StrCat("d/", r.id()); },
           [](const rec::TokenRecord& r) { return absl::StrCat("t/", r.secret_sha256()); },
+          [](const rec::VaultRecord& r) { return absl::StrCat("u/", r.name()); },
       },
       record);
 }
@@ -144,6 +145,7 @@ void Catalog::Apply(const Record& record, bool erase) {
           },
           [&](const rec::DomainRecord& r) { PutOrErase(domains_, r.id(), r, erase); },
           [&](const rec::TokenRecord& r) { PutOrErase(tokens_, r.secret_sha256(), r, erase); },
+          [&](const rec::VaultRecord& r) { PutOrErase(vaults_, r.name(), r, erase); },
       },
       record);
 }
@@ -179,6 +181,7 @@ absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
     case 'y': return load(rec::RecoveryRecord());
     case 'd': return load(rec::DomainRecord());
     case 't': return load(rec::TokenRecord());
+    case 'u': return load(rec::VaultRecord());
     case 'v': {
       rec::EventRecord event;
       return ParseInto(key, value, &event);

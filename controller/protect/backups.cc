@@ -30,8 +30,8 @@ absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
        it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    const bool usable =
-        backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
+    const bool usable = !backup.trashed() && (backup.outcome() == v1::Outcome::OK ||
+                                              backup.outcome() == v1::Outcome::PARTIAL);
     if (!usable || rpc::FromTimestamp(backup.created()) > until) continue;
     if (best == nullptr || ReceivedAt(it->second) >= ReceivedAt(*best)) best = &it->second;
   }
@@ -58,7 +58,8 @@ std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::
        it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    if (backup.outcome() == v1::Outcome::OK && backup.verified() && !it->second.restore_failed())
+    if (backup.outcome() == v1::Outcome::OK && backup.verified() && !backup.trashed() &&
+        !it->second.restore_failed())
       good.push_back(&it->second);
   }
   std::stable_sort(good.begin(), good.end(),

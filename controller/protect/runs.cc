@@ -13,7 +13,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
-#include "controller/protect/schedule.h"
+#include "controller/protect/vault_jobs.h"
 #include "controller/recover/saga.h"
 
 namespace ember::controller {
@@ -26,28 +26,10 @@ constexpr size_t kEndedRunsKept = 1000;
 // Starts that belong to no recovery: nobody else waits for their result.
 constexpr char kByHand[] = "by-hand/";
 
-bool IsOpenRun(const rec::RunRecord& run) {
-  return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
-}
-
 bool Retryable(int code) {
   const auto status = static_cast<absl::StatusCode>(code);
   return status == absl::StatusCode::kUnavailable || status == absl::StatusCode::kAborted ||
          status == absl::StatusCode::kDeadlineExceeded || status == absl::StatusCode::kCancelled;
-}
-
-absl::StatusOr<Calendar> CalendarOf(const v1::PolicySpec& policy) {
-  return policy.cron().empty() ? ParseCalendar(policy.schedule()) : ParseCron(policy.cron());
-}
-
-absl::TimeZone ZoneOf(const v1::PolicySpec& policy) {
-  absl::TimeZone zone = absl::UTCTimeZone();
-  if (!policy.timezone().empty()) (void)absl::LoadTimeZone(policy.timezone(), &zone);
-  return zone;
-}
-
-bool HasSchedule(const v1::PolicySpec& policy) {
-  return !policy.schedule().empty() || !policy.cron().empty();
 }
 
 // One open run while it is looked at.
@@ -77,6 +59,7 @@ class RunStep {
     if (update.has_backup()) return TakeBackup(update.backup());
     if (update.has_restore()) *run().mutable_restore() = update.restore();
     if (update.has_verify()) return TakeVerify(update.verify());
+    if (IsVaultJob(run())) return TakeVault(update.vault());
     const bool holes = update.restore().holes_size() > 0;
     for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
     return End(holes ? v1::Outcome::PARTIAL : v1::Outcome::OK,
@@ -110,7 +93,10 @@ class RunStep {
     run().set_outcome(outcome);
     *run().mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     record_.clear_order_id();
-    const std::string subject = run().backup_id().empty() ? run().id() : run().backup_id();
+    NoteVaultJobEnd(em_, record_, &batch_);
+    const std::string subject = !run().backup_id().empty() ? run().backup_id()
+                                : !run().vault().empty()   ? run().vault()
+                                                           : run().id();
     batch_.AddEvent(
         absl::StrCat(run().kind(), ".", absl::AsciiStrToLower(v1::Outcome::Value_Name(outcome))),
         subject, message, run().workload());
@@ -136,7 +122,9 @@ class RunStep {
     if (!again) {
       if (run().kind() == "verify" &&
           update.code() == static_cast<int>(absl::StatusCode::kDataLoss))
-        MarkDamaged(update.error());
+        NoteDamage(update.error());
+      if (IsVaultJob(run()))
+        TakeVaultFailure(em_, record_, static_cast<absl::StatusCode>(update.code()), &batch_);
       return Fail(absl::Status(static_cast<absl::StatusCode>(update.code()), update.error()));
     }
     const absl::Duration wait = absl::Seconds(kBackupRetrySeconds) * (1 << (record_.attempt() - 1));
@@ -148,29 +136,24 @@ class RunStep {
     return Commit();
   }
 
-  void MarkDamaged(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+  void NoteDamage(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it == em_.catalog->backups().end()) return;
-    rec::BackupRecord backup = it->second;
-    backup.mutable_backup()->set_verified(false);
-    backup.mutable_backup()->set_error(why);
-    batch_.Put(backup);
+    if (it != em_.catalog->backups().end()) MarkDamaged(it->second, why, &batch_);
   }
 
   absl::Status Send() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (rpc::FromTimestamp(record_.not_before()) > em_.clock->Now()) return absl::OkStatus();
-    if (WorkloadBusy()) return absl::OkStatus();
+    if (IsVaultJob(run()) ? VaultBusy(em_, record_) : WorkloadBusy()) return absl::OkStatus();
     v1::Order order;
-    order.set_workload(run().workload());
-    auto node = run().kind() == "backup" ? FillBackup(&order) : FillRead(&order);
+    auto node = Fill(&order);
     if (!node.ok())
       return node.status().code() == absl::StatusCode::kUnavailable &&
                      (IsScheduled() || vault_is_new_)
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
-    order.set_id(
-        absl::StrCat(run().id(), "/", run().workload(), "/", run().kind(), "/", record_.attempt()));
+    order.set_id(absl::StrCat(run().id(), "/", IsVaultJob(run()) ? run().vault() : run().workload(),
+                              "/", run().kind(), "/", record_.attempt()));
     rec::OrderRecord outbox;
     outbox.set_node(*node);
     *outbox.mutable_order() = order;
@@ -183,7 +166,16 @@ class RunStep {
     return Commit();
   }
 
-  bool IsScheduled() const { return !record_.policy().empty(); }
+  // Returns the node the order goes to.
+  absl::StatusOr<std::string> Fill(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (IsVaultJob(run())) return FillVaultOrder(em_, record_, order, &batch_);
+    order->set_workload(run().workload());
+    return run().kind() == "backup" ? FillBackup(order) : FillRead(order);
+  }
+
+  bool IsScheduled() const {
+    return !record_.policy().empty() || (IsVaultJob(record_.run()) && record_.who().empty());
+  }
 
   // A scheduled run waits for its node and vault; the reason shows in the run.
   absl::Status Wait(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
@@ -203,7 +195,7 @@ class RunStep {
     }
     for (const auto& [id, other] : em_.catalog->runs()) {
       if (other.run().workload() == record_.run().workload() && !other.order_id().empty() &&
-          IsOpenRun(other))
+          IsOpenRun(other) && !IsVaultJob(other.run()))
         return true;
     }
     return false;
@@ -398,6 +390,7 @@ class RunStep {
     if (it != em_.catalog->backups().end()) {
       rec::BackupRecord record = it->second;
       record.mutable_backup()->set_verified(true);
+      record.mutable_backup()->set_verified_level("L2");
       record.mutable_backup()->clear_error();
       *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
       batch_.Put(record);
@@ -406,48 +399,17 @@ class RunStep {
                absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));
   }
 
+  absl::Status TakeVault(const v1::VaultResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const absl::StatusOr<std::string> done = TakeVaultResult(em_, record_, result, &batch_);
+    *run().mutable_vault_result() = result;
+    return done.ok() ? End(v1::Outcome::OK, *done) : Fail(done.status());
+  }
+
   EmState& em_;
   rec::RunRecord record_;
   Batch batch_;
   bool vault_is_new_ = false;  // why no vault could be chosen
 };
-
-absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::PolicySpec& policy)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto it = em.catalog->workloads().find(spec.name());
-  if (it == em.catalog->workloads().end()) return absl::OkStatus();
-  auto calendar = CalendarOf(policy);
-  if (!calendar.ok()) return calendar.status();
-  const auto last = it->second.policy_last_due().find(policy.name());
-  rec::WorkloadRecord workload = it->second;
-  const absl::Time now = em.clock->Now();
-  const absl::Time after = last == it->second.policy_last_due().end()
-                               ? absl::InfinitePast()
-                               : rpc::FromTimestamp(last->second);
-  Batch batch;
-  if (after == absl::InfinitePast() || after > now) {
-    // New here, or the clock went back: the schedule counts from now.
-    (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(now);
-    batch.Put(workload);
-    return em.Commit(batch);
-  }
-  const auto due = LatestDue(*calendar, after, now, ZoneOf(policy));
-  if (!due) return absl::OkStatus();
-  (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(*due);
-  batch.Put(workload);
-  const bool already =
-      std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
-        return entry.second.policy() == policy.name() &&
-               entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
-      });
-  if (!already) {
-    rec::RunRecord run = NewRun(em, "backup", spec.name());
-    run.set_policy(policy.name());
-    run.mutable_backup_request()->set_reason(absl::StrCat("schedule ", policy.name()));
-    batch.Put(run);
-  }
-  return em.Commit(batch);
-}
 
 absl::Status DropStartsByHand(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   Batch batch;
@@ -488,6 +450,10 @@ absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 
 }  // namespace
 
+bool IsOpenRun(const rec::RunRecord& run) {
+  return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
+}
+
 rec::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,
                             const rec::WorkloadRecord& workload, absl::string_view cause) {
   rec::OrderRecord order;
@@ -515,30 +481,6 @@ rec::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::stri
   run.set_outcome(v1::Outcome::PENDING);
   *run.mutable_started() = rpc::ToTimestamp(em.clock->Now());
   return record;
-}
-
-absl::Status AddDueRuns(EmState& em) {
-  const v1::Estate& estate = em.catalog->estate().estate();
-  for (const v1::WorkloadSpec& spec : estate.workloads()) {
-    for (const std::string& name : spec.policies()) {
-      const v1::PolicySpec* policy = FindPolicy(estate, name);
-      if (policy != nullptr && HasSchedule(*policy))
-        EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) {
-  absl::Time next = absl::InfiniteFuture();
-  for (const std::string& name : spec.policies()) {
-    const v1::PolicySpec* policy = FindPolicy(em.catalog->estate().estate(), name);
-    if (policy == nullptr || !HasSchedule(*policy)) continue;
-    if (auto calendar = CalendarOf(*policy); calendar.ok()) {
-      next = std::min(next, NextAfter(*calendar, em.clock->Now(), ZoneOf(*policy)));
-    }
-  }
-  return next;
 }
 
 absl::Status AdvanceRuns(EmState& em) {

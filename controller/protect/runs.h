@@ -1,4 +1,5 @@
-// Backups, restores and verifications asked for or due: from wish to order to result.
+// Backups, restores, verifications and jobs of vaults, asked for or due: from wish to order to
+// result.
 #ifndef EMBER_CONTROLLER_PROTECT_RUNS_H_
 #define EMBER_CONTROLLER_PROTECT_RUNS_H_
 
@@ -11,12 +12,15 @@
 
 namespace ember::controller {
 
-// A fresh run in PENDING, not yet written. `kind` is backup, restore or verify.
+// Neither ended nor given up.
+bool IsOpenRun(const record::v1::RunRecord& run);
+
+// A fresh run in PENDING, not yet written. `kind` is as in Run.kind; `workload` may be empty.
 record::v1::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // Adds the runs whose schedule came due since they were last looked at. At most one per policy,
-// however many instants were missed.
+// however many instants were missed; and the jobs of vaults that are due.
 absl::Status AddDueRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // When the workload's next scheduled backup comes; InfiniteFuture when it has no schedule.
@@ -35,12 +39,14 @@ record::v1::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& sp
 // How old its data are; not negative.
 absl::Duration AgeOf(const record::v1::BackupRecord& record, absl::Time now);
 
-// The good backups (OK and read back) of a workload, newest first by the vault's own time.
+// The good backups (OK, read back, not in the trash) of a workload, newest first by the vault's own
+// time.
 std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em,
                                                          const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// id, name, WORKLOAD@latest, WORKLOAD@TIME (newest not after it) or unique prefix.
+// id, name, WORKLOAD@latest, WORKLOAD@TIME (newest not after it; neither is ever one in the trash)
+// or unique prefix.
 absl::StatusOr<const record::v1::BackupRecord*> ResolveBackup(const EmState& em,
                                                               const std::string& text)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

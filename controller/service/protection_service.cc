@@ -1,4 +1,4 @@
-// Backups and restores: wishes recorded here, carried out by the tick.
+// Backups, restores and work on vaults: wishes recorded here, carried out by the tick.
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
@@ -7,6 +7,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "controller/protect/runs.h"
+#include "controller/protect/vault_jobs.h"
 #include "controller/service/services.h"
 #include "controller/service/views.h"
 #include "ember/v1/control.grpc.pb.h"
@@ -90,6 +91,8 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     absl::MutexLock lock(&em_.mu);
     auto found = ResolveBackup(em_, request->id());
     if (!found.ok()) return rpc::ToGrpc(found.status());
+    if (absl::Status kept = CheckNotTrashed((*found)->backup()); !kept.ok())
+      return rpc::ToGrpc(kept);
     rec::BackupRecord backup = **found;
     backup.mutable_backup()->set_pinned(request->pinned());
     Batch batch;
@@ -101,7 +104,51 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status DeleteBackup(grpc::ServerContext* context, const v1::DeleteBackupRequest* request,
+                            v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    const std::string who = rpc::CallerOf(*context).name;
+    return rpc::ToGrpc(StartVaultJob(WishDelete(em_, who, *request), request->why(), reply));
+  }
+
+  grpc::Status UndeleteBackup(grpc::ServerContext* context, const v1::GetBackupRequest* request,
+                              v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    const std::string who = rpc::CallerOf(*context).name;
+    return rpc::ToGrpc(StartVaultJob(WishUndelete(em_, who, request->id()), "", reply));
+  }
+
+  grpc::Status RunVaultJob(grpc::ServerContext* context, const v1::VaultJobRequest* request,
+                           v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    const std::string who = rpc::CallerOf(*context).name;
+    const std::string how = absl::StrCat(request->read_data() ? " --read-data" : "",
+                                         request->repair() ? " --repair" : "",
+                                         request->empty_trash() ? " --empty-trash" : "");
+    return rpc::ToGrpc(StartVaultJob(WishVaultJob(em_, who, *request),
+                                     absl::StripLeadingAsciiWhitespace(how), reply));
+  }
+
  private:
+  // What is in the trash may be purged at any moment.
+  static absl::Status CheckNotTrashed(const v1::Backup& backup) {
+    if (!backup.trashed()) return absl::OkStatus();
+    return WithHint(
+        absl::FailedPreconditionError(absl::StrCat("backup ", backup.id(), " is in the trash")),
+        absl::StrCat("ember backup undelete ", backup.id()));
+  }
+
+  absl::Status StartVaultJob(absl::StatusOr<rec::RunRecord> wish, absl::string_view why,
+                             v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    EMBER_RETURN_IF_ERROR(wish.status());
+    const v1::Run& run = wish->run();
+    Batch batch;
+    batch.AddEvent(absl::StrCat(run.kind(), ".asked"),
+                   run.backup_id().empty() ? run.vault() : run.backup_id(),
+                   absl::StrCat("by ", wish->who(), why.empty() ? "" : ": ", why), run.workload());
+    return Record(*std::move(wish), &batch, reply);
+  }
+
   absl::Status Record(rec::RunRecord run, Batch* batch, v1::Run* reply)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     batch->Put(run);
@@ -149,6 +196,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
                                                         v1::Outcome::Value_Name(wire.outcome()),
                                                         ": there is nothing to restore"));
     }
+    EMBER_RETURN_IF_ERROR(CheckNotTrashed(wire));
     if (!request.to_node().empty() && em_.catalog->nodes().count(request.to_node()) == 0)
       return NodeNotFound(request.to_node());
     if (!request.to_directory().empty() && request.to_directory()[0] != '/') {
@@ -181,6 +229,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
   absl::Status StartVerify(const v1::VerifyBackupRequest& request, v1::Run* reply)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
+    EMBER_RETURN_IF_ERROR(CheckNotTrashed(backup->backup()));
     rec::RunRecord run = NewRun(em_, "verify", backup->backup().workload());
     run.mutable_run()->set_backup_id(backup->backup().id());
     Batch batch;
@@ -189,9 +238,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
 
   absl::Status Cancel(const std::string& who, rec::RunRecord run)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const bool open =
-        run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
-    if (!open) return absl::OkStatus();
+    if (!IsOpenRun(run)) return absl::OkStatus();
     Batch batch;
     // The agent asks about the order in its next beat, hears that nobody wants it, and stops.
     const auto order = em_.catalog->orders().find(run.order_id());

@@ -1,7 +1,9 @@
 #include "controller/service/views.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
@@ -30,6 +32,22 @@ std::string HealthText(const v1::WorkloadSpec& spec, const WorkloadJudgement& ju
     case Health::kUnknown: return absl::StrCat(kind, ": unknown");
   }
   return kind;
+}
+
+// In every vault that the policies of its workload name.
+bool IsCompliant(const EmState& em, const v1::Backup& backup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  const v1::WorkloadSpec* spec = FindWorkload(estate, backup.workload());
+  if (spec == nullptr || backup.vaults().empty() || backup.trashed()) return false;
+  for (const std::string& name : spec->policies()) {
+    const v1::PolicySpec* policy = FindPolicy(estate, name);
+    if (policy == nullptr) continue;
+    for (const std::string& vault : policy->vaults()) {
+      if (absl::c_linear_search(backup.vaults(), vault)) continue;
+      return false;
+    }
+  }
+  return true;
 }
 
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -67,6 +85,16 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
   for (const v1::Vault& vault : reply->vaults()) {
     if (vault.state() != "OK")
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
+    if (vault.damaged_records() > 0) {
+      reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.damaged_records(),
+                                     " damaged records; the next backup sends again what it can"));
+    }
+    for (const auto& [job, last] :
+         {std::pair("check", vault.last_check()), std::pair("gc", vault.last_gc())}) {
+      if (last.outcome() == v1::Outcome::FAILED)
+        reply->add_alarms(
+            absl::StrCat("vault ", vault.name(), ": its last ", job, " failed: ", last.error()));
+    }
   }
 }
 
@@ -133,7 +161,7 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
   if (next != absl::InfiniteFuture()) *wire.mutable_next_backup() = rpc::ToTimestamp(next);
   for (auto b = em.catalog->backups().lower_bound(absl::StrCat(spec.name(), "/"));
        b != em.catalog->backups().end() && b->second.backup().workload() == spec.name(); ++b) {
-    wire.set_backups(wire.backups() + 1);
+    wire.set_backups(wire.backups() + (b->second.backup().trashed() ? 0 : 1));
   }
   return wire;
 }
@@ -141,6 +169,7 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
 v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
   v1::Backup wire = backup.backup();
   wire.set_age_seconds(absl::ToDoubleSeconds(AgeOf(backup, em.clock->Now())));
+  wire.set_compliant(IsCompliant(em, wire));
   return wire;
 }
 
@@ -157,6 +186,11 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
   wire.set_node(vault.node());
   wire.set_path(vault.path());
   wire.set_offsite(vault.offsite());
+  if (const auto record = em.catalog->vaults().find(vault.name());
+      record != em.catalog->vaults().end()) {
+    if (record->second.has_last_check()) *wire.mutable_last_check() = record->second.last_check();
+    if (record->second.has_last_gc()) *wire.mutable_last_gc() = record->second.last_gc();
+  }
   const auto node = em.board.nodes.find(vault.node());
   const bool alive = AddressOf(em, vault.name()).ok();
   if (!alive || node == em.board.nodes.end()) {
@@ -172,6 +206,10 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
   wire.set_free_bytes(fact->second.free_bytes());
   wire.set_used_bytes(fact->second.used_bytes());
   wire.set_backups(fact->second.backups());
+  wire.set_trashed_backups(fact->second.trashed_backups());
+  wire.set_trashed_bytes(fact->second.trashed_bytes());
+  wire.set_damaged_records(fact->second.damaged_records());
+  wire.set_vault_id(fact->second.vault_id());
   return wire;
 }
 

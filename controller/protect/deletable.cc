@@ -1,0 +1,70 @@
+#include "controller/protect/deletable.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/limits.h"
+#include "controller/protect/runs.h"
+#include "controller/protect/vault_jobs.h"
+#include "controller/recover/saga.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+absl::Status Kept(const std::string& id, absl::string_view why, absl::string_view hint) {
+  return WithHint(
+      absl::FailedPreconditionError(absl::StrCat("backup ", id, " cannot be deleted: ", why)),
+      hint);
+}
+
+// The run or recovery that reads it; empty when none does.
+std::string UserOf(const EmState& em, const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  for (const auto& [run_id, run] : em.catalog->runs()) {
+    if (run.run().backup_id() == id && IsOpenRun(run) && !IsVaultJob(run.run())) return run_id;
+  }
+  for (const auto& [recovery_id, recovery] : em.catalog->recoveries()) {
+    if (recovery.recovery().backup_id() == id && IsOpen(recovery.recovery().state()))
+      return recovery_id;
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::Status CheckDeletable(const EmState& em, const rec::BackupRecord& record) {
+  const v1::Backup& backup = record.backup();
+  if (backup.trashed())
+    return Kept(backup.id(), "it is in the trash already",
+                absl::StrCat("ember backup undelete ", backup.id()));
+  if (backup.pinned())
+    return Kept(backup.id(), "it is pinned", absl::StrCat("ember backup unpin ", backup.id()));
+  if (const std::string user = UserOf(em, backup.id()); !user.empty())
+    return Kept(backup.id(), absl::StrCat("it is in use by ", user),
+                "try again when that has ended");
+  const bool made = backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
+  if (!made)
+    return Kept(backup.id(), "it was never completed, its vault holds nothing to delete",
+                "what a failed backup left in the vault goes with `ember vault gc`");
+  const std::vector<const rec::BackupRecord*> good = GoodBackups(em, backup.workload());
+  const std::string newer =
+      absl::StrCat("make a newer one first: ember backup run ", backup.workload());
+  if (!good.empty() && good[0]->backup().id() == backup.id())
+    return Kept(backup.id(),
+                absl::StrCat("it is the newest good backup of '", backup.workload(), "'"), newer);
+  // What is doubtful or incomplete is all there is: part of it may be had back.
+  if (good.empty())
+    return Kept(backup.id(), absl::StrCat("no backup of '", backup.workload(), "' is good"), newer);
+  return absl::OkStatus();
+}
+
+absl::Duration TrashWindow(const EmState& em, const std::string& vault) {
+  const v1::VaultSpec* spec = FindVault(em.catalog->estate().estate(), vault);
+  const int64_t seconds = spec == nullptr ? 0 : spec->trash_seconds();
+  return seconds > 0 ? absl::Seconds(seconds) : absl::Hours(24) * kTrashDays;
+}
+
+}  // namespace ember::controller

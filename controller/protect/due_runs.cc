@@ -1,0 +1,94 @@
+// Which runs the schedules ask for.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/runs.h"
+#include "controller/protect/schedule.h"
+#include "controller/protect/vault_jobs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+absl::StatusOr<Calendar> CalendarOf(const v1::PolicySpec& policy) {
+  return policy.cron().empty() ? ParseCalendar(policy.schedule()) : ParseCron(policy.cron());
+}
+
+absl::TimeZone ZoneOf(const v1::PolicySpec& policy) {
+  absl::TimeZone zone = absl::UTCTimeZone();
+  if (!policy.timezone().empty()) (void)absl::LoadTimeZone(policy.timezone(), &zone);
+  return zone;
+}
+
+bool HasSchedule(const v1::PolicySpec& policy) {
+  return !policy.schedule().empty() || !policy.cron().empty();
+}
+
+absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::PolicySpec& policy)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto it = em.catalog->workloads().find(spec.name());
+  if (it == em.catalog->workloads().end()) return absl::OkStatus();
+  auto calendar = CalendarOf(policy);
+  if (!calendar.ok()) return calendar.status();
+  const auto last = it->second.policy_last_due().find(policy.name());
+  rec::WorkloadRecord workload = it->second;
+  const absl::Time now = em.clock->Now();
+  const absl::Time after = last == it->second.policy_last_due().end()
+                               ? absl::InfinitePast()
+                               : rpc::FromTimestamp(last->second);
+  Batch batch;
+  if (after == absl::InfinitePast() || after > now) {
+    // New here, or the clock went back: the schedule counts from now.
+    (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(now);
+    batch.Put(workload);
+    return em.Commit(batch);
+  }
+  const auto due = LatestDue(*calendar, after, now, ZoneOf(policy));
+  if (!due) return absl::OkStatus();
+  (*workload.mutable_policy_last_due())[policy.name()] = rpc::ToTimestamp(*due);
+  batch.Put(workload);
+  const bool already =
+      std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
+        return entry.second.policy() == policy.name() &&
+               entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
+      });
+  if (!already) {
+    rec::RunRecord run = NewRun(em, "backup", spec.name());
+    run.set_policy(policy.name());
+    run.mutable_backup_request()->set_reason(absl::StrCat("schedule ", policy.name()));
+    batch.Put(run);
+  }
+  return em.Commit(batch);
+}
+
+}  // namespace
+
+absl::Status AddDueRuns(EmState& em) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    for (const std::string& name : spec.policies()) {
+      const v1::PolicySpec* policy = FindPolicy(estate, name);
+      if (policy != nullptr && HasSchedule(*policy))
+        EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
+    }
+  }
+  return AddDueVaultJobs(em);
+}
+
+absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) {
+  absl::Time next = absl::InfiniteFuture();
+  for (const std::string& name : spec.policies()) {
+    const v1::PolicySpec* policy = FindPolicy(em.catalog->estate().estate(), name);
+    if (policy == nullptr || !HasSchedule(*policy)) continue;
+    if (auto calendar = CalendarOf(*policy); calendar.ok()) {
+      next = std::min(next, NextAfter(*calendar, em.clock->Now(), ZoneOf(*policy)));
+    }
+  }
+  return next;
+}
+
+}  // namespace ember::controller

@@ -1,0 +1,123 @@
+// When a vault is collected and checked by itself, and what is remembered of the last time.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/deletable.h"
+#include "controller/protect/runs.h"
+#include "controller/protect/vault_jobs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+namespace {
+
+constexpr char kGc[] = "gc";
+constexpr char kCheck[] = "check";
+
+rec::VaultRecord RecordOf(const EmState& em, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto known = em.catalog->vaults().find(vault);
+  if (known != em.catalog->vaults().end()) return known->second;
+  rec::VaultRecord record;
+  record.set_name(vault);
+  return record;
+}
+
+google::protobuf::Timestamp* CountedFrom(absl::string_view kind, rec::VaultRecord* record) {
+  return kind == kGc ? record->mutable_gc_counted_from() : record->mutable_check_counted_from();
+}
+
+bool TrashIsDue(const EmState& em, const std::string& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const absl::Time now = em.clock->Now();
+  return std::any_of(em.catalog->backups().begin(), em.catalog->backups().end(),
+                     [&](const auto& entry) {
+                       const v1::Backup& backup = entry.second.backup();
+                       return backup.trashed() && entry.second.vault() == vault &&
+                              rpc::FromTimestamp(backup.trashed_until()) <= now;
+                     });
+}
+
+// How often; InfiniteDuration: never. What was deleted goes without a schedule, too.
+absl::Duration GcEvery(const EmState& em, const v1::VaultSpec& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (vault.gc_every_seconds() > 0) return absl::Seconds(vault.gc_every_seconds());
+  return TrashIsDue(em, vault.name()) ? TrashWindow(em, vault.name()) : absl::InfiniteDuration();
+}
+
+absl::Duration CheckEvery(const v1::VaultSpec& vault) {
+  return vault.check_every_seconds() > 0 ? absl::Seconds(vault.check_every_seconds())
+                                         : absl::InfiniteDuration();
+}
+
+bool IsOpenJob(const EmState& em, const std::string& vault, absl::string_view kind)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  return std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
+    const v1::Run& run = entry.second.run();
+    return run.kind() == kind && run.vault() == vault && IsOpenRun(entry.second);
+  });
+}
+
+absl::Status AddWhenDue(EmState& em, const std::string& vault, absl::string_view kind,
+                        absl::Duration every) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  rec::VaultRecord record = RecordOf(em, vault);
+  const absl::Time now = em.clock->Now();
+  const bool known = kind == kGc ? record.has_gc_counted_from() : record.has_check_counted_from();
+  google::protobuf::Timestamp* from = CountedFrom(kind, &record);
+  const absl::Time last = rpc::FromTimestamp(*from);
+  // New here, or the clock went back: it counts from now.
+  const bool begin = !known || last > now;
+  if (!begin && now - last < every) return absl::OkStatus();
+  *from = rpc::ToTimestamp(now);
+  Batch batch;
+  batch.Put(record);
+  if (!begin && !IsOpenJob(em, vault, kind)) {
+    rec::RunRecord run = NewRun(em, kind, "");
+    run.mutable_run()->set_vault(vault);
+    run.mutable_vault_request()->set_vault(vault);
+    run.mutable_vault_request()->set_job(std::string(kind));
+    run.mutable_vault_request()->set_read_data(kind == kCheck);
+    batch.Put(run);
+  }
+  return em.Commit(batch);
+}
+
+absl::Status ForgetVaults(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  Batch batch;
+  for (const auto& [name, record] : em.catalog->vaults()) {
+    if (FindVault(em.catalog->estate().estate(), name) == nullptr) batch.Erase(record);
+  }
+  return em.Commit(batch);
+}
+
+}  // namespace
+
+absl::Status AddDueVaultJobs(EmState& em) {
+  for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) {
+    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault.name(), kGc, GcEvery(em, vault)));
+    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault.name(), kCheck, CheckEvery(vault)));
+  }
+  return ForgetVaults(em);
+}
+
+void NoteVaultJobEnd(const EmState& em, const rec::RunRecord& record, Batch* batch) {
+  const v1::Run& run = record.run();
+  if (run.kind() != kGc && run.kind() != kCheck) return;
+  rec::VaultRecord vault = RecordOf(em, run.vault());
+  v1::VaultJobSummary* summary =
+      run.kind() == kGc ? vault.mutable_last_gc() : vault.mutable_last_check();
+  summary->Clear();
+  *summary->mutable_time() = run.ended();
+  summary->set_outcome(run.outcome());
+  if (run.kind() == kCheck) summary->set_level(record.vault_request().read_data() ? "L1" : "L0");
+  summary->set_bytes_freed(run.vault_result().bytes_freed());
+  summary->set_records_damaged(run.vault_result().records_damaged());
+  summary->set_error(run.error());
+  summary->set_run_id(run.id());
+  *CountedFrom(run.kind(), &vault) = run.ended();
+  batch->Put(std::move(vault));
+}
+
+}  // namespace ember::controller
