@@ -68,6 +68,11 @@ bool ColorsWelcome(const Context& context);
 // FAILED_PRECONDITION otherwise, with the reason and what to do.
 absl::Status Confirm(Context& context, absl::string_view what);
 
+// `refused` is the EM's, which wants `what` confirmed and says what it would cost: shown to the
+// person at the terminal, who is then asked. OK when the answer is yes; otherwise the reason why
+// nothing is done.
+absl::Status ConfirmRefused(Context& context, const absl::Status& refused, absl::string_view what);
+
 }  // namespace ember::cli
 
 #endif  // EMBER_CLI_CONTEXT_H_

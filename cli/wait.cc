@@ -22,6 +22,8 @@ bool Ended(const v1::Run& run) {
 absl::Status Cancelled(Context& context, Client& client, const v1::Run& run,
                        const std::string& what) {
   *context.err << "cancelling " << Escape(what) << "\n" << std::flush;
+  const std::string look =
+      run.vault().empty() ? "ember backup list" : absl::StrCat("ember vault show ", run.vault());
   v1::GetRunRequest request;
   request.set_id(run.id());
   const auto reply = client.Call(&Protection::CancelRun, request);
@@ -29,11 +31,11 @@ absl::Status Cancelled(Context& context, Client& client, const v1::Run& run,
     return WithHint(absl::CancelledError(absl::StrCat(
                         "stopped waiting for ", what,
                         ": the EM could not be told to cancel it: ", reply.status().message())),
-                    "it may still be running: ember backup list");
+                    absl::StrCat("it may still be running: ", look));
   }
   if (reply->outcome() == v1::Outcome::OK || reply->outcome() == v1::Outcome::PARTIAL) {
     return WithHint(absl::CancelledError(absl::StrCat("interrupted: ", what, " had already ended")),
-                    "ember backup list");
+                    look);
   }
   return WithHint(absl::CancelledError(absl::StrCat("cancelled ", what, ": Ctrl-C was pressed")),
                   "nothing acknowledged before is lost; run it again when you want it");

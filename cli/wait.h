@@ -1,4 +1,4 @@
-// Waiting for a run of the EM: backup, restore, verify.
+// Waiting for a run of the EM: backup, restore, verify, work on a vault.
 #ifndef EMBER_CLI_WAIT_H_
 #define EMBER_CLI_WAIT_H_
 

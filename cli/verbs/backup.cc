@@ -33,6 +33,21 @@ absl::StatusOr<v1::Backup> GetBackup(Client& client, const std::string& id) {
   return client.Call(&Protection::GetBackup, request);
 }
 
+std::string VerifiedText(const v1::Backup& backup) {
+  return !backup.verified()                ? "no"
+         : backup.verified_level().empty() ? "yes"
+                                           : backup.verified_level();
+}
+
+// What a check or a verification found is said before what the backup itself was.
+Cell StateCell(const v1::Backup& backup) {
+  if (backup.trashed()) return Cell("in trash", Style::kWarning);
+  const bool damaged =
+      !backup.verified() && !backup.error().empty() &&
+      (backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL);
+  return damaged ? Cell("damaged", Style::kBad) : OutcomeCell(backup.outcome());
+}
+
 ExitCode PrintStarted(Context& context, const v1::Run& run) {
   if (context.options.json) return PrintJson(context, run);
   // The backup has its id once the node begins; until then the run's id is the one thing that names
@@ -96,8 +111,8 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& worklo
   for (const v1::Backup& backup : reply.items()) {
     table.Add({backup.id(), backup.name(), FormatRough(absl::Seconds(backup.age_seconds())),
                FormatBytes(backup.size_bytes()), FormatBytes(backup.added_bytes()),
-               absl::StrCat(backup.files()), OutcomeCell(backup.outcome()),
-               absl::StrCat(backup.verified() ? "yes" : "no", backup.pinned() ? ", pinned" : ""),
+               absl::StrCat(backup.files()), StateCell(backup),
+               absl::StrCat(VerifiedText(backup), backup.pinned() ? ", pinned" : ""),
                backup.reason()});
   }
   *context.out << table.Format(ColorsWelcome(context)) << Counted(reply.items_size(), "backup")
@@ -107,7 +122,7 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& worklo
 
 ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
   if (context.options.json) return PrintJson(context, backup);
-  std::string verified = backup.verified() ? "yes" : "no";
+  std::string verified = VerifiedText(backup);
   if (backup.has_verified_at())
     absl::StrAppend(&verified, ", ", FormatTime(context, backup.verified_at()));
   *context.out << FormatFields({
@@ -123,6 +138,10 @@ ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
       {"files", absl::StrCat(backup.files())},
       {"node", backup.node()},
       {"vaults", absl::StrJoin(backup.vaults(), ", ")},
+      {"compliant", backup.compliant() ? "yes" : "no: not in every vault that its policies name"},
+      {"deleted", backup.trashed() ? absl::StrCat("in the trash until about ",
+                                                  FormatTime(context, backup.trashed_until()))
+                                   : std::string()},
       {"verified", verified},
       {"pinned", backup.pinned() ? "yes" : "no"},
       {"version", backup.version()},
@@ -168,6 +187,45 @@ absl::StatusOr<ExitCode> Pin(Context& context, const std::string& id, bool pinne
   if (context.options.json) return PrintJson(context, backup);
   *context.out << (pinned ? "pinned " : "unpinned ") << Escape(backup.id()) << "\n";
   return kExitDone;
+}
+
+absl::StatusOr<ExitCode> WaitAndSay(Context& context, Client& client, v1::Run run,
+                                    const std::string& what, const std::string& done) {
+  EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
+  EMBER_RETURN_IF_ERROR(FailureOf(run, what));
+  if (context.options.json) return PrintJson(context, run);
+  *context.out << Escape(done) << "\n";
+  return kExitDone;
+}
+
+absl::StatusOr<ExitCode> Delete(Context& context, v1::DeleteBackupRequest request) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  // What "latest" or a prefix stands for must not change between the question and the deed.
+  EMBER_ASSIGN_OR_RETURN(const v1::Backup backup, GetBackup(client, request.id()));
+  request.set_id(backup.id());
+  request.set_confirmed(context.options.yes);
+  absl::StatusOr<v1::Run> run = client.Call(&Protection::DeleteBackup, request);
+  if (!run.ok()) {
+    EMBER_RETURN_IF_ERROR(
+        ConfirmRefused(context, run.status(), absl::StrCat("delete ", backup.id())));
+    request.set_confirmed(true);
+    run = client.Call(&Protection::DeleteBackup, request);
+  }
+  EMBER_RETURN_IF_ERROR(run.status());
+  return WaitAndSay(context, client, *std::move(run),
+                    absl::StrCat("the deletion of '", backup.id(), "'"),
+                    absl::StrCat("deleted ", backup.id(),
+                                 "; to have it back: ember backup undelete ", backup.id()));
+}
+
+absl::StatusOr<ExitCode> Undelete(Context& context, const std::string& id) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  v1::GetBackupRequest request;
+  request.set_id(id);
+  EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::UndeleteBackup, request));
+  const std::string name = run.backup_id().empty() ? id : run.backup_id();
+  return WaitAndSay(context, client, std::move(run), absl::StrCat("the undeletion of '", name, "'"),
+                    absl::StrCat("undeleted ", name));
 }
 
 std::shared_ptr<std::string> DeclareId(CLI::App& app) {
@@ -222,6 +280,23 @@ Action DeclareBackupPin(CLI::App& app) {
 Action DeclareBackupUnpin(CLI::App& app) {
   auto id = DeclareId(app);
   return [id](Context& context) { return Pin(context, *id, false); };
+}
+
+Action DeclareBackupDelete(CLI::App& app) {
+  auto id = DeclareId(app);
+  auto why = std::make_shared<std::string>();
+  app.add_option("--why", *why, "The reason, for the audit log")->type_name("TEXT");
+  return [id, why](Context& context) {
+    v1::DeleteBackupRequest request;
+    request.set_id(*id);
+    request.set_why(*why);
+    return Delete(context, std::move(request));
+  };
+}
+
+Action DeclareBackupUndelete(CLI::App& app) {
+  auto id = DeclareId(app);
+  return [id](Context& context) { return Undelete(context, *id); };
 }
 
 }  // namespace ember::cli

@@ -284,6 +284,36 @@ TEST_F(Session, VaultList) {
   EXPECT_EQ(Json()["items"][0]["free_bytes"], int64_t{3} << 30);
 }
 
+TEST_F(Session, VaultShow) {
+  script_.vaults.add_items()->set_name("usb");
+  v1::Vault* vault = script_.vaults.add_items();
+  vault->set_name("nas");
+  vault->set_trashed_backups(2);
+  vault->set_trashed_bytes(4096);
+  vault->set_damaged_records(1);
+  EXPECT_EQ(Ember({"vault", "show", "nas"}), 0);
+  EXPECT_THAT(out_, HasSubstr("2 backups, 4.0 KiB of packs"));
+  EXPECT_THAT(out_, HasSubstr("1 record\n"));
+  EXPECT_THAT(out_, HasSubstr("never"));
+  EXPECT_EQ(Ember({"vault", "show", "nas", "--json"}), 0);
+  EXPECT_EQ(Json()["damaged_records"], 1);
+  EXPECT_TRUE(Json()["last_check"].is_null());
+  vault->mutable_last_gc()->mutable_time()->set_seconds(1767225600);
+  vault->mutable_last_gc()->set_outcome(v1::Outcome::OK);
+  vault->mutable_last_gc()->set_bytes_freed(2048);
+  vault->mutable_last_check()->mutable_time()->set_seconds(1767225600);
+  vault->mutable_last_check()->set_outcome(v1::Outcome::FAILED);
+  vault->mutable_last_check()->set_level("L1");
+  vault->mutable_last_check()->set_error("2 damaged records");
+  EXPECT_EQ(Ember({"vault", "show", "nas"}), 0);
+  EXPECT_THAT(out_, HasSubstr("(2.0 KiB freed)"));
+  EXPECT_THAT(out_, HasSubstr("(L1): 2 damaged records"));
+  EXPECT_EQ(Ember({"vault", "show", "nas", "--json"}), 0);
+  EXPECT_EQ(Json()["last_gc"]["bytes_freed"], 2048);
+  EXPECT_EQ(Ember({"vault", "show", "nass"}), 5);
+  EXPECT_THAT(err_, HasSubstr("no vault 'nass'"));
+}
+
 TEST_F(Session, RecoveryShowTellsTheStepsAndWhatToDoNext) {
   script_.recovery.set_id("r1");
   script_.recovery.set_state(v1::RecoveryState::APPROVAL);

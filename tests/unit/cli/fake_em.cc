@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/base/errors.h"
+
 namespace ember::cli {
 namespace {
 
@@ -211,6 +213,33 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
     return Reply(s, "PinBackup", [&]() -> absl::Status {
       s.pin_request = *request;
       *reply = s.backup;
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status DeleteBackup(grpc::ServerContext*, const v1::DeleteBackupRequest* request,
+                            v1::Run* reply) override {
+    return Reply(s, "DeleteBackup", [&]() -> absl::Status {
+      s.deletes.push_back(*request);
+      if (!s.refusal.ok()) return s.refusal;
+      if (!s.cost.empty() && !request->confirmed()) return NeedsConfirmation(s.cost);
+      *reply = Start(s);
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status UndeleteBackup(grpc::ServerContext*, const v1::GetBackupRequest* request,
+                              v1::Run* reply) override {
+    return Reply(s, "UndeleteBackup", [&]() -> absl::Status {
+      s.undelete_request = *request;
+      *reply = Start(s);
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status RunVaultJob(grpc::ServerContext*, const v1::VaultJobRequest* request,
+                           v1::Run* reply) override {
+    return Reply(s, "RunVaultJob", [&]() -> absl::Status {
+      s.vault_jobs.push_back(*request);
+      if (!s.cost.empty() && !request->confirmed()) return NeedsConfirmation(s.cost);
+      *reply = Start(s);
       return absl::OkStatus();
     });
   }

@@ -31,9 +31,11 @@ struct Script {
   v1::ListWorkloadsReply workloads;
   v1::Workload workload;
   v1::ListVaultsReply vaults;
-  std::deque<v1::Run> starts;                 // of RunBackup, Restore, VerifyBackup
+  std::deque<v1::Run> starts;                 // of every call that begins a run
   std::deque<absl::StatusOr<v1::Run>> polls;  // of GetRun; the last repeats
   v1::Run cancelled;
+  absl::Status refusal;  // of DeleteBackup, unless OK
+  std::string cost;      // not empty: deletions and emptying the trash want a confirmation of this
   v1::ListBackupsReply backups;
   v1::Backup backup;
   v1::ListRecoveriesReply recoveries;
@@ -52,6 +54,9 @@ struct Script {
   v1::HoldWorkloadRequest hold_request;
   v1::RunBackupRequest backup_request;
   v1::PinBackupRequest pin_request;
+  std::vector<v1::DeleteBackupRequest> deletes;
+  v1::GetBackupRequest undelete_request;
+  std::vector<v1::VaultJobRequest> vault_jobs;
   v1::ListEventsRequest events_request;
 };
 
