@@ -21,7 +21,7 @@ absl::StatusOr<v1::VaultResult> GarbageCollection::Run(const v1::GcJob& job) {
   }
   const absl::Time now = parts_.state.TimeAt(parts_.clock.Now());
   until_ = job.empty_trash() ? now : now - parts_.trash_window;
-  EMBER_RETURN_IF_ERROR(EmptyTrash());
+  EMBER_RETURN_IF_ERROR(EmptyTrash(job));
   EMBER_RETURN_IF_ERROR(Purge());
   CompareTrash(job);
   EMBER_ASSIGN_OR_RETURN(const uint32_t epoch, parts_.state.NextEpoch(parts_.clock.Now()));
@@ -29,18 +29,20 @@ absl::StatusOr<v1::VaultResult> GarbageCollection::Run(const v1::GcJob& job) {
   EMBER_RETURN_IF_ERROR(MarkAndCondemn(epoch));
   // When everything in the trash is due, what a pack leaves is room for the copies from the next.
   Sweep sweep(parts_, context_, epoch, live_bytes_, result_,
-              [this, &job] { return job.empty_trash() ? EmptyTrash() : absl::OkStatus(); });
+              [this, &job] { return job.empty_trash() ? EmptyTrash(job) : absl::OkStatus(); });
   EMBER_RETURN_IF_ERROR(sweep.Run());
-  EMBER_RETURN_IF_ERROR(EmptyTrash());
+  EMBER_RETURN_IF_ERROR(EmptyTrash(job));
   FillTotals();
   return result_;
 }
 
-absl::Status GarbageCollection::EmptyTrash() {
+absl::Status GarbageCollection::EmptyTrash(const v1::GcJob& job) {
   // The index must have let go of a pack for good before the pack is unlinked.
   EMBER_RETURN_IF_ERROR(parts_.index.Sync());
+  // What this round puts there is meant too, although the clock has gone on meanwhile.
+  const absl::Time until = job.empty_trash() ? absl::InfiniteFuture() : until_;
   EMBER_ASSIGN_OR_RETURN(const PackTrash::Emptied emptied,
-                         parts_.trash.Empty(until_, parts_.readers));
+                         parts_.trash.Empty(until, parts_.readers));
   result_.set_packs_removed(result_.packs_removed() + emptied.packs);
   result_.set_bytes_freed(result_.bytes_freed() + emptied.bytes);
   return absl::OkStatus();

@@ -63,7 +63,7 @@ class GarbageCollection {
   enum class Claim { kNone, kLeased, kProtected };
 
   // The first two steps need no room, and make some.
-  absl::Status EmptyTrash();
+  absl::Status EmptyTrash(const v1::GcJob& job);
   absl::Status Purge();
   void CompareTrash(const v1::GcJob& job);
   absl::Status MarkAndCondemn(uint32_t epoch);

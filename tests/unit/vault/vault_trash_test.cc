@@ -180,6 +180,36 @@ TEST_F(VaultTrash, ACollectionSaysWhatBecameOfWhatTheControllerTakesToBeInTheTra
   EXPECT_THAT(result.not_deleted(), ElementsAre(IdOf("db", 3)));
 }
 
+// Later at each look.
+class RunningClock : public FakeClock {
+ public:
+  absl::Time Now() override {
+    Advance(absl::Milliseconds(1));
+    return FakeClock::Now();
+  }
+};
+
+class VaultTrashOnARunningClock : public VaultJobsFixture {
+ protected:
+  vault::VaultOptions Options(const std::string& directory) override {
+    vault::VaultOptions options = VaultFixture::Options(directory);
+    options.clock = &running_;
+    return options;
+  }
+
+  RunningClock running_;
+};
+
+TEST_F(VaultTrashOnARunningClock, EmptyingItUnlinksWhatTheSameRoundPutsThere) {
+  ASSERT_OK(Backup("db", 1, 0, 10));
+  ASSERT_OK(Backup("db", 2, 10, 10));
+  ASSERT_OK(Delete({IdOf("db", 1)}));
+  ASSERT_OK_AND_ASSIGN(const v1::VaultResult result, Gc(/*empty_trash=*/true));
+  EXPECT_GT(result.bytes_freed(), 0);
+  EXPECT_EQ(result.bytes_in_trash(), 0);
+  ExpectReadable(10, 10);
+}
+
 TEST_F(VaultTrash, NewRulesHoldFromTheNextOrderOn) {
   MakeBackups(3);
   ASSERT_OK(Delete({IdOf("db", 1)}));
