@@ -1,5 +1,7 @@
 #include "common/base/errors.h"
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,7 @@ namespace ember {
 namespace {
 
 constexpr char kHintUrl[] = "ember/hint";
+constexpr char kDamagedUrl[] = "ember/damaged";
 
 }  // namespace
 
@@ -75,9 +78,12 @@ absl::Status DiskFull(absl::string_view what) {
                   "free space there, then run it again; nothing acknowledged was lost");
 }
 absl::Status Damaged(absl::string_view what, absl::string_view why) {
-  return WithHint(absl::DataLossError(absl::StrCat(what, " is damaged: ", why)),
+  absl::Status status = absl::DataLossError(absl::StrCat(what, " is damaged: ", why));
+  status.SetPayload(kDamagedUrl, absl::Cord());
+  return WithHint(std::move(status),
                   "restore another backup (ember backup list), and check the vault's disk");
 }
+bool IsDamaged(const absl::Status& status) { return status.GetPayload(kDamagedUrl).has_value(); }
 absl::Status NoGoodBackup(absl::string_view workload) {
   return WithHint(absl::FailedPreconditionError(absl::StrCat("no good backup of '", workload, "' exists")),
                   absl::StrCat("ember backup run ", workload));

@@ -32,6 +32,8 @@ absl::Status StateDirEmpty(absl::string_view directory);
 absl::Status StateDirInUse(absl::string_view directory);
 absl::Status DiskFull(absl::string_view what);                      // RESOURCE_EXHAUSTED
 absl::Status Damaged(absl::string_view what, absl::string_view why);  // DATA_LOSS
+// Made by Damaged, in this process: what is stored is bad. Other DATA_LOSS may be a disk of this host that fails.
+bool IsDamaged(const absl::Status& status);
 absl::Status NoGoodBackup(absl::string_view workload);
 absl::Status TargetNotEmpty(absl::string_view directory);           // FAILED_PRECONDITION
 

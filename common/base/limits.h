@@ -326,6 +326,20 @@ inline constexpr int64_t kFollowWaitSeconds = 10;
 static_assert(kFollowWaitSeconds <= kEventWaitSecondsMax);
 // What `events --follow` shows of the past.
 inline constexpr size_t kFollowPastEvents = 10;
+// A page of `backup files`: it travels in a beat and lies in the catalog for minutes, so it stays well
+// below a gRPC message; one row with the longest path and target fits.
+inline constexpr size_t kListingBytesMax = 256 << 10;
+// Ended listings that the controller keeps for whoever asked: as many as people list at once.
+inline constexpr size_t kListingsKept = 16;
+// A person's identity is renewed by the CLI when less than this part of its life is left: what is used
+// once a month never runs out.
+inline constexpr int kIdentityRenewPart = 3;
+// Settings files whose syntax is checked after an in-place restore, and the largest of them: enough for
+// any service's configuration, and never a wait that somebody notices.
+inline constexpr size_t kSyntaxCheckFilesMax = 2000;
+inline constexpr size_t kSyntaxCheckBytesMax = 1 << 20;
+// `doctor` warns below this much room: less than a day of logs and a small backup.
+inline constexpr int64_t kDoctorFreeBytes = 1 << 30;
 // Width of tables: fits a terminal, an e-mail and a bug report.
 inline constexpr size_t kTableColumns = 100;
 

@@ -34,6 +34,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.EstateService/Apply", kAdmin},
     {"/ember.v1.EstateService/Export", kViewer},
     {"/ember.v1.EstateService/Status", kViewer},
+    {"/ember.v1.EstateService/RenewIdentity", kViewer},
 
     {"/ember.v1.FleetService/CreateToken", kAdmin},
     {"/ember.v1.FleetService/ListNodes", kViewer},
@@ -50,6 +51,8 @@ constexpr Row kTable[] = {
     {"/ember.v1.ProtectionService/RunBackup", kOperator},
     {"/ember.v1.ProtectionService/Restore", kOperator},
     {"/ember.v1.ProtectionService/VerifyBackup", kOperator},
+    // The names in a backup are data: who may read them may restore it.
+    {"/ember.v1.ProtectionService/ListFiles", kOperator},
     {"/ember.v1.ProtectionService/GetRun", kViewer},
     {"/ember.v1.ProtectionService/CancelRun", kOperator},
     {"/ember.v1.ProtectionService/ListBackups", kViewer},

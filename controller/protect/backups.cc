@@ -67,6 +67,25 @@ std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::
   return good;
 }
 
+absl::StatusOr<const rec::BackupRecord*> NewestGoodAt(const EmState& em, const std::string& text,
+                                                      absl::Time at) {
+  std::string workload = text;
+  const auto any = em.catalog->backups().lower_bound(absl::StrCat(text, "/"));
+  const bool named = any != em.catalog->backups().end() && any->second.backup().workload() == text;
+  if (!named && FindWorkload(em.catalog->estate().estate(), text) == nullptr) {
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em, text));
+    workload = backup->backup().workload();
+  }
+  for (const rec::BackupRecord* good : GoodBackups(em, workload)) {
+    if (rpc::FromTimestamp(good->backup().created()) <= at) return good;
+  }
+  return WithHint(absl::NotFoundError(
+                      absl::StrCat("no backup of '", workload, "' from ",
+                                   absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone()),
+                                   " or before: none that is good is that old")),
+                  absl::StrCat("ember backup list ", workload));
+}
+
 absl::Duration AgeOf(const rec::BackupRecord& record, absl::Time now) {
   absl::Time taken = rpc::FromTimestamp(record.backup().created());
   // Made while the controller's clock was ahead: the vault knows better.

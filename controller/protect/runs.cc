@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
+#include "controller/protect/damage.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/saga.h"
 
@@ -30,6 +31,11 @@ bool Retryable(int code) {
   const auto status = static_cast<absl::StatusCode>(code);
   return status == absl::StatusCode::kUnavailable || status == absl::StatusCode::kAborted ||
          status == absl::StatusCode::kDeadlineExceeded || status == absl::StatusCode::kCancelled;
+}
+
+// Nothing that happened: a comparison, a listing. No event tells of it.
+bool ChangesNothing(const rec::RunRecord& run) {
+  return run.run().kind() == "files" || run.restore_request().dry_run();
 }
 
 // One open run while it is looked at.
@@ -55,10 +61,12 @@ class RunStep {
     batch_.Erase(order->second);
     const v1::OrderUpdate update = order->second.last_update();
     StartAgainAfter(order->second);
+    MarkDamageMet(em_, order->second.order(), update, &batch_);
     if (update.state() == v1::OrderUpdate::FAILED) return FailedOrder(update);
     if (update.has_backup()) return TakeBackup(update.backup());
     if (update.has_restore()) *run().mutable_restore() = update.restore();
     if (update.has_verify()) return TakeVerify(update.verify());
+    if (update.has_files()) *run().mutable_files() = update.files();
     if (IsVaultJob(run())) return TakeVault(update.vault());
     const bool holes = update.restore().holes_size() > 0;
     for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
@@ -93,6 +101,10 @@ class RunStep {
     run().set_outcome(outcome);
     *run().mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     record_.clear_order_id();
+    if (ChangesNothing(record_)) {
+      ForgetListings();
+      return Commit();
+    }
     NoteVaultJobEnd(em_, record_, &batch_);
     const std::string subject = !run().backup_id().empty() ? run().backup_id()
                                 : !run().vault().empty()   ? run().vault()
@@ -120,9 +132,6 @@ class RunStep {
     const bool again = run().kind() == "backup" && Retryable(update.code()) &&
                        record_.attempt() < kBackupAttemptsMax;
     if (!again) {
-      if (run().kind() == "verify" &&
-          update.code() == static_cast<int>(absl::StatusCode::kDataLoss))
-        NoteDamage(update.error());
       if (IsVaultJob(run()))
         TakeVaultFailure(em_, record_, static_cast<absl::StatusCode>(update.code()), &batch_);
       return Fail(absl::Status(static_cast<absl::StatusCode>(update.code()), update.error()));
@@ -136,9 +145,16 @@ class RunStep {
     return Commit();
   }
 
-  void NoteDamage(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it != em_.catalog->backups().end()) MarkDamaged(it->second, why, &batch_);
+  // Listings are large and of use for the moment only: the oldest make way.
+  void ForgetListings() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    std::vector<std::pair<absl::Time, std::string>> ended;
+    for (const auto& [id, other] : em_.catalog->runs()) {
+      if (other.run().kind() == "files" && !IsOpenRun(other))
+        ended.emplace_back(rpc::FromTimestamp(other.run().ended()), id);
+    }
+    std::sort(ended.begin(), ended.end());
+    for (size_t i = 0; i + kListingsKept <= ended.size(); ++i)
+      batch_.Erase(em_.catalog->runs().at(ended[i].second));
   }
 
   absl::Status Send() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
@@ -186,6 +202,7 @@ class RunStep {
 
   // One long order per workload at a time; a recovery goes first.
   bool WorkloadBusy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (record_.run().kind() == "files") return false;  // short, and a person waits for it
     const auto workload = em_.catalog->workloads().find(record_.run().workload());
     if (workload != em_.catalog->workloads().end() && workload->second.hold_recovery()) return true;
     for (const auto& [id, recovery] : em_.catalog->recoveries()) {
@@ -195,7 +212,7 @@ class RunStep {
     }
     for (const auto& [id, other] : em_.catalog->runs()) {
       if (other.run().workload() == record_.run().workload() && !other.order_id().empty() &&
-          IsOpenRun(other) && !IsVaultJob(other.run()))
+          IsOpenRun(other) && !IsVaultJob(other.run()) && other.run().kind() != "files")
         return true;
     }
     return false;
@@ -315,6 +332,15 @@ class RunStep {
       verify->set_domain_id(backup.domain_id());
       return AliveNode(vault.node());
     }
+    if (run().kind() == "files") {
+      v1::ListFilesOrder* list = order->mutable_list_files();
+      list->set_backup_id(run().backup_id());
+      *list->mutable_vault() = vault;
+      list->set_domain_id(backup.domain_id());
+      list->set_path(record_.files_request().path());
+      list->set_after(record_.files_request().after());
+      return AliveNode(vault.node());
+    }
     const v1::RestoreRequest& request = record_.restore_request();
     v1::RestoreOrder* restore = order->mutable_restore();
     restore->set_backup_id(run().backup_id());
@@ -392,6 +418,7 @@ class RunStep {
       record.mutable_backup()->set_verified(true);
       record.mutable_backup()->set_verified_level("L2");
       record.mutable_backup()->clear_error();
+      record.clear_restore_failed();
       *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
       batch_.Put(record);
     }

@@ -51,6 +51,12 @@ absl::StatusOr<const record::v1::BackupRecord*> ResolveBackup(const EmState& em,
                                                               const std::string& text)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// The newest good backup that was begun at `at` or before; of the workload that `text` names, or
+// whose backup it names. NOT_FOUND: there is none that old.
+absl::StatusOr<const record::v1::BackupRecord*> NewestGoodAt(const EmState& em,
+                                                             const std::string& text, absl::Time at)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // How agents reach a vault; UNAVAILABLE when its node is not ALIVE.
 absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

@@ -10,6 +10,7 @@
 #include "common/base/errors.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/protect/damage.h"
 #include "controller/protect/deletable.h"
 #include "controller/protect/runs.h"
 
@@ -215,17 +216,6 @@ void TakeVaultFailure(const EmState& em, const rec::RunRecord& run, absl::Status
   } else {
     batch->Put(std::move(kept));
   }
-}
-
-void MarkDamaged(const rec::BackupRecord& record, const std::string& why, Batch* batch) {
-  rec::BackupRecord damaged = record;
-  v1::Backup& backup = *damaged.mutable_backup();
-  const bool news = backup.verified() || backup.error() != why;
-  backup.set_verified(false);
-  backup.clear_verified_level();
-  backup.set_error(why);
-  if (news) batch->AddEvent("backup.damaged", backup.id(), why, backup.workload());
-  batch->Put(std::move(damaged));
 }
 
 }  // namespace ember::controller

@@ -60,9 +60,6 @@ absl::Status AddDueVaultJobs(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 void NoteVaultJobEnd(const EmState& em, const record::v1::RunRecord& run, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// `backup` is no longer good, and an event says so when that is news.
-void MarkDamaged(const record::v1::BackupRecord& backup, const std::string& why, Batch* batch);
-
 }  // namespace ember::controller
 
 #endif  // EMBER_CONTROLLER_PROTECT_VAULT_JOBS_H_

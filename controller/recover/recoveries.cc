@@ -8,6 +8,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/protect/damage.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/dependency_graph.h"
 #include "controller/recover/known.h"
@@ -32,6 +33,7 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     const bool of_this = order.order().workload() == recovery.workload() &&
                          absl::StartsWith(id, absl::StrCat(recovery.id(), "/"));
     const bool consumed = of_this && step.order_done && order.finished();
+    if (consumed) MarkDamageMet(em, order.order(), order.last_update(), &batch);
     if (consumed || id == step.abandoned_order) batch.Erase(order);
   }
   if (step.order) {

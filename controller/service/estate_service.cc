@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
@@ -45,7 +46,27 @@ class EstateServiceImpl : public v1::EstateService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status RenewIdentity(grpc::ServerContext* context,
+                             const v1::RenewCertificateRequest* request,
+                             v1::RenewCertificateReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return rpc::ToGrpc(Renew(rpc::CallerOf(*context), *request, reply));
+  }
+
  private:
+  // The same name and role again, whatever the CSR says.
+  absl::Status Renew(const rpc::Peer& caller, const v1::RenewCertificateRequest& request,
+                     v1::RenewCertificateReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const std::string role = absl::AsciiStrToLower(v1::Role::Value_Name(caller.role));
+    EMBER_ASSIGN_OR_RETURN(const std::string certificate,
+                           em_.keys->Sign(request.csr_pem(), role, caller.name, em_.clock->Now()));
+    Batch batch;
+    batch.AddEvent("identity.renewed", caller.name, absl::StrCat("the certificate of a ", role));
+    EMBER_RETURN_IF_ERROR(em_.Commit(batch));
+    reply->set_certificate_pem(certificate);
+    return absl::OkStatus();
+  }
+
   absl::Status ApplyText(const std::string& who, const v1::ApplyRequest& request,
                          v1::ApplyReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const v1::Estate& current = em_.catalog->estate().estate();

@@ -40,6 +40,12 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return rpc::ToGrpc(StartVerify(*request, reply));
   }
 
+  grpc::Status ListFiles(grpc::ServerContext*, const v1::ListFilesRequest* request,
+                         v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return rpc::ToGrpc(StartListing(*request, reply));
+  }
+
   grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
                       v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
@@ -189,7 +195,10 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
 
   absl::Status StartRestore(const std::string& who, const v1::RestoreRequest& request,
                             v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
+    EMBER_ASSIGN_OR_RETURN(
+        const rec::BackupRecord* backup,
+        request.has_at() ? NewestGoodAt(em_, request.backup(), rpc::FromTimestamp(request.at()))
+                         : ResolveBackup(em_, request.backup()));
     const v1::Backup& wire = backup->backup();
     if (wire.outcome() == v1::Outcome::FAILED || wire.outcome() == v1::Outcome::RUNNING) {
       return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
@@ -236,6 +245,26 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return Record(std::move(run), &batch, reply);
   }
 
+  absl::Status StartListing(const v1::ListFilesRequest& request, v1::Run* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    for (const std::string& path : {request.path(), request.after()}) {
+      if (!path.empty() && path[0] != '/')
+        return absl::InvalidArgumentError(absl::StrCat("'", path, "' is not an absolute path"));
+    }
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
+    const v1::Backup& wire = backup->backup();
+    if (wire.outcome() != v1::Outcome::OK && wire.outcome() != v1::Outcome::PARTIAL) {
+      return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
+                                                        v1::Outcome::Value_Name(wire.outcome()),
+                                                        ": there is nothing to list"));
+    }
+    rec::RunRecord run = NewRun(em_, "files", wire.workload());
+    run.mutable_run()->set_backup_id(wire.id());
+    *run.mutable_files_request() = request;
+    Batch batch;
+    return Record(std::move(run), &batch, reply);
+  }
+
   absl::Status Cancel(const std::string& who, rec::RunRecord run)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (!IsOpenRun(run)) return absl::OkStatus();
@@ -256,8 +285,10 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     run.mutable_run()->set_code(static_cast<int>(absl::StatusCode::kCancelled));
     *run.mutable_run()->mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     batch.Put(run);
-    batch.AddEvent(absl::StrCat(run.run().kind(), ".cancelled"), run.run().id(),
-                   absl::StrCat("by ", who), run.run().workload());
+    if (run.run().kind() != "files" && !run.restore_request().dry_run()) {
+      batch.AddEvent(absl::StrCat(run.run().kind(), ".cancelled"), run.run().id(),
+                     absl::StrCat("by ", who), run.run().workload());
+    }
     em_.news = true;
     return em_.Commit(batch);
   }

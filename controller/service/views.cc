@@ -223,6 +223,7 @@ v1::StatusReply StatusWire(const EmState& em) {
   self.set_frozen_reason(em.catalog->freeze().reason());
   self.set_epoch(em.catalog->meta().em_epoch());
   self.set_tick_millis_max(em.board.tick_millis_max);
+  *self.mutable_now() = rpc::ToTimestamp(em.clock->Now());
   for (const auto& [name, node] : em.catalog->nodes()) *reply.add_nodes() = NodeWire(em, node);
   for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads())
     *reply.add_workloads() = WorkloadWire(em, spec);

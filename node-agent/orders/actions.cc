@@ -42,6 +42,10 @@ class HostActions final : public OrderActions {
         EMBER_ASSIGN_OR_RETURN(*update.mutable_vault(), RunVaultJob(order, plane_, context));
         return update;
       }
+      case v1::Order::kListFiles: {
+        EMBER_ASSIGN_OR_RETURN(*update.mutable_files(), RunListFiles(order, plane_, context));
+        return update;
+      }
       case v1::Order::kStart:
         EMBER_RETURN_IF_ERROR(supervisor_->Start(order.workload(), order.epoch(), order.start()));
         return update;

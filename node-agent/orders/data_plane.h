@@ -56,6 +56,11 @@ absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPla
 absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPlane& plane,
                                             const OrderContext& context);
 
+// The page of order.list_files(): as many rows as fit into kListingBytesMax. NOT_FOUND: its path is
+// not in the backup.
+absl::StatusOr<v1::FileList> RunListFiles(const v1::Order& order, const DataPlane& plane,
+                                          const OrderContext& context);
+
 }  // namespace ember::agent
 
 #endif  // EMBER_NODE_AGENT_ORDERS_DATA_PLANE_H_

@@ -28,8 +28,8 @@ class Ledger {
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& directory);
 
   // True: new, durable, to be executed. False: known; its state is reported again with the next
-  // beat. RESOURCE_EXHAUSTED: there is no room to store it, and no trace of it is left. UNAVAILABLE:
-  // kOrdersOpenMax are open, or it is not certain that no trace is left.
+  // beat. RESOURCE_EXHAUSTED: there is no room to store it, and no trace of it is left.
+  // UNAVAILABLE: kOrdersOpenMax are open, or it is not certain that no trace is left.
   absl::StatusOr<bool> Accept(const v1::Order& order);
   // Running, and how far. Not durable. Nothing for an order that is not open.
   void Report(const std::string& id, const v1::Progress& progress);

@@ -1,8 +1,11 @@
 #include "absl/synchronization/notification.h"
+#include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "node-agent/orders/data_plane.h"
+#include "node-agent/orders/queue.h"
+#include "node-agent/orders/syntax_check.h"
 #include "node-agent/source/source.h"
 
 namespace ember::agent {
@@ -46,7 +49,9 @@ absl::StatusOr<v1::RestoreResult> RestoreOnce(const v1::Order& order, const Data
   plan.now = plane.clock->Now();
   plan.cancelled = context.cancelled;
   plan.progress = context.progress;
-  return source->Restore(reader.get(), plan);
+  EMBER_ASSIGN_OR_RETURN(v1::RestoreResult result, source->Restore(reader.get(), plan));
+  if (RestoresInPlace(order)) CheckSyntax(reader.get(), plan.paths, &result);
+  return result;
 }
 
 absl::StatusOr<v1::VerifyResult> VerifyOnce(const v1::Order& order, const DataPlane& plane,
@@ -63,11 +68,20 @@ absl::StatusOr<v1::VerifyResult> VerifyOnce(const v1::Order& order, const DataPl
   return reader->Verify(options);
 }
 
+// To the controller DATA_LOSS means that the backup is bad; a disk of this host that fails is no
+// fault of the backup, and must not make it give up one after the other.
+absl::Status OnlyDamageIsDataLoss(const absl::Status& status) {
+  if (!absl::IsDataLoss(status) || IsDamaged(status)) return status;
+  return absl::InternalError(status.message());
+}
+
 }  // namespace
 
 absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
                                              const OrderContext& context) {
-  return Patiently(plane, context, [&] { return RestoreOnce(order, plane, context); });
+  auto result = Patiently(plane, context, [&] { return RestoreOnce(order, plane, context); });
+  if (!result.ok()) return OnlyDamageIsDataLoss(result.status());
+  return result;
 }
 
 absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
