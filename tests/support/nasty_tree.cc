@@ -60,8 +60,16 @@ class Maker {
     return absl::StrCat("/proc/self/fd/", top_, "/", name);
   }
   void Xattr(const std::string& name, const char* attribute, absl::string_view value) {
-    Check(lsetxattr(Proc(name).c_str(), attribute, value.data(), value.size(), 0) == 0,
-          absl::StrCat(attribute, " of ", name));
+    const bool done = lsetxattr(Proc(name).c_str(), attribute, value.data(), value.size(), 0) == 0;
+    if (!done && errno == ENOTSUP && options_.insist) {
+      if (error_.ok()) {
+        error_ = absl::FailedPreconditionError(absl::StrCat(
+            "the file system of the tree does not hold ", attribute,
+            ": a comparison there would prove nothing about it; use ext4, xfs or btrfs"));
+      }
+      return;
+    }
+    Check(done, absl::StrCat(attribute, " of ", name));
   }
   void Time(const char* name, int64_t seconds, long nanos) {
     const timespec times[2] = {{seconds, 123456789}, {seconds, nanos}};
