@@ -1,11 +1,13 @@
 #include "cli/client.h"
 
 #include <algorithm>
+#include <ostream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "cli/output.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
@@ -13,6 +15,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/identity.h"
+#include "common/rpc/renewal.h"
 #include "grpc/support/time.h"
 #include "grpcpp/channel.h"
 
@@ -46,7 +49,9 @@ absl::StatusOr<std::string> FindAddress(const Context& context) {
                   "give --em HOST:PORT (the port is 7443 unless it was changed)");
 }
 
-absl::StatusOr<std::string> FindIdentity(const Context& context) {
+}  // namespace
+
+absl::StatusOr<std::string> Client::FindIdentity(const Context& context) {
   std::string named = context.options.identity;
   if (named.empty()) named = context.environment("EMBER_IDENTITY");
   std::vector<std::string> candidates;
@@ -69,8 +74,6 @@ absl::StatusOr<std::string> FindIdentity(const Context& context) {
                   "its state directory");
 }
 
-}  // namespace
-
 Client::Client(std::string address, absl::Duration timeout,
                const std::shared_ptr<grpc::Channel>& channel)
     : address_(std::move(address)),
@@ -83,7 +86,27 @@ absl::StatusOr<Client> Client::Connect(const Context& context) {
   EMBER_ASSIGN_OR_RETURN(std::string address, FindAddress(context));
   EMBER_ASSIGN_OR_RETURN(const std::string identity, FindIdentity(context));
   EMBER_ASSIGN_OR_RETURN(auto channel, context.dial(address, identity));
-  return Client(std::move(address), context.timeout(), channel);
+  Client client(std::move(address), context.timeout(), channel);
+  const auto term = rpc::TermOf(identity);
+  if (term.ok() && rpc::RenewalDue(*term, context.clock->Now())) {
+    client.renew_ = [&context, identity](Client& self) { self.Renew(context, identity); };
+  }
+  return client;
+}
+
+void Client::Renew(const Context& context, const std::string& identity) {
+  const absl::Status renewed =
+      rpc::RenewCertificate(identity, context.clock->Now(),
+                            [this](const std::string& csr) -> absl::StatusOr<std::string> {
+                              v1::RenewCertificateRequest request;
+                              request.set_csr_pem(csr);
+                              EMBER_ASSIGN_OR_RETURN(v1::RenewCertificateReply reply,
+                                                     Call(&Estate::RenewIdentity, request));
+                              return reply.certificate_pem();
+                            });
+  if (renewed.ok()) return;
+  *context.err << "the identity in " << Escape(identity)
+               << " runs out soon and could not be renewed: " << Escape(renewed.message()) << "\n";
 }
 
 void Client::Prepare(grpc::ClientContext& call, absl::Duration extra) const {

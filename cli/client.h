@@ -2,9 +2,11 @@
 #ifndef EMBER_CLI_CLIENT_H_
 #define EMBER_CLI_CLIENT_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -25,9 +27,14 @@ using Events = v1::EventService::Stub;
 class Client {
  public:
   // Finds address and identity: option, environment, ~/.config/ember, /etc/ember, the first that
-  // names one. Does not talk to the EM yet. INVALID_ARGUMENT: no address known. UNAUTHENTICATED: no
+  // names one. Does not talk to the EM yet; an
+  // identity that runs out soon is renewed with the first call. `context` must outlive the client.
+  // INVALID_ARGUMENT: no address known. UNAUTHENTICATED: no
   // identity found.
   static absl::StatusOr<Client> Connect(const Context& context);
+
+  // The directory of the identity that Connect shows. UNAUTHENTICATED: none found.
+  static absl::StatusOr<std::string> FindIdentity(const Context& context);
 
   // UNAVAILABLE when the EM does not answer within --timeout, plus `extra` for calls that it holds
   // back on purpose. The calls after that wait for a new connection: gRPC gets on with connecting
@@ -44,12 +51,17 @@ class Client {
         (std::get<std::unique_ptr<Stub>>(stubs_).get()->*method)(&call, request, &reply);
     lost_ = !status.ok() && IsSilence(status);
     if (!status.ok()) return Failure(status);
+    // The EM answers, so that asking it for more costs nobody a second --timeout.
+    if (const auto renew = std::exchange(renew_, nullptr)) renew(*this);
     return reply;
   }
 
   const std::string& address() const { return address_; }
 
  private:
+  // With a line on `err` when it fails: the next invocation tries again.
+  void Renew(const Context& context, const std::string& identity);
+
   Client(std::string address, absl::Duration timeout,
          const std::shared_ptr<grpc::Channel>& channel);
   void Prepare(grpc::ClientContext& call, absl::Duration extra) const;
@@ -62,6 +74,7 @@ class Client {
   std::tuple<std::unique_ptr<Estate>, std::unique_ptr<Fleet>, std::unique_ptr<Protection>,
              std::unique_ptr<Recoveries>, std::unique_ptr<Events>>
       stubs_;
+  std::function<void(Client&)> renew_;  // once, when the identity runs out soon
 };
 
 // The real Dialler: mutual TLS to the estate's controller.

@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"backup", "run", "Back a workload up now and print the backup's id", DeclareBackupRun},
     {"backup", "list", "List backups", DeclareBackupList},
     {"backup", "show", "Show one backup", DeclareBackupShow},
+    {"backup", "files", "List what is in a backup, like ls -l", DeclareBackupFiles},
     {"backup", "verify", "Read a backup back and check every byte", DeclareBackupVerify},
     {"backup", "pin", "Keep a backup whatever the retention rules say", DeclareBackupPin},
     {"backup", "unpin", "Give a backup back to the retention rules", DeclareBackupUnpin},
@@ -52,6 +53,8 @@ constexpr Command kCommands[] = {
     {"beat", "", "The heartbeat of an application: call it while all is well", DeclareBeat},
     {"events", "", "Print what happened, oldest first", DeclareEvents},
     {"log", "verify", "Check that no event was changed or removed", DeclareLogVerify},
+    {"doctor", "", "Check this machine: what Ember needs, and what to do where it lacks",
+     DeclareDoctor},
     {"version", "", "Print the version", DeclareVersion},
     {"completion", "", "Print the completion script of a shell", DeclareCompletion},
 };

@@ -50,6 +50,7 @@ Action DeclareWorkloadRelease(CLI::App& app);
 Action DeclareBackupRun(CLI::App& app);
 Action DeclareBackupList(CLI::App& app);
 Action DeclareBackupShow(CLI::App& app);
+Action DeclareBackupFiles(CLI::App& app);
 Action DeclareBackupVerify(CLI::App& app);
 Action DeclareBackupPin(CLI::App& app);
 Action DeclareBackupUnpin(CLI::App& app);
@@ -71,6 +72,7 @@ Action DeclareRecoveryPlan(CLI::App& app);
 Action DeclareBeat(CLI::App& app);
 Action DeclareEvents(CLI::App& app);
 Action DeclareLogVerify(CLI::App& app);
+Action DeclareDoctor(CLI::App& app);
 Action DeclareVersion(CLI::App& app);
 Action DeclareCompletion(CLI::App& app);
 

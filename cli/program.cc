@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/later.h"
 #include "cli/output.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
@@ -60,7 +61,7 @@ Words Split(const std::vector<std::string>& arguments) {
     if (!named && !option) {
       if (words.noun.empty()) {
         words.noun = word;
-        named = !HasVerbs(word);
+        named = !HasVerbs(word) && !HasLaterVerbs(word);
       } else {
         words.verb = word;
         named = true;
@@ -185,7 +186,8 @@ ExitCode Run(const std::vector<std::string>& arguments, Context& context) {
     *context.out << kExitStatusLine << "\n";
     return kExitDone;
   }
-  return PrintFailure(context, "ember", UnknownVerb(words));
+  const absl::Status later = CheckNotLater(words.noun, words.verb);
+  return PrintFailure(context, "ember", later.ok() ? UnknownVerb(words) : later);
 }
 
 std::string OverviewText() {

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/format.h"
@@ -15,6 +16,7 @@
 #include "cli/wait.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
+#include "common/rpc/convert.h"
 
 namespace ember::cli {
 namespace {
@@ -22,13 +24,19 @@ namespace {
 struct RestoreArguments {
   std::string backup;
   std::string to;
+  std::string at;
   std::vector<std::string> paths;
   bool dry_run = false;
   bool anyway = false;
 };
 
-absl::StatusOr<v1::RestoreRequest> MakeRequest(const RestoreArguments& arguments) {
+absl::StatusOr<v1::RestoreRequest> MakeRequest(const Context& context,
+                                               const RestoreArguments& arguments) {
   v1::RestoreRequest request;
+  if (!arguments.at.empty()) {
+    EMBER_ASSIGN_OR_RETURN(const absl::Time at, ParseSince(context, arguments.at));
+    *request.mutable_at() = rpc::ToTimestamp(at);
+  }
   request.set_backup(arguments.backup);
   request.set_anyway(arguments.anyway);
   for (const std::string& path : arguments.paths) request.add_paths(path);
@@ -73,7 +81,35 @@ ExitCode HolesToExit(Context& context, const v1::Run& run) {
   return kExitPartial;
 }
 
-ExitCode PrintRestored(Context& context, const v1::Run& run) {
+// For a shell, whatever the name holds.
+std::string Quoted(absl::string_view path) {
+  return absl::StrCat("'", absl::StrReplaceAll(path, {{"'", "'\\''"}}), "'");
+}
+
+// What to type to have back what was there before an in-place restore. A safety copy lies beside
+// what it is of, or, of a mount point, inside it.
+void PrintWayBack(Context& context, const v1::Run& run) {
+  constexpr char kMark[] = ".ember-safety-";
+  const v1::RestoreResult& result = run.restore();
+  if (result.safety_copies().empty()) return;
+  *context.out << "to go back to it: ember workload hold " << Escape(run.workload()) << "; then on "
+               << Escape(run.node()) << ":\n";
+  for (const std::string& copy : result.safety_copies()) {
+    const size_t mark = copy.rfind(kMark);
+    const std::string place = copy.substr(0, mark);
+    *context.out << "  ";
+    if (mark == std::string::npos || absl::EndsWith(place, "/")) {
+      *context.out << "move what is in " << Escape(Quoted(copy)) << " back to where that is\n";
+    } else {
+      *context.out << "mv -T " << Escape(Quoted(place)) << " "
+                   << Escape(Quoted(absl::StrCat(place, ".undone"))) << " && mv -T "
+                   << Escape(Quoted(copy)) << " " << Escape(Quoted(place)) << "\n";
+    }
+  }
+  *context.out << "  and then: ember workload release " << Escape(run.workload()) << "\n";
+}
+
+ExitCode PrintRestored(Context& context, const v1::Run& run, bool in_place) {
   if (context.options.json) {
     PrintJson(context, run);
   } else {
@@ -84,13 +120,18 @@ ExitCode PrintRestored(Context& context, const v1::Run& run) {
     for (const std::string& copy : result.safety_copies()) {
       *context.out << "safety copy of what was there: " << Escape(copy) << "\n";
     }
+    if (in_place) PrintWayBack(context, run);
     context.out->flush();
+  }
+  if (run.restore().warnings_size() > 0) {
+    PrintProblems(context, run.restore().warnings(), run.restore().warnings_size(),
+                  "restored, with warnings");
   }
   return HolesToExit(context, run);
 }
 
 absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& arguments) {
-  EMBER_ASSIGN_OR_RETURN(v1::RestoreRequest request, MakeRequest(arguments));
+  EMBER_ASSIGN_OR_RETURN(v1::RestoreRequest request, MakeRequest(context, arguments));
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   request.set_dry_run(true);
   EMBER_ASSIGN_OR_RETURN(const v1::Run comparison, RunToEnd(context, client, request));
@@ -105,7 +146,10 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
   }
 
   // The names that "latest" and prefixes stood for when the differences were shown.
-  if (!comparison.backup_id().empty()) request.set_backup(comparison.backup_id());
+  if (!comparison.backup_id().empty()) {
+    request.set_backup(comparison.backup_id());
+    request.clear_at();
+  }
   const std::string where = arguments.to.empty() ? "in place" : absl::StrCat("to ", arguments.to);
   const bool replaces = arguments.to.empty() || comparison.restore().changed() > 0 ||
                         comparison.restore().removed() > 0;
@@ -118,7 +162,7 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
   request.set_dry_run(false);
   request.set_confirmed(replaces || context.options.yes);
   EMBER_ASSIGN_OR_RETURN(const v1::Run run, RunToEnd(context, client, request));
-  return PrintRestored(context, run);
+  return PrintRestored(context, run, arguments.to.empty());
 }
 
 }  // namespace
@@ -133,6 +177,8 @@ Action DeclareRestore(CLI::App& app) {
   app.add_option("--path", arguments->paths, "Only this path and what is below; may be repeated")
       ->type_name("PATH")
       ->allow_extra_args(false);
+  app.add_option("--at", arguments->at, "The newest good backup by then; BACKUP may be a WORKLOAD")
+      ->type_name("TIME");
   app.add_flag("--dry-run", arguments->dry_run, "Only show the differences");
   app.add_flag("--anyway", arguments->anyway, "Restore what can be read and list the holes");
   return [arguments](Context& context) { return Restore(context, *arguments); };

@@ -71,6 +71,14 @@ class FakeEm::Estate : public v1::EstateService::Service {
       return absl::OkStatus();
     });
   }
+  grpc::Status RenewIdentity(grpc::ServerContext*, const v1::RenewCertificateRequest* request,
+                             v1::RenewCertificateReply* reply) override {
+    return Reply(s, "RenewIdentity", [&]() -> absl::Status {
+      if (!s.sign) return absl::UnavailableError("the script signs nothing");
+      reply->set_certificate_pem(s.sign(request->csr_pem()));
+      return absl::OkStatus();
+    });
+  }
 
  private:
   Script& s;
@@ -181,6 +189,14 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
   grpc::Status VerifyBackup(grpc::ServerContext*, const v1::VerifyBackupRequest*,
                             v1::Run* reply) override {
     return Reply(s, "VerifyBackup", [&]() -> absl::Status {
+      *reply = Start(s);
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status ListFiles(grpc::ServerContext*, const v1::ListFilesRequest* request,
+                         v1::Run* reply) override {
+    return Reply(s, "ListFiles", [&]() -> absl::Status {
+      s.listings.push_back(*request);
       *reply = Start(s);
       return absl::OkStatus();
     });

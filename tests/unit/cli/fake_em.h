@@ -45,10 +45,12 @@ struct Script {
   bool unavailable_after_events = false;   // instead of those empty pages
   std::function<void()> on_event_page;
   v1::VerifyLogReply log;
+  std::function<std::string(const std::string& csr_pem)> sign;  // of RenewIdentity
 
   std::vector<std::string> calls;  // names of the methods
   std::vector<v1::ApplyRequest> applies;
   std::vector<v1::RestoreRequest> restores;
+  std::vector<v1::ListFilesRequest> listings;
   v1::CreateTokenRequest token_request;
   v1::SetMaintenanceRequest maintenance_request;
   v1::HoldWorkloadRequest hold_request;

@@ -256,6 +256,47 @@ TEST_F(RestoreVerb, DryRunOnlyShowsTheDifferences) {
   EXPECT_EQ(Json()["restore"]["changed"], 2);
 }
 
+TEST_F(RestoreVerb, WarningsAreToldInPlainTextToo) {
+  Play(0, 1, 0);
+  v1::PathProblem* warning = script_.starts[1].mutable_restore()->add_warnings();
+  warning->set_path("/srv/a\n");
+  warning->set_problem("its owner could not be set: not permitted");
+  EXPECT_EQ(Ember({"restore", "x", "--yes"}), 0);
+  EXPECT_THAT(err_, HasSubstr("restored, with warnings: 1 path\n"
+                              "  /srv/a\\n: its owner could not be set: not permitted\n"));
+  EXPECT_THAT(out_, HasSubstr("restored db/20260101-000000"));
+}
+
+TEST_F(RestoreVerb, InPlaceNamesTheWayBackToTheSafetyCopy) {
+  Play(0, 1, 0);
+  v1::Run& run = script_.starts[1];
+  run.set_node("n1");
+  run.mutable_restore()->clear_safety_copies();
+  run.mutable_restore()->add_safety_copies("/srv/d'b.ember-safety-20261126-120000");
+  run.mutable_restore()->add_safety_copies("/mnt/disk/.ember-safety-20261126-120000");
+  EXPECT_EQ(Ember({"restore", "x", "--yes"}), 0);
+  EXPECT_THAT(out_, HasSubstr("to go back to it: ember workload hold db; then on n1:\n"
+                              "  mv -T '/srv/d'\\''b' '/srv/d'\\''b.undone' && "
+                              "mv -T '/srv/d'\\''b.ember-safety-20261126-120000' '/srv/d'\\''b'\n"
+                              "  move what is in '/mnt/disk/.ember-safety-20261126-120000' back"));
+  EXPECT_THAT(out_, HasSubstr("ember workload release db"));
+  Play(0, 1, 0);
+  EXPECT_EQ(Ember({"restore", "x", "--yes", "--to", "n1:/tmp/out"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("to go back to it")));
+}
+
+TEST_F(RestoreVerb, AtAsksForTheNewestGoodBackupOfThatTimeOnce) {
+  Play(0, 1, 0);
+  EXPECT_EQ(Ember({"restore", "db", "--at", "2026-01-01 12:00", "--yes"}), 0);
+  ASSERT_EQ(script_.restores.size(), 2u);
+  EXPECT_EQ(script_.restores[0].backup(), "db");
+  EXPECT_EQ(script_.restores[0].at().seconds(), 1767268800);
+  // What was compared is what is restored.
+  EXPECT_EQ(script_.restores[1].backup(), "db/20260101-000000");
+  EXPECT_FALSE(script_.restores[1].has_at());
+  EXPECT_EQ(Ember({"restore", "db", "--at", "noon-ish", "--yes"}), 2);
+}
+
 TEST_F(RestoreVerb, HolesAreExitThree) {
   Play(0, 1, 0);
   v1::PathProblem* hole = script_.starts[1].mutable_restore()->add_holes();
