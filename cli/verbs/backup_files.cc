@@ -25,7 +25,8 @@ struct FilesArguments {
 char TypeLetter(const std::string& type) {
   if (type == "file") return '-';
   if (type == "fifo") return 'p';
-  // d, l, s, c, b
+  if (type == "symlink") return 'l';
+  // d, s, c, b
   return type.empty() ? '?' : type[0];
 }
 
