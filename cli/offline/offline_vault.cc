@@ -9,6 +9,7 @@
 #include "common/backup/record.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/vault/backup_objects.h"
@@ -46,11 +47,12 @@ absl::StatusOr<const VaultArchive::Backup*> OfflineVault::Resolve(const std::str
   const bool latest = absl::ConsumeSuffix(&workload, "@latest");
   const VaultArchive::Backup* found = nullptr;
   std::string matches;
+  const bool whole = ParseBackupId(name).ok();  // never another backup of the same second
   for (const VaultArchive::Backup& backup : archive_->backups()) {
     const std::string& id = backup.record.backup_id();
     if (latest) {
       if (backup.record.workload() == workload && !backup.trashed) found = &backup;
-    } else if (absl::StartsWith(id, name)) {
+    } else if (!whole && absl::StartsWith(id, name)) {
       found = &backup;
       absl::StrAppend(&matches, matches.empty() ? "" : ", ", id);
     }

@@ -106,11 +106,13 @@ absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const 
     EMBER_ASSIGN_OR_RETURN(const absl::Time until, ParseInstant(text.substr(at + 1)));
     return NewestBefore(em, workload, until);
   }
+  // Never another backup of the same second: who deletes twice would lose two.
+  const bool whole = ParseBackupId(text).ok();
   std::vector<const rec::BackupRecord*> named;
   std::vector<const rec::BackupRecord*> prefixed;
   for (const auto& [id, record] : backups) {
     if (!text.empty() && record.backup().name() == text) named.push_back(&record);
-    if (!text.empty() && absl::StartsWith(id, text)) prefixed.push_back(&record);
+    if (!text.empty() && !whole && absl::StartsWith(id, text)) prefixed.push_back(&record);
   }
   const auto& matches = named.empty() ? prefixed : named;
   if (matches.size() == 1) return matches[0];

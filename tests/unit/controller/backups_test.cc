@@ -12,11 +12,12 @@ namespace rec = record::v1;
 class Backups : public EmFixture {
  protected:
   // `created` by the controller's clock, `received` by the vault's.
-  std::string Add(absl::Time created, absl::Time received) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  std::string Add(absl::Time created, absl::Time received,
+                  int n = 0) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     rec::BackupRecord record;
     v1::Backup& backup = *record.mutable_backup();
     backup.set_workload("db");
-    backup.set_id(BackupId("db", created, 0));
+    backup.set_id(BackupId("db", created, n));
     backup.set_outcome(v1::Outcome::OK);
     backup.set_verified(true);
     *backup.mutable_created() = rpc::ToTimestamp(created);
@@ -52,6 +53,14 @@ TEST_F(Backups, AnInstantMeansTheLastBackupBefore) {
   EXPECT_EQ(Resolve(absl::StrCat("db@", absl::FormatTime("%Y-%m-%dT%H:%M:%S", now - absl::Hours(5),
                                                          absl::UTCTimeZone()))),
             old);
+}
+
+TEST_F(Backups, AWholeIdNeverMeansAnotherBackupOfTheSameSecond) {
+  const absl::Time now = clock_.Now();
+  const std::string second = Add(now, now, 1);
+  const std::string first = second.substr(0, second.size() - 2);
+  EXPECT_THAT(Resolve(first), ::testing::HasSubstr("no backup"));
+  EXPECT_EQ(Resolve(first.substr(0, first.size() - 1)), second);
 }
 
 }  // namespace
