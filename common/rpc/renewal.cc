@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/crypto/certificate.h"
-#include "common/rpc/identity.h"
 
 namespace ember::rpc {
 
@@ -25,22 +25,30 @@ bool RenewalDue(const IdentityTerm& term, absl::Time now) {
   return now < term.not_after && term.not_after - now < life / kIdentityRenewPart;
 }
 
-absl::Status RenewCertificate(const std::string& directory, absl::Time now,
-                              const CertificateSigner& sign) {
-  if (access(directory.c_str(), W_OK) != 0) return ErrnoToStatus(errno, directory);
-  EMBER_ASSIGN_OR_RETURN(Identity identity, LoadIdentity(directory));
+absl::StatusOr<Identity> RenewedIdentity(Identity identity, std::string key_pem, absl::Time now,
+                                         const CertificateSigner& sign) {
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo old, ParseCertificate(identity.certificate_pem));
+  identity.key_pem = std::move(key_pem);
   EMBER_ASSIGN_OR_RETURN(const std::string csr, CreateCsr(identity.key_pem));
-  EMBER_ASSIGN_OR_RETURN(const std::string renewed, sign(csr));
+  EMBER_ASSIGN_OR_RETURN(identity.certificate_pem, sign(csr));
   EMBER_ASSIGN_OR_RETURN(const CertificateInfo info,
-                         VerifyCertificate(identity.ca_pem, renewed, now));
+                         VerifyCertificate(identity.ca_pem, identity.certificate_pem, now));
   if (info.role != old.role || info.name != old.name) {
     return absl::PermissionDeniedError(
         absl::StrCat("the renewed certificate is for ", info.role, " ", info.name));
   }
-  if (const absl::Status key = CheckKeyMatches(renewed, identity.key_pem); !key.ok())
-    return absl::PermissionDeniedError(key.message());
-  return WriteFileAtomic(JoinPath(directory, "cert.pem"), renewed);
+  return identity;
+}
+
+absl::Status RenewCertificate(const std::string& directory, absl::Time now,
+                              const CertificateSigner& sign) {
+  if (access(directory.c_str(), W_OK) != 0) return ErrnoToStatus(errno, directory);
+  EMBER_ASSIGN_OR_RETURN(const Identity identity, LoadIdentity(directory));
+  EMBER_ASSIGN_OR_RETURN(const Identity renewed,
+                         RenewedIdentity(identity, identity.key_pem, now, sign));
+  const absl::Status key = CheckKeyMatches(renewed.certificate_pem, renewed.key_pem);
+  if (!key.ok()) return absl::PermissionDeniedError(key.message());
+  return WriteFileAtomic(JoinPath(directory, "cert.pem"), renewed.certificate_pem);
 }
 
 }  // namespace ember::rpc

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/identity.h"
 
 namespace ember::rpc {
 
@@ -26,6 +27,11 @@ bool RenewalDue(const IdentityTerm& term, absl::Time now);
 
 // The certificate that the controller makes of a CSR (PEM).
 using CertificateSigner = std::function<absl::StatusOr<std::string>(const std::string& csr_pem)>;
+
+// `identity` with `key_pem` and the certificate that `sign` makes for it. PERMISSION_DENIED: the
+// answer is for another role or name.
+absl::StatusOr<Identity> RenewedIdentity(Identity identity, std::string key_pem, absl::Time now,
+                                         const CertificateSigner& sign);
 
 // Asks `sign` for a new certificate for the key in `directory` and puts it in the old one's place,
 // in one step: whatever happens, key and certificate belong together. PERMISSION_DENIED: the

@@ -9,6 +9,7 @@
 #include "common/crypto/certificate.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/renewal.h"
 #include "ember/v1/agent.grpc.pb.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -76,22 +77,18 @@ absl::Status EmChannel::RenewIfDue() {
 }
 
 absl::Status EmChannel::Renew() {
-  rpc::Identity renewed = identity();
-  renewed.key_pem = NewPrivateKeyPem();
-  v1::RenewCertificateRequest request;
-  EMBER_ASSIGN_OR_RETURN(*request.mutable_csr_pem(), CreateCsr(renewed.key_pem));
-  v1::RenewCertificateReply reply;
-  grpc::ClientContext context;
-  SetTimeout(&context, absl::Seconds(kJoinSeconds));
-  EMBER_RETURN_IF_ERROR(rpc::FromGrpc(
-      v1::AgentService::NewStub(channel())->RenewCertificate(&context, request, &reply)));
-  EMBER_ASSIGN_OR_RETURN(const CertificateInfo info,
-                         VerifyCertificate(renewed.ca_pem, reply.certificate_pem(), clock_->Now()));
-  if (info.role != "agent" || info.name != node()) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("the renewed certificate is for ", info.role, " ", info.name));
-  }
-  renewed.certificate_pem = reply.certificate_pem();
+  const auto sign = [this](const std::string& csr) -> absl::StatusOr<std::string> {
+    v1::RenewCertificateRequest request;
+    request.set_csr_pem(csr);
+    v1::RenewCertificateReply reply;
+    grpc::ClientContext context;
+    SetTimeout(&context, absl::Seconds(kJoinSeconds));
+    EMBER_RETURN_IF_ERROR(rpc::FromGrpc(
+        v1::AgentService::NewStub(channel())->RenewCertificate(&context, request, &reply)));
+    return reply.certificate_pem();
+  };
+  EMBER_ASSIGN_OR_RETURN(const rpc::Identity renewed,
+                         rpc::RenewedIdentity(identity(), NewPrivateKeyPem(), clock_->Now(), sign));
   EMBER_RETURN_IF_ERROR(rpc::SaveIdentity(identity_directory_, renewed));
   return Reload();
 }
