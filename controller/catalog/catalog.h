@@ -117,10 +117,10 @@ class Catalog {
   std::map<std::string, record::v1::RecoveryRecord> recoveries_;
   std::map<std::string, record::v1::DomainRecord> domains_;
   std::map<std::string, record::v1::TokenRecord> tokens_;
+  std::map<std::string, record::v1::VaultRecord> vaults_;
   uint64_t generation_ = 1;
   uint64_t last_event_seq_ = 0;
   std::string head_hash_ = std::string(32, '\0');
-  std::map<std::string, record::v1::VaultRecord> vaults_;
 };
 
 // The hash of an event: SHA-256(previous_hash ‖ the serialised Event without its hash field).

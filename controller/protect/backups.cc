@@ -30,9 +30,8 @@ absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
        it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    const bool usable = !backup.trashed() && (backup.outcome() == v1::Outcome::OK ||
-                                              backup.outcome() == v1::Outcome::PARTIAL);
-    if (!usable || rpc::FromTimestamp(backup.created()) > until) continue;
+    if (backup.trashed() || !IsStored(backup) || rpc::FromTimestamp(backup.created()) > until)
+      continue;
     if (best == nullptr || ReceivedAt(it->second) >= ReceivedAt(*best)) best = &it->second;
   }
   if (best == nullptr) return BackupNotFound(absl::StrCat(workload, "@…"));
@@ -51,6 +50,10 @@ absl::StatusOr<absl::Time> ParseInstant(absl::string_view text) {
 }
 
 }  // namespace
+
+bool IsStored(const v1::Backup& backup) {
+  return backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
+}
 
 std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::string& workload) {
   std::vector<const rec::BackupRecord*> good;

@@ -45,8 +45,7 @@ absl::Status CheckDeletable(const EmState& em, const rec::BackupRecord& record) 
   if (const std::string user = UserOf(em, backup.id()); !user.empty())
     return Kept(backup.id(), absl::StrCat("it is in use by ", user),
                 "try again when that has ended");
-  const bool made = backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
-  if (!made)
+  if (!IsStored(backup))
     return Kept(backup.id(), "it was never completed, its vault holds nothing to delete",
                 "what a failed backup left in the vault goes with `ember vault gc`");
   const std::vector<const rec::BackupRecord*> good = GoodBackups(em, backup.workload());

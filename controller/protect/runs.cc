@@ -33,11 +33,6 @@ bool Retryable(int code) {
          status == absl::StatusCode::kDeadlineExceeded || status == absl::StatusCode::kCancelled;
 }
 
-// Nothing that happened: a comparison, a listing. No event tells of it.
-bool ChangesNothing(const rec::RunRecord& run) {
-  return run.run().kind() == "files" || run.restore_request().dry_run();
-}
-
 // One open run while it is looked at.
 class RunStep {
  public:
@@ -479,6 +474,10 @@ absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 
 bool IsOpenRun(const rec::RunRecord& run) {
   return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
+}
+
+bool ChangesNothing(const rec::RunRecord& run) {
+  return run.run().kind() == "files" || run.restore_request().dry_run();
 }
 
 rec::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,

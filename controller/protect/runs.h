@@ -15,6 +15,9 @@ namespace ember::controller {
 // Neither ended nor given up.
 bool IsOpenRun(const record::v1::RunRecord& run);
 
+// Nothing happens in it, so no event tells of it: a comparison, a listing.
+bool ChangesNothing(const record::v1::RunRecord& run);
+
 // A fresh run in PENDING, not yet written. `kind` is as in Run.kind; `workload` may be empty.
 record::v1::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
@@ -35,6 +38,9 @@ absl::Status AdvanceRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 record::v1::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,
                                    const record::v1::WorkloadRecord& workload,
                                    absl::string_view cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Its vault took it, whole (OK) or with problems (PARTIAL).
+bool IsStored(const v1::Backup& backup);
 
 // How old its data are; not negative.
 absl::Duration AgeOf(const record::v1::BackupRecord& record, absl::Time now);

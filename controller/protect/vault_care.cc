@@ -40,16 +40,19 @@ bool TrashIsDue(const EmState& em, const std::string& vault) ABSL_EXCLUSIVE_LOCK
                      });
 }
 
-// How often; InfiniteDuration: never. What was deleted goes without a schedule, too.
-absl::Duration GcEvery(const EmState& em, const v1::VaultSpec& vault)
+// How often; InfiniteDuration: never.
+absl::Duration Every(const EmState& em, const v1::VaultSpec& vault, absl::string_view kind)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  if (vault.gc_every_seconds() > 0) return absl::Seconds(vault.gc_every_seconds());
-  return TrashIsDue(em, vault.name()) ? TrashWindow(em, vault.name()) : absl::InfiniteDuration();
+  const int64_t seconds = kind == kGc ? vault.gc_every_seconds() : vault.check_every_seconds();
+  if (seconds > 0) return absl::Seconds(seconds);
+  return kind == kGc ? TrashWindow(em, vault.name()) : absl::InfiniteDuration();
 }
 
-absl::Duration CheckEvery(const v1::VaultSpec& vault) {
-  return vault.check_every_seconds() > 0 ? absl::Seconds(vault.check_every_seconds())
-                                         : absl::InfiniteDuration();
+// Without a schedule a collection comes only for what was deleted. Reads every backup: asked when
+// the time has come, not at every tick.
+bool HasWork(const EmState& em, const v1::VaultSpec& vault, absl::string_view kind)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  return kind != kGc || vault.gc_every_seconds() > 0 || TrashIsDue(em, vault.name());
 }
 
 bool IsOpenJob(const EmState& em, const std::string& vault, absl::string_view kind)
@@ -60,23 +63,25 @@ bool IsOpenJob(const EmState& em, const std::string& vault, absl::string_view ki
   });
 }
 
-absl::Status AddWhenDue(EmState& em, const std::string& vault, absl::string_view kind,
-                        absl::Duration every) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  rec::VaultRecord record = RecordOf(em, vault);
+absl::Status AddWhenDue(EmState& em, const v1::VaultSpec& vault, absl::string_view kind)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const std::string& name = vault.name();
+  rec::VaultRecord record = RecordOf(em, name);
   const absl::Time now = em.clock->Now();
   const bool known = kind == kGc ? record.has_gc_counted_from() : record.has_check_counted_from();
   google::protobuf::Timestamp* from = CountedFrom(kind, &record);
   const absl::Time last = rpc::FromTimestamp(*from);
   // New here, or the clock went back: it counts from now.
   const bool begin = !known || last > now;
-  if (!begin && now - last < every) return absl::OkStatus();
+  if (!begin && (now - last < Every(em, vault, kind) || !HasWork(em, vault, kind)))
+    return absl::OkStatus();
   *from = rpc::ToTimestamp(now);
   Batch batch;
   batch.Put(record);
-  if (!begin && !IsOpenJob(em, vault, kind)) {
+  if (!begin && !IsOpenJob(em, name, kind)) {
     rec::RunRecord run = NewRun(em, kind, "");
-    run.mutable_run()->set_vault(vault);
-    run.mutable_vault_request()->set_vault(vault);
+    run.mutable_run()->set_vault(name);
+    run.mutable_vault_request()->set_vault(name);
     run.mutable_vault_request()->set_job(std::string(kind));
     run.mutable_vault_request()->set_read_data(kind == kCheck);
     batch.Put(run);
@@ -96,8 +101,8 @@ absl::Status ForgetVaults(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 
 absl::Status AddDueVaultJobs(EmState& em) {
   for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) {
-    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault.name(), kGc, GcEvery(em, vault)));
-    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault.name(), kCheck, CheckEvery(vault)));
+    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kGc));
+    EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kCheck));
   }
   return ForgetVaults(em);
 }

@@ -56,8 +56,7 @@ absl::Status FillDelete(const EmState& em, const rec::RunRecord& run, v1::Delete
 // What the check looked at: stored before it was asked for, as far as the controller knows.
 bool Covered(const EmState& em, const rec::RunRecord& check, const rec::BackupRecord& backup)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto outcome = backup.backup().outcome();
-  if (outcome != v1::Outcome::OK && outcome != v1::Outcome::PARTIAL) return false;
+  if (!IsStored(backup.backup())) return false;
   const auto made_by = em.catalog->runs().find(backup.run_id());
   return made_by == em.catalog->runs().end() || rpc::FromTimestamp(made_by->second.run().ended()) <=
                                                     rpc::FromTimestamp(check.run().started());

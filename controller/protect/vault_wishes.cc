@@ -60,20 +60,28 @@ absl::Status CheckOptions(const v1::VaultJobRequest& request) {
   return absl::OkStatus();
 }
 
+// A run of `kind` on what the backup's vault holds of it.
+absl::StatusOr<rec::RunRecord> WishFor(const EmState& em, absl::string_view kind,
+                                       const std::string& who, const rec::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (FindVault(em.catalog->estate().estate(), backup.vault()) == nullptr)
+    return VaultNotFound(backup.vault());
+  rec::RunRecord run = NewRun(em, kind, backup.backup().workload());
+  run.mutable_run()->set_backup_id(backup.backup().id());
+  run.mutable_run()->set_vault(backup.vault());
+  run.set_who(who);
+  return run;
+}
+
 }  // namespace
 
 absl::StatusOr<rec::RunRecord> WishDelete(const EmState& em, const std::string& who,
                                           const v1::DeleteBackupRequest& request) {
   EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em, request.id()));
   EMBER_RETURN_IF_ERROR(CheckDeletable(em, *backup));
-  if (FindVault(em.catalog->estate().estate(), backup->vault()) == nullptr)
-    return VaultNotFound(backup->vault());
+  EMBER_ASSIGN_OR_RETURN(rec::RunRecord run, WishFor(em, "delete", who, *backup));
   if (!request.confirmed()) return NeedsConfirmation(LossOf(em, *backup));
-  rec::RunRecord run = NewRun(em, "delete", backup->backup().workload());
-  run.mutable_run()->set_backup_id(backup->backup().id());
-  run.mutable_run()->set_vault(backup->vault());
   *run.mutable_delete_request() = request;
-  run.set_who(who);
   return run;
 }
 
@@ -85,13 +93,7 @@ absl::StatusOr<rec::RunRecord> WishUndelete(const EmState& em, const std::string
                         "nothing to undelete: backup ", backup->backup().id(), " is not deleted")),
                     "ember backup list");
   }
-  if (FindVault(em.catalog->estate().estate(), backup->vault()) == nullptr)
-    return VaultNotFound(backup->vault());
-  rec::RunRecord run = NewRun(em, "undelete", backup->backup().workload());
-  run.mutable_run()->set_backup_id(backup->backup().id());
-  run.mutable_run()->set_vault(backup->vault());
-  run.set_who(who);
-  return run;
+  return WishFor(em, "undelete", who, *backup);
 }
 
 absl::StatusOr<rec::RunRecord> WishVaultJob(const EmState& em, const std::string& who,

@@ -253,7 +253,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     }
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
     const v1::Backup& wire = backup->backup();
-    if (wire.outcome() != v1::Outcome::OK && wire.outcome() != v1::Outcome::PARTIAL) {
+    if (!IsStored(wire)) {
       return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
                                                         v1::Outcome::Value_Name(wire.outcome()),
                                                         ": there is nothing to list"));
@@ -285,7 +285,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     run.mutable_run()->set_code(static_cast<int>(absl::StatusCode::kCancelled));
     *run.mutable_run()->mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     batch.Put(run);
-    if (run.run().kind() != "files" && !run.restore_request().dry_run()) {
+    if (!ChangesNothing(run)) {
       batch.AddEvent(absl::StrCat(run.run().kind(), ".cancelled"), run.run().id(),
                      absl::StrCat("by ", who), run.run().workload());
     }

@@ -173,9 +173,6 @@ void VaultHost::Note(const Hosted& looked) {
   changed_();
 }
 
-// --- a new index
-// -----------------------------------------------------------------------------------------------------
-
 // Nobody else holds the vault, and nobody opens it, once this returns OK.
 absl::StatusOr<v1::VaultSpec> VaultHost::TakeForRebuild(const std::string& name) {
   std::shared_ptr<vault::Vault> closed;  // outside the lock: it may wait for a disk
