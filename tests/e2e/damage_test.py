@@ -8,24 +8,12 @@ import shutil
 import struct
 import subprocess
 
-from estate import (DAMAGED, DONE, Estate, check, check_equal, check_same_tree, exec_service, files, run, step, wait_for)
+from estate import (DAMAGED, DONE, Estate, check, check_equal, check_same_tree, exec_service, files, flip, packs,
+                    run, step, wait_for)
 
 FILES = 24
 FILE_BYTES = 400 << 10  # larger than a group: chunks of their own
 DATA = 1                # RecordType of docs/formats.md
-
-
-def packs(vault):
-    return sorted(glob.glob(f"{vault}/packs/*/*"), key=os.path.getsize, reverse=True)
-
-
-def flip(path, *offsets):
-    with open(path, "r+b") as file:
-        for offset in offsets:
-            file.seek(offset)
-            byte = file.read(1)[0]
-            file.seek(offset)
-            file.write(bytes([byte ^ 0x40]))
 
 
 def truncate_packs(vault):

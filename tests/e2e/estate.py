@@ -11,6 +11,7 @@ EMBER_TEST_TOOLS that of ember-nasty-tree and ember-tree-compare.
 """
 import contextlib
 import ctypes
+import glob
 import http.client
 import json
 import os
@@ -100,6 +101,20 @@ def check_same_tree(a, b):
 
 def count_files(directory):
     return sum(len(files) for _, _, files in os.walk(os.fsencode(directory)))
+
+
+def packs(vault):
+    """The packs in use, the largest first."""
+    return sorted(glob.glob(f"{vault}/packs/*/*"), key=os.path.getsize, reverse=True)
+
+
+def flip(path, *offsets):
+    with open(path, "r+b") as file:
+        for offset in offsets:
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 0x40]))
 
 
 def run_checked(*command):

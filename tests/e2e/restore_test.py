@@ -3,10 +3,9 @@ back, damage that is remembered; `doctor`; verbs that are not built.
 """
 import glob
 import os
-import shutil
 import time
 
-from estate import (DAMAGED, DONE, NOT_FOUND, USAGE, Estate, check, check_equal, files, run, step, wait_for)
+from estate import (DAMAGED, DONE, NOT_FOUND, USAGE, Estate, check, check_equal, files, flip, packs, run, step, wait_for)
 
 OLD, NEW = '{"port": 1}\n', '{"port": 2}\n'
 
@@ -59,13 +58,8 @@ def malformed(estate, data):
 
 
 def damaged(estate, backup, vault):
-    for pack in glob.glob(f"{vault}/packs/*/*"):
-        with open(pack, "r+b") as file:
-            content = bytearray(file.read())
-            for at in range(100, len(content), 64):
-                content[at] ^= 0x40
-            file.seek(0)
-            file.write(content)
+    for pack in packs(vault):
+        flip(pack, *range(100, os.path.getsize(pack), 64))
     target = f"{os.path.dirname(vault)}/elsewhere"
     estate.ember("restore", backup, "--to", f"n1:{target}", check_code=DAMAGED).expect_text("svc")
     check(not os.path.exists(target), "something was restored from damaged data")

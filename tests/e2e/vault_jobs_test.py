@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 
-from estate import (DAMAGED, DONE, NOT_FOUND, REFUSED, Estate, check, check_equal, check_same_tree, files, nasty_tree,
-                    remove_tree, run, step, wait_for)
+from estate import (DAMAGED, DONE, NOT_FOUND, REFUSED, Estate, check, check_equal, check_same_tree, files, flip,
+                    nasty_tree, packs, remove_tree, run, step, wait_for)
 
 MEBIBYTE = 1 << 20
 
@@ -27,14 +27,6 @@ def write_noise(path, mebibytes):
     with open(path, "wb") as file:
         for _ in range(mebibytes):
             file.write(os.urandom(MEBIBYTE))
-
-
-def packs(vault):
-    """(path, size) of every pack in use."""
-    found = []
-    for directory, _, names in os.walk(f"{vault}/packs"):
-        found += [(os.path.join(directory, name), os.path.getsize(os.path.join(directory, name))) for name in names]
-    return sorted(found, key=lambda pack: pack[1])
 
 
 def bytes_on_disk(vault):
@@ -124,14 +116,10 @@ class Story:
         step("the agent was killed during the garbage collection, which was completed")
 
     def flip_bytes(self):
-        path, size = packs(self.vault)[-1]
-        with open(path, "r+b") as pack:
-            # In so many places that no parity makes up for it.
-            for offset in range(size // 4, size * 3 // 4, 64 << 10):
-                pack.seek(offset)
-                byte = pack.read(1)
-                pack.seek(offset)
-                pack.write(bytes([byte[0] ^ 0xFF]))
+        largest = packs(self.vault)[0]
+        size = os.path.getsize(largest)
+        # In so many places that no parity makes up for it.
+        flip(largest, *range(size // 4, size * 3 // 4, 64 << 10))
 
     def find_flipped_bytes(self):
         ember = self.estate.ember

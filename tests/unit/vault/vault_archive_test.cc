@@ -58,15 +58,7 @@ class VaultArchiveTest : public ember::testing::VaultJobsFixture {
   }
   static ReadResult ReadFrom(const LocatedBackup& located, int first, int count) {
     ReadResult result;
-    EXPECT_OK(located.Read(SortedIds(first, count), [&result](v1::ReadReply&& reply) {
-      for (const v1::Record& record : reply.records()) {
-        EXPECT_TRUE(result.payloads.try_emplace(record.id(), record.payload()).second);
-        result.records[record.id()] = record;
-      }
-      for (const v1::ReadProblem& problem : reply.problems())
-        result.problems[problem.id()] = problem;
-      return absl::OkStatus();
-    }));
+    EXPECT_OK(located.Read(SortedIds(first, count), Into(&result)));
     return result;
   }
   // The records come back as they were sent, each with the keybox of its session.

@@ -113,17 +113,21 @@ class VaultFixture : public ::testing::Test {
     std::map<std::string, v1::ReadProblem> problems;
     std::map<std::string, v1::Record> records;
   };
-  static ReadResult Read(vault::Vault& vault, const v1::ReadRequest& request) {
-    ReadResult result;
-    EXPECT_OK(vault.Read(request, [&result](v1::ReadReply&& reply) {
+  // Takes replies into `result`; no record comes twice.
+  static auto Into(ReadResult* result) {
+    return [result](v1::ReadReply&& reply) {
       for (const v1::Record& record : reply.records()) {
-        EXPECT_TRUE(result.payloads.try_emplace(record.id(), record.payload()).second);
-        result.records[record.id()] = record;
+        EXPECT_TRUE(result->payloads.try_emplace(record.id(), record.payload()).second);
+        result->records[record.id()] = record;
       }
       for (const v1::ReadProblem& problem : reply.problems())
-        result.problems[problem.id()] = problem;
+        result->problems[problem.id()] = problem;
       return absl::OkStatus();
-    }));
+    };
+  }
+  static ReadResult Read(vault::Vault& vault, const v1::ReadRequest& request) {
+    ReadResult result;
+    EXPECT_OK(vault.Read(request, Into(&result)));
     return result;
   }
   ReadResult Read(const std::vector<std::string>& ids) {
