@@ -34,8 +34,8 @@ class VaultGcDiskFull : public VaultJobsFixture {
 
 TEST_F(VaultGcDiskFull, DeadPacksGoAndOthersWaitForRoom) {
   ASSERT_OK(Backup("db", 1, 0, 50));
-  ASSERT_OK(Backup("db", 2, 50, 50));
-  ASSERT_OK(Reuse("db", 3, 50, 10));
+  ASSERT_OK(Backup("db", 2, 50, 100));
+  ASSERT_OK(Reuse("db", 3, 50, 25));
   ASSERT_OK(Delete({IdOf("db", 1), IdOf("db", 2)}));
   store_->free_bytes = kVaultReserveBytes - 1;
   EXPECT_FALSE(Backup("db", 4, 200, 1).ok());
@@ -44,12 +44,12 @@ TEST_F(VaultGcDiskFull, DeadPacksGoAndOthersWaitForRoom) {
   EXPECT_GT(result.bytes_freed(), 0);
   EXPECT_EQ(result.packs_rewritten(), 0);
   EXPECT_THAT(result.problems(), ElementsAre(HasSubstr("no room to rewrite")));
-  ExpectReadable(50, 10);
+  ExpectReadable(50, 25);
   store_->free_bytes = kVaultReserveBytes + (1 << 20);
   ASSERT_OK_AND_ASSIGN(result, Gc(true));
   EXPECT_EQ(result.packs_rewritten(), 2);
   EXPECT_THAT(result.problems(), IsEmpty());
-  ExpectReadable(50, 10);
+  ExpectReadable(50, 25);
 }
 
 TEST_F(VaultGcDiskFull, WhatIsDueIsUnlinkedEvenWhenNothingCanBeWritten) {

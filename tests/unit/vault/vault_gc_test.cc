@@ -42,7 +42,9 @@ class VaultGc : public VaultJobsFixture {
     fs::copy(directory_.Join("kept-index"), directory_.Join("index"), fs::copy_options::recursive);
     Reopen();
   }
-  // Two thirds of what backup 1 sent are garbage: backup 2 needs the records 0 to `kept`.
+  // Garbage is what backup 1 sent and backup 2, which needs the first `kept` records, does not. A
+  // session spreads its records over its packs at random: a test that counts packs takes so many
+  // of both kinds that each pack has both.
   void MakeGarbage(int total, int kept) {
     ASSERT_OK(Backup("db", 1, 0, total));
     ASSERT_OK(Reuse("db", 2, 0, kept));
@@ -126,9 +128,10 @@ TEST_F(VaultGc, APackThatIsMostlyGarbageIsRewrittenVerbatim) {
 }
 
 TEST_F(VaultGc, APackWithLittleGarbageStaysAndWhatIsAskedForComesBack) {
-  MakeGarbage(100, 90);
+  // One record of a hundred: little of its pack, however the session spread them over its packs.
+  MakeGarbage(100, 99);
   ASSERT_OK_AND_ASSIGN(auto result, Gc(true));
-  EXPECT_EQ(result.records_condemned(), 10);
+  EXPECT_EQ(result.records_condemned(), 1);
   EXPECT_EQ(result.packs_rewritten(), 0);
   ASSERT_OK_AND_ASSIGN(const auto session, Open(SessionRequest("db", 3)));
   EXPECT_EQ(CountAbsent(session, 0, 100), 0);
@@ -364,7 +367,7 @@ TEST_F(VaultGc, AReaderMidStreamReadsOnAndIsWaitedFor) {
   }));
   EXPECT_EQ(records, 8);
   ASSERT_OK_AND_ASSIGN(const auto result, Gc(true));
-  EXPECT_EQ(result.packs_removed(), 2);
+  EXPECT_GE(result.packs_removed(), 1);  // those that lost a record
   EXPECT_EQ(result.bytes_in_trash(), 0);
   EXPECT_EQ(CountGone(2, 6), 6u);
   EXPECT_EQ(Read(SortedIds(0, 2)).problems.size(), 0u);
@@ -401,7 +404,7 @@ TEST_F(VaultGc, OneJobAtATime) {
 }
 
 TEST_F(VaultGc, AnIndexThatLostTheEndOfARoundIsPutRight) {
-  MakeGarbage(100, 10);
+  MakeGarbage(100, 25);
   KeepIndex();
   ASSERT_OK_AND_ASSIGN(const auto result, Gc());
   EXPECT_EQ(result.packs_rewritten(), 0);  // the deleted backup keeps everything
@@ -411,16 +414,16 @@ TEST_F(VaultGc, AnIndexThatLostTheEndOfARoundIsPutRight) {
   // Marks and copies are there, the index does not know: the copies count.
   PutIndexBack();
   for (int round = 0; round < 2; ++round) {
-    ExpectReadable(0, 10);
+    ExpectReadable(0, 25);
     clock_.Advance(kTrash);
     ASSERT_OK(Gc());
-    ExpectReadable(0, 10);
+    ExpectReadable(0, 25);
     DropIndex();
   }
   EXPECT_EQ(Files("packs").size(), 1u);
   // And when the old packs are gone by then.
   PutIndexBack();
-  ExpectReadable(0, 10);
+  ExpectReadable(0, 25);
 }
 
 TEST_F(VaultGc, AMarkedPackWhoseRecordsHaveNoOtherCopyComesBack) {
@@ -512,7 +515,7 @@ TEST_F(VaultGc, ADamagedReferenceSetStopsTheCollectionOfItsDomainOnly) {
 }
 
 TEST_F(VaultGc, APackWithADamagedRecordThatIsNeededIsNotRewritten) {
-  MakeGarbage(40, 10);
+  MakeGarbage(100, 25);
   for (const std::string& pack : Files("packs")) {
     ASSERT_OK_AND_ASSIGN(std::string bytes, ReadFile(pack, 1 << 30));
     const size_t at = bytes.find(RecordPayload(3));
