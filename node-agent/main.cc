@@ -1,4 +1,5 @@
 // ember-agent: joins an estate, then runs on every node of it.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <climits>
@@ -182,4 +183,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace ember::agent
 
-int main(int argc, char** argv) { return ember::agent::Main(argc, argv); }
+int main(int argc, char** argv) {
+  mallopt(M_ARENA_MAX, ember::kMallocArenas);
+  return ember::agent::Main(argc, argv);
+}

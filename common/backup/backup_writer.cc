@@ -342,6 +342,7 @@ absl::StatusOr<v1::BackupResult> Writer::Commit() {
         {.domain_id = options_.domain.id(), .manifest_root = root, .began = began_});
   } else {
     result_.set_read_back_error(std::string(read_back.message()));
+    result_.set_read_back_code(static_cast<int>(read_back.code()));
   }
   return result_;
 }

@@ -64,6 +64,8 @@ absl::StatusOr<BackupIdParts> ParseBackupId(absl::string_view id) {
   return BackupIdParts{std::string(id.substr(0, slash)), std::string(id.substr(slash + 1))};
 }
 
+std::string DomainOfNode(absl::string_view node) { return absl::StrCat("node-", node); }
+
 std::string Nearest(absl::string_view word, const std::vector<std::string>& known) {
   std::string best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;

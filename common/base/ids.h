@@ -25,6 +25,9 @@ struct BackupIdParts {
 // INVALID_ARGUMENT when it has not that form.
 absl::StatusOr<BackupIdParts> ParseBackupId(absl::string_view id);
 
+// The dedup domain of what `node` backs up: records are shared within it, and nobody else writes to it.
+std::string DomainOfNode(absl::string_view node);
+
 // The entry of `known` with the smallest edit distance to `word`, or "" when nothing is near (distance over a third
 // of the word's length, at least 2).
 std::string Nearest(absl::string_view word, const std::vector<std::string>& known);

@@ -255,8 +255,6 @@ inline constexpr int64_t kProbeEveryMillisMin = 100;
 inline constexpr int kRestartLimit = 3;
 inline constexpr int64_t kRestartWindowSeconds = 300;
 inline constexpr int64_t kRecoveryVerifySeconds = 300;
-inline constexpr int64_t kRestoreOrderHours = 48;
-inline constexpr int kSameCandidateMax = 2;
 inline constexpr int kQuarantineBackups = 2;
 inline constexpr int kRecoveriesAtOnce = 2;
 inline constexpr int kOrdersAtOnce = 2;  // per agent, of the long kinds
@@ -266,8 +264,10 @@ inline constexpr int64_t kBackupRetrySeconds = 30;
 // Flap damping (RFC 2439 style): a penalty per death, halved every half-life.
 inline constexpr double kFlapPenalty = 1000;
 inline constexpr double kFlapSuppress = 3000;
-inline constexpr double kFlapReuse = 1000;
 inline constexpr int64_t kFlapHalfLifeSeconds = 900;
+
+// Per node, told to every agent; a certificate lives 90 days, so nobody enrols one so often.
+inline constexpr size_t kSupersededSerialsKept = 100;
 
 // --- node agent --------------------------------------------------------------------------------------------------------
 // Orders whose result the controller has recorded; remembered so that a late repeat is not run again.
@@ -306,6 +306,9 @@ inline constexpr int64_t kRenewRetryMinutes = 60;
 // Of refusals by an agent: one event per peer and this time, and of so many peers.
 inline constexpr int64_t kRefusedEventSeconds = 10;
 inline constexpr size_t kRefusedPeersMax = 20;
+// Arenas of the C library's allocator: with one per thread, freed chunks of a backup stay with threads that need them no
+// more, a quarter of the agent's memory.
+inline constexpr int kMallocArenas = 2;
 // A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
 inline constexpr int64_t kAgentStopSeconds = 8;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -94,6 +95,11 @@ class Service : public v1::VaultService::Service {
   absl::StatusOr<v1::OpenSessionReply> OnOpenSession(const ServerContext& context,
                                                      const v1::OpenSessionRequest& request) {
     EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
+    // A stolen certificate must not put records where another node's backups would rely on them.
+    if (request.domain_id() != DomainOfNode(node)) {
+      return PeerRefused(absl::StrCat("agent ", node),
+                         absl::StrCat("dedup domain '", request.domain_id(), "' is not its own"));
+    }
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
     return vault->OpenSession(node, request);
   }

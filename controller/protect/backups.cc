@@ -147,7 +147,7 @@ absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string&
 }
 
 absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node) {
-  const std::string id = absl::StrCat("node-", node);
+  const std::string id = DomainOfNode(node);
   const auto known = em.catalog->domains().find(id);
   if (known != em.catalog->domains().end()) return em.keys->BackupKeys(known->second);
   EMBER_ASSIGN_OR_RETURN(rec::DomainRecord domain, em.keys->NewDomain(id));

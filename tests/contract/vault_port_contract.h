@@ -47,7 +47,7 @@ class VaultPortContract : public ::testing::TestWithParam<VaultPortFactory> {
   v1::OpenSessionRequest Request(const std::string& workload) {
     const std::string number = absl::StrCat(1000 + sessions_++);
     v1::OpenSessionRequest request;
-    request.set_domain_id("domain-1");
+    request.set_domain_id("node-host1");
     request.set_workload(workload);
     request.set_backup_id(absl::StrCat(workload, "/20260101-12", number));
     request.set_session_id(absl::StrCat("session-", number, "xxxx"));  // 16 bytes
@@ -222,7 +222,7 @@ TEST_P(VaultPortContract, CommitPublishes) {
   Store(opened, 0, 5);
   ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, port_->GetBackup(opened.backup_id));
   EXPECT_EQ(stored.backup_id(), opened.backup_id);
-  EXPECT_EQ(stored.domain_id(), "domain-1");
+  EXPECT_EQ(stored.domain_id(), "node-host1");
   EXPECT_EQ(stored.workload(), "web");
   EXPECT_EQ(stored.session_id(), opened.session_id);
   EXPECT_EQ(stored.manifest_root(), Id(0));

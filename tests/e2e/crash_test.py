@@ -94,7 +94,7 @@ class Crash:
         vault = f"{self.n2.directory}/vault"
         stored = disk_bytes(vault)
         asked = self.estate.ember("backup", "run", "svc", "--no-wait", "--json").json
-        wait_for(lambda: disk_bytes(vault) > stored + SENT_MIN, 30, "bytes of the backup reach the vault")
+        wait_for(lambda: disk_bytes(vault) > stored + SENT_MIN, 30, "bytes of the backup reach the vault", pause=0.05)
         killed = self.kill(victim)
         step(f"  {victim} killed with {disk_bytes(vault) - stored} bytes of the backup at the vault")
         self.revive(victim)
@@ -113,7 +113,7 @@ class Crash:
     def during_restore(self, victim):
         target = f"{self.n1.directory}/restored"
         waiting = self.estate.begin("--timeout", "60", "restore", self.good[-1], "--to", f"n1:{target}", "--yes")
-        wait_for(lambda: staged(self.n1.directory, target) > STAGED_MIN, 60, "the restore writes files")
+        wait_for(lambda: staged(self.n1.directory, target) > STAGED_MIN, 60, "the restore writes files", pause=0.05)
         killed = self.kill(victim)
         step(f"  {victim} killed with {staged(self.n1.directory, target)} files restored")
         self.revive(victim)
@@ -126,7 +126,7 @@ class Crash:
     def during_recovery(self, victim):
         os.rename(self.data, self.kept)
         kill(self.n1.pid("tail -f"))
-        wait_for(lambda: staged(self.n1.srv, self.data) > STAGED_MIN, 60, "the recovery writes files")
+        wait_for(lambda: staged(self.n1.srv, self.data) > STAGED_MIN, 60, "the recovery writes files", pause=0.05)
         check_equal(self.estate.recoveries("svc")[-1]["state"], "RESTORING", "the recovery before the kill")
         killed = self.kill(victim)
         step(f"  {victim} killed with {staged(self.n1.srv, self.data)} files restored")

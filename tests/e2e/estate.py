@@ -59,16 +59,18 @@ def check_equal(actual, expected, what):
     check(actual == expected, f"{what}: {actual!r}, expected {expected!r}")
 
 
-def wait_for(predicate, seconds, what):
-    """The first true value of `predicate()`, asked until `seconds` have passed."""
-    end = time.monotonic() + seconds
+def wait_for(predicate, seconds, what, pause=None):
+    """The first true value of `predicate()`, asked until `seconds` have passed: every `pause` seconds, or ever less
+    often, because most questions start a program and other tests want the processor."""
+    begin = time.monotonic()
     while True:
         value = predicate()
         if value:
             return value
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > seconds:
             raise Failure(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.1)
+        time.sleep(pause or min(0.5, max(0.05, waited / 8)))
 
 
 def free_port():

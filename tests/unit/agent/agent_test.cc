@@ -166,7 +166,7 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
   v1::Order verify = Make("run/2");
   verify.mutable_verify()->set_backup_id("notes/20260101-000000");
   *verify.mutable_verify()->mutable_vault() = Vault();
-  verify.mutable_verify()->set_domain_id("home");
+  verify.mutable_verify()->set_domain_id("node-nas1");
   const v1::OrderUpdate verified = Outcome(verify);
   ASSERT_EQ(verified.state(), v1::OrderUpdate::DONE) << verified.error();
   EXPECT_EQ(verified.verify().files(), 1);
@@ -175,7 +175,7 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
   v1::Order restore = Make("run/3");
   restore.mutable_restore()->set_backup_id("notes/20260101-000000");
   *restore.mutable_restore()->mutable_vault() = Vault();
-  restore.mutable_restore()->set_domain_id("home");
+  restore.mutable_restore()->set_domain_id("node-nas1");
   *restore.mutable_restore()->mutable_spec() = Notes();
   const v1::OrderUpdate restored = Outcome(restore);
   ASSERT_EQ(restored.state(), v1::OrderUpdate::DONE) << restored.error();

@@ -143,7 +143,7 @@ int FakeEm::renewals() const {
 
 v1::DomainKeys FakeEm::domain() const {
   v1::DomainKeys domain;
-  domain.set_id("home");
+  domain.set_id("node-nas1");
   domain.set_id_key(id_key_);
   domain.set_cut_key(std::string(32, 'c'));
   domain.set_public_key(domain_pair_.public_key);

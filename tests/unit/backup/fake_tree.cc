@@ -154,7 +154,7 @@ absl::Status FakeTarget::End(const Entry& entry, const absl::Status& content) {
 }
 
 BackupBench::BackupBench() : pair_(NewX25519KeyPair()) {
-  domain.set_id("domain-1");
+  domain.set_id("node-host1");
   domain.set_id_key(std::string(32, 'i'));
   domain.set_cut_key(std::string(32, 'c'));
   domain.set_public_key(pair_.public_key);

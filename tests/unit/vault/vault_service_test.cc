@@ -51,6 +51,13 @@ class VaultServiceTest : public VaultFixture {
                                                MakeIdentity(role, name), "agent", "nas1"));
   }
 
+  // Of host1, whose stub is `agent_`.
+  static v1::OpenSessionRequest RequestOf(const std::string& workload, int n) {
+    v1::OpenSessionRequest request = SessionRequest(workload, n);
+    request.set_domain_id(DomainOfNode("host1"));
+    return request;
+  }
+
   // A client context that fails rather than hangs.
   struct Context : grpc::ClientContext {
     Context() { set_deadline(gpr_time_from_seconds(20, GPR_TIMESPAN)); }
@@ -109,7 +116,7 @@ class VaultServiceTest : public VaultFixture {
 };
 
 TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
-  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, SessionRequest("db", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
   auto last = UploadOf(session, 10, 10);
   last.set_flush(true);
   ASSERT_OK_AND_ASSIGN(const auto replies, Upload(*agent_, {UploadOf(session, 0, 10), last}));
@@ -154,7 +161,7 @@ TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
 }
 
 TEST_F(VaultServiceTest, CommitNamesWhatIsMissing) {
-  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, SessionRequest("db", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
   ASSERT_OK(Upload(*agent_, {UploadOf(session, 0, 4)}));
   ASSERT_OK_AND_ASSIGN(const auto reply, CommitBy(*agent_, session, SortedIds(0, 6)));
   EXPECT_EQ(reply.need_size(), 2);
@@ -162,20 +169,28 @@ TEST_F(VaultServiceTest, CommitNamesWhatIsMissing) {
 
 TEST_F(VaultServiceTest, OnlyAgentsWrite) {
   const auto admin = Stub("admin", "alice");
-  EXPECT_THAT(OpenBy(*admin, SessionRequest("db", 1)), HasCode(StatusCode::kPermissionDenied));
-  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, SessionRequest("db", 1)));
+  EXPECT_THAT(OpenBy(*admin, RequestOf("db", 1)), HasCode(StatusCode::kPermissionDenied));
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
   EXPECT_THAT(Upload(*admin, {UploadOf(session, 0, 1)}), HasCode(StatusCode::kPermissionDenied));
   EXPECT_THAT(CommitBy(*admin, session, SortedIds(0, 1)), HasCode(StatusCode::kPermissionDenied));
 }
 
 TEST_F(VaultServiceTest, AnotherAgentCannotUseTheSession) {
   const auto other = Stub("agent", "host2");
-  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, SessionRequest("db", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
   EXPECT_THAT(Upload(*other, {UploadOf(session, 0, 1)}), HasCode(StatusCode::kPermissionDenied));
 }
 
+TEST_F(VaultServiceTest, AnAgentWritesToItsOwnDomainOnly) {
+  const auto thief = Stub("agent", "host2");
+  EXPECT_THAT(OpenBy(*thief, RequestOf("db", 1)),
+              HasCodeAndText(StatusCode::kPermissionDenied, "node-host1"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.Join("keys/node-host1")));
+  EXPECT_OK(OpenBy(*agent_, RequestOf("db", 1)));
+}
+
 TEST_F(VaultServiceTest, AnUnknownVaultIsNotFoundWithAHint) {
-  auto request = SessionRequest("db", 1);
+  auto request = RequestOf("db", 1);
   request.set_vault("cloud");
   const auto opened = OpenBy(*agent_, request);
   EXPECT_THAT(opened, HasCodeAndText(StatusCode::kNotFound, "cloud"));
@@ -188,7 +203,7 @@ TEST_F(VaultServiceTest, AnUnknownVaultIsNotFoundWithAHint) {
 }
 
 TEST_F(VaultServiceTest, AStreamThatBreaksCommitsNothing) {
-  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, SessionRequest("db", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
   ASSERT_OK(Upload(*agent_, {UploadOf(session, 0, 6)}));
   {
     Context context;
@@ -211,8 +226,8 @@ TEST_F(VaultServiceTest, AStreamThatBreaksCommitsNothing) {
 }
 
 TEST_F(VaultServiceTest, OneStreamServesOneSession) {
-  ASSERT_OK_AND_ASSIGN(const auto first, OpenBy(*agent_, SessionRequest("db", 1)));
-  ASSERT_OK_AND_ASSIGN(const auto second, OpenBy(*agent_, SessionRequest("web", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto first, OpenBy(*agent_, RequestOf("db", 1)));
+  ASSERT_OK_AND_ASSIGN(const auto second, OpenBy(*agent_, RequestOf("web", 1)));
   EXPECT_THAT(
       Upload(*agent_, {UploadOf(first, 0, 1), UploadOf(second, 1, 1), UploadOf(first, 2, 1)}),
       HasCode(StatusCode::kInvalidArgument));
