@@ -18,6 +18,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/server.h"
 #include "controller/em_state.h"
+#include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "controller/tick.h"
 
@@ -25,8 +26,6 @@ namespace ember::controller {
 namespace {
 
 // One line in the log per peer, method and this time, however often it knocks.
-constexpr absl::Duration kRefusalEvery = absl::Seconds(10);
-constexpr size_t kRefusalsRemembered = 1000;
 
 std::string DefaultAdvertise(const std::string& listen) {
   if (absl::StartsWith(listen, "0.0.0.0:")) return absl::StrCat("127.0.0.1", listen.substr(7));
@@ -122,16 +121,7 @@ class ControllerImpl : public Controller {
   void Refused(const rpc::Peer& peer, absl::string_view method, const absl::Status& why) {
     const std::string who = peer.name.empty() ? "a peer without a valid certificate" : peer.name;
     absl::MutexLock lock(&em_->mu);
-    absl::Duration& next = refusals_[absl::StrCat(who, " ", method, " ", why.message())];
-    const absl::Duration now = em_->clock->Monotonic();
-    if (now < next) return;
-    if (refusals_.size() > kRefusalsRemembered) refusals_.clear();
-    refusals_[absl::StrCat(who, " ", method, " ", why.message())] = now + kRefusalEvery;
-    Batch batch;
-    batch.AddEvent("peer.refused", who,
-                   absl::StrCat(method, " from ", peer.address, ": ", why.message()));
-    if (absl::Status status = em_->Commit(batch); !status.ok())
-      LogError("gate", "event lost", {{"error", status.message()}});
+    NoteRefusal(*em_, who, absl::StrCat(method, ": ", why.message()));
   }
 
   const ControllerOptions options_;
@@ -140,7 +130,6 @@ class ControllerImpl : public Controller {
   std::unique_ptr<HeldBeats> beats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<rpc::Server> server_;
-  std::map<std::string, absl::Duration> refusals_ ABSL_GUARDED_BY(em_->mu);
   absl::Notification stop_;
   std::thread ticker_;
 };

@@ -4,6 +4,7 @@
 #define EMBER_CONTROLLER_EM_STATE_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct EmState {
   Board board ABSL_GUARDED_BY(mu);
   // A fact arrived that the tick should look at now rather than at its next turn.
   bool news ABSL_GUARDED_BY(mu) = false;
+  // Refusals that are in the log; until when they are not written again.
+  std::map<std::string, absl::Duration> refusals ABSL_GUARDED_BY(mu);
 
   absl::Status Commit(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return catalog->Commit(batch, clock->Now());

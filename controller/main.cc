@@ -37,12 +37,17 @@ std::string InstallAdminIdentity(const std::string& state_directory, const std::
   auto identity = rpc::LoadIdentity(admin);
   if (!identity.ok() || !MakeDirectories(config).ok() || !rpc::SaveIdentity(target, *identity).ok())
     return admin;
-  const std::string port = listen.substr(listen.rfind(':'));
-  (void)WriteFileAtomic(JoinPath(config, "em"), absl::StrCat("127.0.0.1", port, "\n"));
+  const size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (host.empty() || host == "0.0.0.0" || host == "[::]") host = "127.0.0.1";
+  (void)WriteFileAtomic(JoinPath(config, "em"), absl::StrCat(host, listen.substr(colon), "\n"));
   return target;
 }
 
 int Init(const std::string& state_directory, const std::string& listen, bool install) {
+  if (listen.find(':') == std::string::npos)
+    return Complain(
+        absl::InvalidArgumentError(absl::StrCat("--listen ", listen, ": not HOST:PORT")));
   if (absl::Status status = InitEstate(state_directory, SystemClock()); !status.ok())
     return Complain(status);
   const std::string identity =

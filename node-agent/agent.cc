@@ -132,7 +132,9 @@ absl::Status AgentImpl::OpenIdentity() {
 void AgentImpl::BuildVaults() {
   vaults_ = std::make_unique<VaultHost>(DirectoryVaults(clock_), clock_, [this] { Urge(); });
   vault_service_ =
-      vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); });
+      vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); },
+                             [this](const rpc::Peer& peer, absl::string_view method,
+                                    const absl::Status& why) { Refused(peer, method, why); });
 }
 
 void AgentImpl::BuildWorkloads() {

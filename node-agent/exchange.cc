@@ -82,7 +82,7 @@ void Exchange::Apply(const v1::NodeConfig& config) {
     LogError("supervise", "an assignment is not taken", {{"error", refused.ToString()}});
   }
   parts_.vaults->Set(config.vaults());
-  parts_.peers->Set(config.peers(), config.revoked());
+  parts_.peers->Set(config);
   LogInfo("link", "configuration in force",
           {{"version", config.version()},
            {"workloads", config.workloads_size()},

@@ -173,7 +173,7 @@ int Main(int argc, char** argv) {
   if (guard->parsed()) return RunGuard(guarded);
   if (options.state_directory.empty()) {
     return Fail(WithHint(absl::InvalidArgumentError("no state directory: --state-dir is missing"),
-                         "for example --state-dir /var/lib/ember-agent"));
+                         "for example --state-dir /var/lib/ember/agent"));
   }
   if (join->parsed()) return RunJoin(token, options.state_directory);
   if (down->parsed()) return RunDown(options.state_directory);

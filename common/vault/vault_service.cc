@@ -35,7 +35,8 @@ grpc::Status Finish(absl::StatusOr<Reply> result, Reply* reply) {
 
 class Service : public v1::VaultService::Service {
  public:
-  explicit Service(VaultLookup lookup) : lookup_(std::move(lookup)) {}
+  Service(VaultLookup lookup, RefusalReport refused)
+      : lookup_(std::move(lookup)), refused_(std::move(refused)) {}
 
   grpc::Status OpenSession(ServerContext* context, const v1::OpenSessionRequest* request,
                            v1::OpenSessionReply* reply) override {
@@ -97,8 +98,11 @@ class Service : public v1::VaultService::Service {
     EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
     // A stolen certificate must not put records where another node's backups would rely on them.
     if (request.domain_id() != DomainOfNode(node)) {
-      return PeerRefused(absl::StrCat("agent ", node),
-                         absl::StrCat("dedup domain '", request.domain_id(), "' is not its own"));
+      const absl::Status why =
+          PeerRefused(absl::StrCat("agent ", node),
+                      absl::StrCat("dedup domain '", request.domain_id(), "' is not its own"));
+      refused_(rpc::CallerOf(context), "OpenSession", why);
+      return why;
     }
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
     return vault->OpenSession(node, request);
@@ -164,12 +168,13 @@ class Service : public v1::VaultService::Service {
   }
 
   const VaultLookup lookup_;
+  const RefusalReport refused_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup) {
-  return std::make_unique<Service>(std::move(lookup));
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, RefusalReport refused) {
+  return std::make_unique<Service>(std::move(lookup), std::move(refused));
 }
 
 }  // namespace ember::vault

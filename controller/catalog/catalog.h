@@ -123,7 +123,8 @@ class Catalog {
   std::string head_hash_ = std::string(32, '\0');
 };
 
-// The hash of an event: SHA-256(previous_hash ‖ the serialised Event without its hash field).
+// The hash of an event: SHA-256(previous_hash ‖ the serialised Event without its hash field ‖
+// workload).
 std::string EventHash(const record::v1::EventRecord& event);
 
 }  // namespace ember::controller

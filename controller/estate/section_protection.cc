@@ -166,6 +166,9 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
   }
   if (const DocumentNode* verify = map.Take("verify")) {
     policy->set_verify_every_seconds(ReadEvery("verify", *verify, reading));
+    reading->problems.Warn(verify->position,
+                           "verify is recorded; beyond reading each new backup back, this version "
+                           "verifies only when asked (`ember backup verify`)");
   }
   if (const DocumentNode* drill = map.Take("drill")) {
     policy->set_drill_every_seconds(ReadEvery("drill", *drill, reading));

@@ -205,6 +205,8 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
   }
   for (const auto& [name, peer] : em.catalog->nodes()) {
     if (peer.revoked()) config.add_revoked(name);
+    for (const std::string& serial : peer.superseded_serials())
+      config.add_superseded_serials(serial);
   }
   for (const auto& [name, peer] : em.catalog->nodes()) {
     if (name == node || peer.revoked() || peer.address().empty()) continue;

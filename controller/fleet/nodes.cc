@@ -120,4 +120,12 @@ absl::Status UpdateNodes(EmState& em) {
   return em.Commit(batch);
 }
 
+void SupersedeCertificates(record::v1::NodeRecord& node) {
+  auto& superseded = *node.mutable_superseded_serials();
+  superseded.MergeFrom(node.valid_serials());
+  node.clear_valid_serials();
+  const int many = superseded.size() - static_cast<int>(kSupersededSerialsKept);
+  if (many > 0) superseded.DeleteSubrange(0, many);
+}
+
 }  // namespace ember::controller

@@ -9,6 +9,9 @@ namespace ember::controller {
 // Judges every node and the freeze, and writes what changed. Ends maintenance that is over.
 absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// From now on no certificate that `node` has is welcome: here, and soon at every agent.
+void SupersedeCertificates(record::v1::NodeRecord& node);
+
 }  // namespace ember::controller
 
 #endif  // EMBER_CONTROLLER_FLEET_NODES_H_

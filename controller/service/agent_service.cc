@@ -13,6 +13,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "controller/fleet/beats.h"
+#include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "ember/v1/agent.grpc.pb.h"
 
@@ -89,7 +90,7 @@ class AgentServiceImpl
                            v1::ReleaseKeysReply* reply) override {
     const std::string name = rpc::CallerOf(*context).name;
     const absl::Status released = ReleaseFor(name, *request, reply);
-    if (absl::IsPermissionDenied(released)) NoteRefusal(name, released);
+    if (absl::IsPermissionDenied(released)) NoteRefused(name, released);
     return rpc::ToGrpc(released);
   }
 
@@ -187,6 +188,7 @@ class AgentServiceImpl
       held_.erase(older);
       old->Finish(grpc::Status(grpc::StatusCode::CANCELLED, "a newer beat arrived"));
     }
+    if (absl::IsPermissionDenied(recorded)) NoteRefusal(em_, beat->node(), recorded.message());
     if (!recorded.ok()) return beat->Finish(rpc::ToGrpc(recorded));
     held_[beat->node()] = beat;
     beat->release_at = em_.clock->Monotonic() + absl::Seconds(kBeatSeconds);
@@ -254,12 +256,9 @@ class AgentServiceImpl
     return em_.Commit(batch);
   }
 
-  void NoteRefusal(const std::string& name, const absl::Status& why) {
+  void NoteRefused(const std::string& name, const absl::Status& why) {
     absl::MutexLock lock(&em_.mu);
-    Batch batch;
-    batch.AddEvent("peer.refused", name, why.message());
-    if (absl::Status status = em_.Commit(batch); !status.ok())
-      LogError("keys", "event lost", {{"error", status.message()}});
+    NoteRefusal(em_, name, why.message());
   }
 
   EmState& em_;

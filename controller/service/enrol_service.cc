@@ -2,9 +2,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/nodes.h"
+#include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "ember/v1/agent.grpc.pb.h"
 
@@ -23,10 +26,10 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
     absl::MutexLock lock(&em_.mu);
     const absl::Status status = Enrol(*request, reply);
     if (status.ok()) return grpc::Status::OK;
-    Batch batch;
-    batch.AddEvent("peer.refused", request->node().substr(0, 64),
-                   absl::StrCat("join from ", context->peer(), ": ", status.message()));
-    if (absl::Status lost = em_.Commit(batch); !lost.ok()) return rpc::ToGrpc(lost);
+    // The port changes with every connection.
+    const std::string host = context->peer().substr(0, context->peer().rfind(':'));
+    NoteRefusal(em_, request->node().substr(0, kNameBytesMax),
+                absl::StrCat("join from ", host, ": ", status.message()));
     return rpc::ToGrpc(status);
   }
 
@@ -53,7 +56,7 @@ class EnrolServiceImpl : public v1::EnrolService::Service {
     node.set_name(request.node());
     node.set_revoked(false);
     // Certificates of an earlier enrolment end here; so does its event spool.
-    node.clear_valid_serials();
+    SupersedeCertificates(node);
     node.add_valid_serials(info.serial);
     node.set_acknowledged_event_seq(0);
     *node.mutable_enrolled() = rpc::ToTimestamp(now);

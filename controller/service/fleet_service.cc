@@ -10,8 +10,10 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/nodes.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
+#include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "controller/service/views.h"
 #include "ember/v1/agent.pb.h"
@@ -70,7 +72,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     const std::string who = rpc::CallerOf(*context).name;
     return ChangeNode(request->name(), reply, [&](rec::NodeRecord* node, Batch* batch) {
       node->set_revoked(true);
-      node->clear_valid_serials();
+      SupersedeCertificates(*node);
       batch->AddEvent("node.removed", node->name(), absl::StrCat("revoked by ", who));
       return true;
     });
@@ -137,8 +139,10 @@ class FleetServiceImpl : public v1::FleetService::Service {
       return rpc::ToGrpc(WorkloadNotFound(request->workload()));
     const rpc::Peer peer = rpc::CallerOf(*context);
     if (peer.role == v1::Role::AGENT && peer.name != it->second.node()) {
-      return rpc::ToGrpc(PeerRefused(
-          peer.name, absl::StrCat(request->workload(), " is placed on ", it->second.node())));
+      const absl::Status refused = PeerRefused(
+          peer.name, absl::StrCat(request->workload(), " is placed on ", it->second.node()));
+      NoteRefusal(em_, peer.name, refused.message());
+      return rpc::ToGrpc(refused);
     }
     em_.board.application_beats[request->workload()] = em_.clock->Monotonic();
     return grpc::Status::OK;

@@ -41,12 +41,12 @@ class PeerServiceImpl final : public v1::PeerService::Service {
 Peers::Peers(std::string self, std::function<rpc::Identity()> identity)
     : self_(std::move(self)), identity_(std::move(identity)) {}
 
-void Peers::Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers,
-                const google::protobuf::RepeatedPtrField<std::string>& revoked) {
+void Peers::Set(const v1::NodeConfig& config) {
   absl::MutexLock lock(&mu_);
-  revoked_ = std::set<std::string>(revoked.begin(), revoked.end());
+  revoked_ = {config.revoked().begin(), config.revoked().end()};
+  superseded_serials_ = {config.superseded_serials().begin(), config.superseded_serials().end()};
   std::map<Key, std::shared_ptr<grpc::Channel>> next;
-  for (const v1::Peer& peer : peers) {
+  for (const v1::Peer& peer : config.peers()) {
     if (peer.node() == self_) continue;
     const Key key(peer.node(), peer.address());
     const auto known = peers_.find(key);
@@ -57,8 +57,12 @@ void Peers::Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers,
 
 absl::Status Peers::Admit(const rpc::Peer& peer) {
   absl::MutexLock lock(&mu_);
-  if (peer.role != v1::Role::AGENT || revoked_.count(peer.name) == 0) return absl::OkStatus();
-  return PeerRefused(absl::StrCat("agent ", peer.name), "the node was removed");
+  if (peer.role != v1::Role::AGENT) return absl::OkStatus();
+  const std::string who = absl::StrCat("agent ", peer.name);
+  if (revoked_.contains(peer.name)) return PeerRefused(who, "the node was removed");
+  if (superseded_serials_.contains(peer.serial))
+    return PeerRefused(who, "its certificate was superseded by a newer enrolment");
+  return absl::OkStatus();
 }
 
 void Peers::Redial() {

@@ -28,9 +28,10 @@ class Peers {
   // `self` is left out wherever it is listed.
   Peers(std::string self, std::function<rpc::Identity()> identity);
 
-  void Set(const google::protobuf::RepeatedPtrField<v1::Peer>& peers,
-           const google::protobuf::RepeatedPtrField<std::string>& revoked);
-  // PERMISSION_DENIED for an agent that was removed from the estate.
+  // Whom `config` names, welcome or not.
+  void Set(const v1::NodeConfig& config);
+  // PERMISSION_DENIED for an agent that was removed from the estate, or enrolled again since it got
+  // this certificate.
   absl::Status Admit(const rpc::Peer& peer);
   // Asks all in parallel; who does not answer within `timeout` has not voted.
   Vote Ask(absl::Duration timeout);
@@ -45,6 +46,7 @@ class Peers {
   const std::function<rpc::Identity()> identity_;
   absl::Mutex mu_;
   std::set<std::string> revoked_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> superseded_serials_ ABSL_GUARDED_BY(mu_);
   std::map<Key, std::shared_ptr<grpc::Channel>> peers_
       ABSL_GUARDED_BY(mu_);  // null: not dialled yet
 };

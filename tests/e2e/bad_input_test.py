@@ -56,7 +56,7 @@ def apply_asks(estate):
 
 
 def unstable_sources(estate):
-    """What changes or vanishes while it is read makes the backup PARTIAL, and is listed."""
+    """What changes while it is read makes the backup PARTIAL, and is listed."""
     n1 = estate.nodes["n1"]
     good = estate.backup("svc")["id"]
     changing = f"{n1.srv}/data/changing"

@@ -27,9 +27,11 @@ ServedVault::ServedVault(bool parity) : ca_(*CreateCa("home", SystemClock()->Now
   vault.clock = SystemClock();
   vault.rules.parity = parity;
   vault_ = std::shared_ptr<vault::Vault>(vault::Vault::Open(vault).value());
-  service_ = vault::NewVaultService([this](const std::string& name) {
-    return name == "main" ? vault_ : std::shared_ptr<vault::Vault>();
-  });
+  service_ = vault::NewVaultService(
+      [this](const std::string& name) {
+        return name == "main" ? vault_ : std::shared_ptr<vault::Vault>();
+      },
+      [](const rpc::Peer&, absl::string_view, const absl::Status&) {});
   EXPECT_OK(rpc::SaveIdentity(dir_.Join("identity"), Signed(ca_, "nas")));
   rpc::ServerOptions server;
   server.listen = "127.0.0.1:0";

@@ -221,14 +221,14 @@ TEST(Peers, CountOnlyAnswersWithoutLease) {
     peer->set_node(name);
     peer->set_address(absl::StrCat("127.0.0.1:", std::string(name) == "host1" ? host1->port() : 1));
   }
-  peers.Set(config.peers(), {});
+  peers.Set(config);
   Vote vote = peers.Ask(absl::Seconds(2));
   EXPECT_EQ(vote.peers, 2) << "itself is no peer";
   EXPECT_EQ(vote.without_lease, 0);
   leased = false;
   vote = peers.Ask(absl::Seconds(2));
   EXPECT_EQ(vote.without_lease, 1);
-  peers.Set({}, {});
+  peers.Set({});
   EXPECT_EQ(peers.Ask(absl::Seconds(1)).peers, 0);
 }
 
@@ -236,15 +236,30 @@ TEST(Peers, ARemovedNodeIsNotAdmitted) {
   Peers peers("nas1", [] { return rpc::Identity{}; });
   v1::NodeConfig config;
   config.add_revoked("host2");
-  peers.Set({}, config.revoked());
+  peers.Set(config);
   rpc::Peer peer;
   peer.role = v1::Role::AGENT;
   peer.name = "host1";
   EXPECT_OK(peers.Admit(peer));
   peer.name = "host2";
   EXPECT_THAT(peers.Admit(peer), HasCode(absl::StatusCode::kPermissionDenied));
-  peers.Set({}, {});
+  peers.Set({});
   EXPECT_OK(peers.Admit(peer)) << "enrolled again";
+}
+
+TEST(Peers, ACertificateOfAnEarlierEnrolmentIsNotAdmitted) {
+  Peers peers("nas1", [] { return rpc::Identity{}; });
+  v1::NodeConfig config;
+  config.add_superseded_serials("01");
+  peers.Set(config);
+  rpc::Peer peer;
+  peer.role = v1::Role::AGENT;
+  peer.name = "host1";
+  peer.serial = "02";
+  EXPECT_OK(peers.Admit(peer));
+  peer.serial = "01";
+  EXPECT_THAT(peers.Admit(peer),
+              testing::HasCodeAndText(absl::StatusCode::kPermissionDenied, "superseded"));
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(EstateParser, ReadsTheExample) {
   EXPECT_THAT(
       warnings,
       ElementsAre(HasSubstr("keep: retention is recorded; this version never removes backups"),
-                  HasSubstr("keep: retention is recorded")));
+                  HasSubstr("verify is recorded"), HasSubstr("keep: retention is recorded")));
 }
 
 TEST(EstateParser, FillsInDefaults) {

@@ -23,9 +23,13 @@ class VaultServiceTest : public VaultFixture {
   void SetUp() override {
     VaultFixture::SetUp();
     ASSERT_OK_AND_ASSIGN(ca_, CreateCa("home", SystemClock()->Now()));
-    service_ = vault::NewVaultService([this](const std::string& name) {
-      return name == "nas" ? vault_ : std::shared_ptr<vault::Vault>();
-    });
+    service_ = vault::NewVaultService(
+        [this](const std::string& name) {
+          return name == "nas" ? vault_ : std::shared_ptr<vault::Vault>();
+        },
+        [this](const rpc::Peer& peer, absl::string_view, const absl::Status&) {
+          refused_.push_back(peer.name);
+        });
     ASSERT_OK(rpc::SaveIdentity(identity_.Join("id"), MakeIdentity("agent", "nas1")));
     rpc::ServerOptions options;
     options.listen = "127.0.0.1:0";
@@ -110,6 +114,7 @@ class VaultServiceTest : public VaultFixture {
 
   TempDir identity_;
   KeyAndCertificate ca_;
+  std::vector<std::string> refused_;  // of one call at a time
   std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<v1::VaultService::Stub> agent_;
@@ -185,6 +190,7 @@ TEST_F(VaultServiceTest, AnAgentWritesToItsOwnDomainOnly) {
   const auto thief = Stub("agent", "host2");
   EXPECT_THAT(OpenBy(*thief, RequestOf("db", 1)),
               HasCodeAndText(StatusCode::kPermissionDenied, "node-host1"));
+  EXPECT_THAT(refused_, ::testing::ElementsAre("host2"));
   EXPECT_FALSE(std::filesystem::exists(directory_.Join("keys/node-host1")));
   EXPECT_OK(OpenBy(*agent_, RequestOf("db", 1)));
 }
