@@ -2,12 +2,19 @@
 #ifndef EMBER_CONTROLLER_FLEET_NODES_H_
 #define EMBER_CONTROLLER_FLEET_NODES_H_
 
+#include <string>
+
 #include "controller/em_state.h"
+#include "controller/fleet/failure_detector.h"
 
 namespace ember::controller {
 
 // Judges every node and the freeze, and writes what changed. Ends maintenance that is over.
 absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What the silence of `node` proves at this instant.
+LeaseFence LeaseFenceOf(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
 

@@ -115,8 +115,11 @@ class Step {
   void Detected() {
     if (HealthyAgain()) return;
     if (out_.recovery.node_death()) {
+      const auto node = view_.nodes.find(recovery().node());
+      const bool removed = node != view_.nodes.end() && node->second == v1::NodeState::REVOKED;
       Enter(State::FENCING,
-            absl::StrCat("node ", recovery().node(), " is dead: proving that nothing runs there"));
+            absl::StrCat("node ", recovery().node(), removed ? " was removed" : " is dead",
+                         ": proving that nothing runs there"));
     } else {
       Enter(State::PLANNED, absl::StrCat("looking for a way back: ", recovery().cause()));
     }
@@ -134,11 +137,22 @@ class Step {
       // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
       return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
     }
-    if (!view_.fence_by_lease)
+    if (view_.fence_by_lease) return Fenced("its lease, self-fence time and margin have passed");
+    if (!view_.fence_unprovable)
       return StayBecause("waiting until the node's lease and self-fence time are over");
+    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
+      return Fenced("it is stateless and may run twice");
+    Escalate(
+        absl::StrCat("nothing proves that it stopped on ", recovery().node(),
+                     ", so it was not started elsewhere: most of the nodes it knew are removed "
+                     "or dead, and with them it may take the controller for down"),
+        false);
+  }
+
+  void Fenced(const std::string& proof) {
     out_.recovery.set_fence_proven(true);
-    out_.recovery.set_fence_proof("its lease, self-fence time and margin have passed");
-    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+    out_.recovery.set_fence_proof(proof);
+    Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
   }
 
   // True when a silent node is sure to have stopped it, or when it may run twice.
@@ -157,9 +171,7 @@ class Step {
                        ", so it was not started elsewhere: ", view_.order_result->error()),
           false);
     }
-    out_.recovery.set_fence_proven(true);
-    out_.recovery.set_fence_proof(absl::StrCat("stopped by the agent of ", view_.workload.node()));
-    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+    Fenced(absl::StrCat("stopped by the agent of ", view_.workload.node()));
   }
 
   void Planned() {

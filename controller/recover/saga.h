@@ -43,7 +43,8 @@ struct RecoveryView {
   std::vector<BackupChoice> backups;            // good ones (OK and verified), newest first
   std::optional<v1::OrderUpdate> order_result;  // of `order_id`, when finished
   bool slot_free = true;                        // room for one more restore in the estate
-  bool fence_by_lease = false;  // the placement's node has been silent for dead_after
+  bool fence_by_lease = false;    // the node to be fenced has stopped what fences itself
+  bool fence_unprovable = false;  // and nobody will ever know whether it has
 };
 
 struct RecoveryEvent {

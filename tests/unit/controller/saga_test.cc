@@ -158,6 +158,48 @@ TEST(Saga, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
   EXPECT_TRUE(story.recovery.fence_proven());
 }
 
+// What becomes of a workload of a removed node, by what is known about the fence.
+TEST(Saga, OfARemovedNodeNothingWaitsForEver) {
+  using Spec = v1::RecoverySpec;
+  const struct {
+    Spec::Class kind;
+    Spec::Mode mode;
+    bool proven;
+    bool unprovable;
+    State::Value want;
+  } kTable[] = {
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, false, State::FENCING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, true, State::ESCALATED},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, false, State::APPROVAL},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, true, State::APPROVAL},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, false, State::FENCING},
+      {Spec::STATELESS, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, true, State::RESTORING},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(::testing::Message()
+                 << Spec::Class_Name(row.kind) << " " << Spec::Mode_Name(row.mode) << " "
+                 << row.proven << " " << row.unprovable);
+    Story story;
+    story.view.spec.mutable_recovery()->set_class_(row.kind);
+    story.view.spec.mutable_recovery()->set_mode(row.mode);
+    story.view.nodes["host1"] = v1::NodeState::REVOKED;
+    story.view.fact.reset();
+    story.view.judgement = {};
+    story.view.fence_by_lease = row.proven;
+    story.view.fence_unprovable = row.unprovable;
+    story.recovery.set_node_death(true);
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), row.want);
+    EXPECT_EQ(step.order.has_value(), row.want == State::RESTORING);
+    EXPECT_EQ(story.view.workload.node(), row.want == State::RESTORING ? "host2" : "host1");
+    if (row.want != State::ESCALATED) continue;
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nothing proves"));
+    EXPECT_EQ(story.recovery.recovery().next_command(), "ember node show host1");
+  }
+}
+
 TEST(Saga, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
   Story story;
   story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
