@@ -179,7 +179,7 @@ class Step {
     const Candidate candidate = ChooseCandidate(out_.recovery, view_);
     switch (candidate.kind) {
       case Candidate::kWait: return StayBecause(candidate.reason);
-      case Candidate::kGiveUp: return Escalate(candidate.reason, candidate.by_dependency);
+      case Candidate::kGiveUp: return Escalate(candidate.reason, candidate.blocked);
       case Candidate::kTry: break;
     }
     if (candidate.needs_approval) {
@@ -385,14 +385,15 @@ class Step {
     Enter(state, std::move(message));
   }
 
-  void Escalate(const std::string& why, bool by_dependency) {
+  // `blocked`: only by something else that is away; when that is back it is tried again.
+  void Escalate(const std::string& why, bool blocked) {
     std::set<std::string> bad_backups;
     for (const rec::Tried& tried : out_.recovery.tried()) {
       if (Restores(tried.candidate())) bad_backups.insert(tried.backup_id());
     }
     const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
     Finish(State::ESCALATED, why);
-    out_.recovery.set_blocked_by_dependency(by_dependency);
+    out_.recovery.set_blocked_by_dependency(blocked && !quarantine);
     for (std::string& line : Diagnostics(out_.recovery, view_))
       recovery().add_diagnostics(std::move(line));
     recovery().set_next_command(NextCommand(out_.recovery, view_));

@@ -88,7 +88,7 @@ struct Candidate {
   BackupChoice backup;
   std::string reason;  // why it waits or gives up, or what approval is about
   bool needs_approval = false;
-  bool by_dependency = false;  // kGiveUp only because a dependency was escalated
+  bool blocked = false;  // kGiveUp only because a dependency was escalated or a vault's node away
 };
 Candidate ChooseCandidate(const record::v1::RecoveryRecord& recovery, const RecoveryView& view);
 

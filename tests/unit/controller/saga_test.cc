@@ -333,11 +333,47 @@ TEST(Saga, NoBackupEscalatesWithTheReason) {
 }
 
 TEST(Saga, AVaultOnADeadNodeIsNamed) {
+  for (const auto state : {v1::NodeState::DEAD, v1::NodeState::REVOKED, v1::NodeState::JOINED}) {
+    SCOPED_TRACE(v1::NodeState::Value_Name(state));
+    Story story;
+    story.view.nodes["nas"] = state;
+    for (BackupChoice& backup : story.view.backups) backup.reachable = false;
+    story.Run();
+    EXPECT_EQ(story.state(), State::ESCALATED);
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
+    EXPECT_TRUE(story.recovery.blocked_by_dependency()) << "it is tried again when nas is back";
+  }
+}
+
+TEST(Saga, AVaultWhoseNodeIsSilentForAWhileIsWaitedFor) {
+  for (const bool comes_back : {true, false}) {
+    SCOPED_TRACE(comes_back);
+    Story story;
+    for (const auto state : {v1::NodeState::SUSPECT, v1::NodeState::UNREACHABLE}) {
+      story.view.nodes["nas"] = state;
+      for (BackupChoice& backup : story.view.backups) backup.reachable = false;
+      EXPECT_FALSE(story.Run().order.has_value());
+      EXPECT_EQ(story.state(), State::PLANNED) << v1::NodeState::Value_Name(state);
+    }
+    EXPECT_EQ(story.recovery.recovery().message(),
+              "waiting for the vault 'main' with db/new: its node nas is silent");
+    EXPECT_FALSE(story.Step().changed);
+    story.view.nodes["nas"] = comes_back ? v1::NodeState::ALIVE : v1::NodeState::DEAD;
+    for (BackupChoice& backup : story.view.backups) backup.reachable = comes_back;
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), comes_back ? State::RESTORING : State::ESCALATED);
+    EXPECT_EQ(step.order.has_value(), comes_back);
+  }
+}
+
+TEST(Saga, AnotherVaultThatCanBeReachedIsNotPassedOver) {
   Story story;
-  for (BackupChoice& backup : story.view.backups) backup.reachable = false;
-  story.Run();
-  EXPECT_EQ(story.state(), State::ESCALATED);
-  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
+  story.view.backups[0].vault.set_node("nas2");
+  story.view.backups[0].reachable = false;
+  story.view.nodes["nas2"] = v1::NodeState::SUSPECT;
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order->restore().backup_id(), "db/old");
 }
 
 TEST(Saga, ADeadNodeWithoutStandbyEscalates) {
