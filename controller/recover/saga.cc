@@ -42,9 +42,21 @@ class Step {
   RecoveryStepResult Run() {
     const State::Value state = out_.recovery.recovery().state();
     if (!IsOpen(state)) return std::move(out_);
+    Advance(state);
+    HoldForDependencies();
+    return std::move(out_);
+  }
+
+  RecoveryStepResult RunToEscalation(const std::string& why) {
+    Escalate(why, false);
+    return std::move(out_);
+  }
+
+ private:
+  void Advance(State::Value state) {
     if (view_.frozen && MustFreeze(state)) return Freeze();
     // A frozen estate starts nothing: what is restored waits for the thaw.
-    if (view_.frozen && state == State::RESTORING) return std::move(out_);
+    if (view_.frozen && state == State::RESTORING) return;
     switch (state) {
       case State::DETECTED: Detected(); break;
       case State::FENCING: Fencing(); break;
@@ -60,15 +72,28 @@ class Step {
       case State::CANCELLED:
       default: break;
     }
-    return std::move(out_);
   }
 
-  RecoveryStepResult RunToEscalation(const std::string& why) {
-    Escalate(why, false);
-    return std::move(out_);
+  // What died is not started, not even by its agent, before what it depends on is verified. What
+  // is healthy meanwhile, or may be, is not stopped for that.
+  void HoldForDependencies() {
+    const State::Value state = recovery().state();
+    const bool met = view_.unmet_dependencies.empty();
+    const bool stopped = view_.judgement.health == Health::kDead || out_.recovery.fence_proven() ||
+                         !out_.recovery.tried().empty();
+    if (state == State::PLANNED && !met && stopped) return Hold(true);
+    // What waits for a person or a thaw may come back by itself again. Then no fence is proven.
+    const bool waits = state == State::APPROVAL || state == State::FROZEN;
+    if (!waits || !met || !out_.workload.hold_recovery() || !out_.recovery.tried().empty()) return;
+    out_.recovery.set_fence_proven(false);
+    Hold(false);
   }
 
- private:
+  void Hold(bool hold) {
+    out_.changed = out_.changed || out_.workload.hold_recovery() != hold;
+    out_.workload.set_hold_recovery(hold);
+  }
+
   v1::Recovery& recovery() { return *out_.recovery.mutable_recovery(); }
 
   void Enter(State::Value state, std::string message) {
@@ -94,10 +119,9 @@ class Step {
     Enter(recovery().state(), message);
   }
 
-  RecoveryStepResult Freeze() {
+  void Freeze() {
     out_.recovery.set_before_frozen(recovery().state());
     Enter(State::FROZEN, "the estate is frozen: too many nodes are silent");
-    return std::move(out_);
   }
 
   void Frozen() {
@@ -106,8 +130,10 @@ class Step {
     Enter(out_.recovery.before_frozen(), "the estate thawed");
   }
 
+  // Before what it depends on is verified, being up says little.
   bool HealthyAgain() {
-    if (view_.judgement.health != Health::kHealthy) return false;
+    if (view_.judgement.health != Health::kHealthy || !view_.unmet_dependencies.empty())
+      return false;
     Finish(State::DONE, "healthy again by itself");
     return true;
   }

@@ -132,6 +132,94 @@ TEST(Saga, ItWaitsForItsDependencyAndSaysSoOnce) {
   EXPECT_TRUE(story.Run().order.has_value());
 }
 
+TEST(Saga, WhatDiedIsHeldUntilItsDependencyIsVerifiedAndNotCalledHealthyBefore) {
+  Story story;
+  story.view.fact->set_data_missing(false);
+  story.view.unmet_dependencies = {"disk"};
+  EXPECT_TRUE(story.Step().changed);
+  EXPECT_TRUE(story.view.workload.hold_recovery()) << "at once: its agent would start it";
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+  story.view.judgement = {Health::kStarting, ""};
+  story.Run();
+  EXPECT_TRUE(story.view.workload.hold_recovery()) << "held, it does not look dead any more";
+  story.view.unmet_dependencies.clear();
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_start());
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+}
+
+// Whatever way it ends.
+TEST(Saga, TheHoldForADependencyEndsWithTheRecovery) {
+  Story healthy;
+  healthy.view.unmet_dependencies = {"disk"};
+  healthy.Run();
+  Story given_up = healthy;
+  ASSERT_TRUE(healthy.view.workload.hold_recovery());
+  healthy.Healthy();
+  healthy.view.unmet_dependencies.clear();
+  healthy.Run();
+  EXPECT_EQ(healthy.state(), State::DONE);
+  EXPECT_FALSE(healthy.view.workload.hold_recovery());
+  given_up.view.escalated_dependencies = {"disk"};
+  given_up.Run();
+  EXPECT_EQ(given_up.state(), State::ESCALATED);
+  EXPECT_FALSE(given_up.view.workload.hold_recovery());
+}
+
+TEST(Saga, WhileAPersonIsAskedOrTheEstateIsFrozenItMayComeBackByItself) {
+  Story story;
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  ASSERT_TRUE(story.view.workload.hold_recovery());
+  Story frozen = story;
+  story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(1800);
+  story.view.unmet_dependencies.clear();
+  story.Run();
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+  frozen.view.frozen = true;
+  frozen.Run();
+  EXPECT_EQ(frozen.state(), State::FROZEN);
+  EXPECT_TRUE(frozen.view.workload.hold_recovery());
+  frozen.view.unmet_dependencies.clear();
+  frozen.Run();
+  EXPECT_FALSE(frozen.view.workload.hold_recovery());
+}
+
+TEST(Saga, WhatIsHealthyAfterItsNodeWasSilentIsNotStoppedForItsDependency) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::UNREACHABLE;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  ASSERT_EQ(story.state(), State::FENCING);
+  story.view.nodes["host1"] = v1::NodeState::ALIVE;
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+  story.view.unmet_dependencies.clear();
+  story.Run();
+  EXPECT_EQ(story.state(), State::DONE);
+}
+
+TEST(Saga, WhatWasFencedWithItsNodeIsHeldForItsDependencyIfThatNodeComesBack) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+}
+
 TEST(Saga, AnEscalatedDependencyEscalatesTheDependant) {
   Story story;
   story.view.unmet_dependencies = story.view.escalated_dependencies = {"disk"};
