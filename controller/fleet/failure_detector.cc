@@ -14,6 +14,18 @@ absl::Duration SecondsOr(int64_t seconds, int64_t otherwise) {
   return absl::Seconds(seconds > 0 ? seconds : otherwise);
 }
 
+// Not heard since we listen again: its next beat may take a whole deadline to come round.
+absl::Duration SilenceOf(const NodeView& node, const FleetView& fleet) {
+  const absl::Duration heard = node.last_beat >= fleet.trusted_from
+                                   ? node.last_beat
+                                   : fleet.trusted_from + absl::Seconds(kBeatDeadlineSeconds);
+  return std::max(absl::ZeroDuration(), fleet.now - heard);
+}
+
+bool InGrace(const FleetView& fleet, const DetectorPolicy& policy) {
+  return fleet.now - fleet.trusted_from < kStartGraceLeases * policy.lease;
+}
+
 State::Value JudgeSilence(const NodeView& node, absl::Duration silent, const FleetView& fleet,
                           const DetectorPolicy& policy) {
   if (node.revoked) return State::REVOKED;
@@ -27,8 +39,7 @@ State::Value JudgeSilence(const NodeView& node, absl::Duration silent, const Fle
     return was_silent && !heard_since ? node.state : State::ALIVE;
   }
   if (silent < policy.unreachable_after) return State::SUSPECT;
-  const bool in_grace = fleet.now - fleet.trusted_from < kStartGraceLeases * policy.lease;
-  if (silent < policy.dead_after || in_grace) return State::UNREACHABLE;
+  if (silent < policy.dead_after || InGrace(fleet, policy)) return State::UNREACHABLE;
   return State::DEAD;
 }
 
@@ -94,11 +105,7 @@ DetectorPolicy PolicyFrom(const v1::Settings& settings) {
 FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy) {
   FleetVerdict verdict;
   for (const NodeView& node : fleet.nodes) {
-    // Not heard since we listen again: its next beat may take a whole deadline to come round.
-    const absl::Duration heard = node.last_beat >= fleet.trusted_from
-                                     ? node.last_beat
-                                     : fleet.trusted_from + absl::Seconds(kBeatDeadlineSeconds);
-    const absl::Duration silent = std::max(absl::ZeroDuration(), fleet.now - heard);
+    const absl::Duration silent = SilenceOf(node, fleet);
     verdict.nodes.push_back({node.name, JudgeSilence(node, silent, fleet, policy), silent});
   }
   verdict.freeze = JudgeFreeze(fleet, verdict.nodes, policy);
@@ -109,6 +116,32 @@ FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy) {
     }
   }
   return verdict;
+}
+
+LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
+                           const DetectorPolicy& policy) {
+  const auto it = std::find_if(fleet.nodes.begin(), fleet.nodes.end(),
+                               [&](const NodeView& other) { return other.name == node; });
+  if (it == fleet.nodes.end()) return LeaseFence::kUnprovable;
+  if (it->state == State::DEAD && !it->revoked) return LeaseFence::kProven;
+  const bool lapsed =
+      SilenceOf(*it, fleet) >= policy.dead_after && !InGrace(fleet, policy) && !fleet.freeze.frozen;
+  if (!it->revoked || !lapsed) return LeaseFence::kPending;
+  const absl::Duration last_told = std::max(it->last_beat, it->recorded_beat);
+  int voters = 0;
+  int leased = 0;
+  int hoped = 0;  // hold a lease, or may again
+  for (const NodeView& other : fleet.nodes) {
+    const bool forgotten =
+        &other != &*it && other.revoked && other.state_since + policy.dead_after <= last_told;
+    if (!other.ever_beat || forgotten) continue;
+    ++voters;
+    if (other.revoked) continue;
+    if (other.state != State::DEAD) ++hoped;
+    if (other.state != State::DEAD && SilenceOf(other, fleet) < policy.lease) ++leased;
+  }
+  if (leased * 2 >= voters) return LeaseFence::kProven;
+  return hoped * 2 >= voters ? LeaseFence::kPending : LeaseFence::kUnprovable;
 }
 
 }  // namespace ember::controller

@@ -34,7 +34,8 @@ struct NodeView {
       last_beat;  // InfiniteDuration() negative when it never beat since the controller started
   absl::Duration state_since;  // since when it has been in `state`
   bool ever_beat = false;      // at any time; a node that only joined is JOINED, never DEAD
-  bool maintenance = false;    // silence is expected: judged, but neither counted nor acted upon
+  absl::Duration recorded_beat = -absl::InfiniteDuration();  // the last one of any term
+  bool maintenance = false;  // silence is expected: judged, but neither counted nor acted upon
   bool revoked = false;
 };
 
@@ -69,6 +70,20 @@ struct FleetVerdict {
 // of them or more hold no lease; thawed when kThawPercent are back for kThaw. While frozen no node
 // becomes DEAD.
 FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy);
+
+// What silence proves about the workloads of a node that fence themselves.
+enum class LeaseFence {
+  kPending,     // nothing yet
+  kProven,      // they have stopped
+  kUnprovable,  // nothing, however long it lasts
+};
+
+// A DEAD node was judged so by then. The beats of a removed one are refused, so its lease lapses:
+// it has stopped them after the same time, unless it counts a majority without a lease in the vote
+// of its peers. Those who may vote for that are all nodes it may still know, also others removed
+// with it; nothing is proven while fewer than half of them hold a lease.
+LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
+                           const DetectorPolicy& policy);
 
 }  // namespace ember::controller
 

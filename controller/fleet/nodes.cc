@@ -4,7 +4,6 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
-#include "controller/fleet/failure_detector.h"
 
 namespace ember::controller {
 
@@ -41,6 +40,7 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
     if (heard != em.board.nodes.end()) node.last_beat = heard->second.last_beat;
     node.ever_beat = node.ever_beat || node.last_beat != -absl::InfiniteDuration();
     node.state_since = OnBoard(em, record.state_since());
+    node.recorded_beat = OnBoard(em, record.last_beat());
     view.nodes.push_back(std::move(node));
   }
   return view;
@@ -126,6 +126,10 @@ void SupersedeCertificates(record::v1::NodeRecord& node) {
   node.clear_valid_serials();
   const int many = superseded.size() - static_cast<int>(kSupersededSerialsKept);
   if (many > 0) superseded.DeleteSubrange(0, many);
+}
+
+LeaseFence LeaseFenceOf(const EmState& em, const std::string& node) {
+  return JudgeLeaseFence(ViewOf(em), node, PolicyFrom(em.catalog->estate().estate().settings()));
 }
 
 }  // namespace ember::controller

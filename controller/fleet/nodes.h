@@ -2,7 +2,10 @@
 #ifndef EMBER_CONTROLLER_FLEET_NODES_H_
 #define EMBER_CONTROLLER_FLEET_NODES_H_
 
+#include <string>
+
 #include "controller/em_state.h"
+#include "controller/fleet/failure_detector.h"
 
 namespace ember::controller {
 
@@ -11,6 +14,10 @@ absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // From now on no certificate that `node` has is welcome: here, and soon at every agent.
 void SupersedeCertificates(record::v1::NodeRecord& node);
+
+// What the silence of `node` proves at this instant.
+LeaseFence LeaseFenceOf(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
 

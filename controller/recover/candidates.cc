@@ -104,11 +104,27 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
   return std::nullopt;
 }
 
-std::string WhyNoBackup(const RecoveryView& view) {
-  if (view.backups.empty()) return "it has no good backup";
-  return absl::StrCat("the vault '", view.backups[0].vault.name(),
-                      "' with its newest backup is on ", view.backups[0].vault.node(),
-                      ", which is not ALIVE");
+// Silent for a while, and judged soon: ALIVE again or DEAD.
+bool MayReturn(const RecoveryView& view, const std::string& node) {
+  const auto it = view.nodes.find(node);
+  return it != view.nodes.end() &&
+         (it->second == v1::NodeState::SUSPECT || it->second == v1::NodeState::UNREACHABLE);
+}
+
+// No vault with a good backup can be reached.
+Candidate WithoutBackup(const RecoveryView& view) {
+  if (view.backups.empty()) return GiveUp("it has no good backup");
+  for (const BackupChoice& backup : view.backups) {
+    if (MayReturn(view, backup.vault.node())) {
+      return Wait(absl::StrCat("waiting for the vault '", backup.vault.name(), "' with ", backup.id,
+                               ": its node ", backup.vault.node(), " is silent"));
+    }
+  }
+  Candidate candidate = GiveUp(absl::StrCat("the vault '", view.backups[0].vault.name(),
+                                            "' with its newest backup is on ",
+                                            view.backups[0].vault.node(), ", which is not ALIVE"));
+  candidate.blocked = true;
+  return candidate;
 }
 
 std::optional<Candidate> TryInPlace(const rec::RecoveryRecord& recovery, const RecoveryView& view,
@@ -143,7 +159,7 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
     Candidate candidate =
         GiveUp(absl::StrCat("its dependency ", absl::StrJoin(view.escalated_dependencies, ", "),
                             " could not be recovered"));
-    candidate.by_dependency = true;
+    candidate.blocked = true;
     return candidate;
   }
   if (!view.unmet_dependencies.empty()) {
@@ -177,7 +193,7 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
     return GiveUp(absl::StrCat("node ", view.workload.node(),
                                " is dead and the workload has no standby node"));
   }
-  if (has_data && usable.empty()) return GiveUp(WhyNoBackup(view));
+  if (has_data && usable.empty()) return WithoutBackup(view);
   if (!here_alive && recovery.tried().empty()) {
     return GiveUp(
         absl::StrCat("node ", view.workload.node(), " is dead and no standby node is ALIVE"));

@@ -44,7 +44,8 @@ absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em,
       step->set_workload(name);
       step->set_wave(wave_number);
       step->set_action(candidate.kind == Candidate::kTry ? std::string(ActionText(candidate.action))
-                                                         : "escalate");
+                       : candidate.kind == Candidate::kWait ? "wait"
+                                                            : "escalate");
       step->set_target(candidate.target);
       step->set_backup_id(candidate.backup.id);
       step->set_reason(candidate.needs_approval ? absl::StrCat("after approval: ", candidate.reason)

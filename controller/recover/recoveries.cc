@@ -8,6 +8,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/nodes.h"
 #include "controller/protect/damage.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/dependency_graph.h"
@@ -89,7 +90,9 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
   view.judgement = JudgeNow(em, spec, view.workload);
   if (const HeardWorkload* heard = HeardOf(em, view.workload.node(), spec.name()))
     view.fact = heard->fact;
-  view.fence_by_lease = StateOf(em, recovery.recovery().node()) == v1::NodeState::DEAD;
+  const LeaseFence fence = LeaseFenceOf(em, recovery.recovery().node());
+  view.fence_by_lease = fence == LeaseFence::kProven;
+  view.fence_unprovable = fence == LeaseFence::kUnprovable;
   for (const std::string& name : spec.depends_on()) {
     if (IsVerified(em, name)) continue;
     view.unmet_dependencies.push_back(name);

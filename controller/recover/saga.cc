@@ -42,9 +42,21 @@ class Step {
   RecoveryStepResult Run() {
     const State::Value state = out_.recovery.recovery().state();
     if (!IsOpen(state)) return std::move(out_);
+    Advance(state);
+    HoldForDependencies();
+    return std::move(out_);
+  }
+
+  RecoveryStepResult RunToEscalation(const std::string& why) {
+    Escalate(why, false);
+    return std::move(out_);
+  }
+
+ private:
+  void Advance(State::Value state) {
     if (view_.frozen && MustFreeze(state)) return Freeze();
     // A frozen estate starts nothing: what is restored waits for the thaw.
-    if (view_.frozen && state == State::RESTORING) return std::move(out_);
+    if (view_.frozen && state == State::RESTORING) return;
     switch (state) {
       case State::DETECTED: Detected(); break;
       case State::FENCING: Fencing(); break;
@@ -60,15 +72,28 @@ class Step {
       case State::CANCELLED:
       default: break;
     }
-    return std::move(out_);
   }
 
-  RecoveryStepResult RunToEscalation(const std::string& why) {
-    Escalate(why, false);
-    return std::move(out_);
+  // What died is not started, not even by its agent, before what it depends on is verified. What
+  // is healthy meanwhile, or may be, is not stopped for that.
+  void HoldForDependencies() {
+    const State::Value state = recovery().state();
+    const bool met = view_.unmet_dependencies.empty();
+    const bool stopped = view_.judgement.health == Health::kDead || out_.recovery.fence_proven() ||
+                         !out_.recovery.tried().empty();
+    if (state == State::PLANNED && !met && stopped) return Hold(true);
+    // What waits for a person or a thaw may come back by itself again. Then no fence is proven.
+    const bool waits = state == State::APPROVAL || state == State::FROZEN;
+    if (!waits || !met || !out_.workload.hold_recovery() || !out_.recovery.tried().empty()) return;
+    out_.recovery.set_fence_proven(false);
+    Hold(false);
   }
 
- private:
+  void Hold(bool hold) {
+    out_.changed = out_.changed || out_.workload.hold_recovery() != hold;
+    out_.workload.set_hold_recovery(hold);
+  }
+
   v1::Recovery& recovery() { return *out_.recovery.mutable_recovery(); }
 
   void Enter(State::Value state, std::string message) {
@@ -94,10 +119,9 @@ class Step {
     Enter(recovery().state(), message);
   }
 
-  RecoveryStepResult Freeze() {
+  void Freeze() {
     out_.recovery.set_before_frozen(recovery().state());
     Enter(State::FROZEN, "the estate is frozen: too many nodes are silent");
-    return std::move(out_);
   }
 
   void Frozen() {
@@ -106,8 +130,10 @@ class Step {
     Enter(out_.recovery.before_frozen(), "the estate thawed");
   }
 
+  // Before what it depends on is verified, being up says little.
   bool HealthyAgain() {
-    if (view_.judgement.health != Health::kHealthy) return false;
+    if (view_.judgement.health != Health::kHealthy || !view_.unmet_dependencies.empty())
+      return false;
     Finish(State::DONE, "healthy again by itself");
     return true;
   }
@@ -115,8 +141,11 @@ class Step {
   void Detected() {
     if (HealthyAgain()) return;
     if (out_.recovery.node_death()) {
+      const auto node = view_.nodes.find(recovery().node());
+      const bool removed = node != view_.nodes.end() && node->second == v1::NodeState::REVOKED;
       Enter(State::FENCING,
-            absl::StrCat("node ", recovery().node(), " is dead: proving that nothing runs there"));
+            absl::StrCat("node ", recovery().node(), removed ? " was removed" : " is dead",
+                         ": proving that nothing runs there"));
     } else {
       Enter(State::PLANNED, absl::StrCat("looking for a way back: ", recovery().cause()));
     }
@@ -134,11 +163,22 @@ class Step {
       // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
       return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
     }
-    if (!view_.fence_by_lease)
+    if (view_.fence_by_lease) return Fenced("its lease, self-fence time and margin have passed");
+    if (!view_.fence_unprovable)
       return StayBecause("waiting until the node's lease and self-fence time are over");
+    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
+      return Fenced("it is stateless and may run twice");
+    Escalate(
+        absl::StrCat("nothing proves that it stopped on ", recovery().node(),
+                     ", so it was not started elsewhere: most of the nodes it knew are removed "
+                     "or dead, and with them it may take the controller for down"),
+        false);
+  }
+
+  void Fenced(const std::string& proof) {
     out_.recovery.set_fence_proven(true);
-    out_.recovery.set_fence_proof("its lease, self-fence time and margin have passed");
-    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+    out_.recovery.set_fence_proof(proof);
+    Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
   }
 
   // True when a silent node is sure to have stopped it, or when it may run twice.
@@ -157,9 +197,7 @@ class Step {
                        ", so it was not started elsewhere: ", view_.order_result->error()),
           false);
     }
-    out_.recovery.set_fence_proven(true);
-    out_.recovery.set_fence_proof(absl::StrCat("stopped by the agent of ", view_.workload.node()));
-    Enter(State::PLANNED, absl::StrCat("fenced: ", out_.recovery.fence_proof()));
+    Fenced(absl::StrCat("stopped by the agent of ", view_.workload.node()));
   }
 
   void Planned() {
@@ -167,7 +205,7 @@ class Step {
     const Candidate candidate = ChooseCandidate(out_.recovery, view_);
     switch (candidate.kind) {
       case Candidate::kWait: return StayBecause(candidate.reason);
-      case Candidate::kGiveUp: return Escalate(candidate.reason, candidate.by_dependency);
+      case Candidate::kGiveUp: return Escalate(candidate.reason, candidate.blocked);
       case Candidate::kTry: break;
     }
     if (candidate.needs_approval) {
@@ -373,14 +411,15 @@ class Step {
     Enter(state, std::move(message));
   }
 
-  void Escalate(const std::string& why, bool by_dependency) {
+  // `blocked`: only by something else that is away; when that is back it is tried again.
+  void Escalate(const std::string& why, bool blocked) {
     std::set<std::string> bad_backups;
     for (const rec::Tried& tried : out_.recovery.tried()) {
       if (Restores(tried.candidate())) bad_backups.insert(tried.backup_id());
     }
     const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
     Finish(State::ESCALATED, why);
-    out_.recovery.set_blocked_by_dependency(by_dependency);
+    out_.recovery.set_blocked_by_dependency(blocked && !quarantine);
     for (std::string& line : Diagnostics(out_.recovery, view_))
       recovery().add_diagnostics(std::move(line));
     recovery().set_next_command(NextCommand(out_.recovery, view_));

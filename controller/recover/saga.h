@@ -43,7 +43,8 @@ struct RecoveryView {
   std::vector<BackupChoice> backups;            // good ones (OK and verified), newest first
   std::optional<v1::OrderUpdate> order_result;  // of `order_id`, when finished
   bool slot_free = true;                        // room for one more restore in the estate
-  bool fence_by_lease = false;  // the placement's node has been silent for dead_after
+  bool fence_by_lease = false;    // the node to be fenced has stopped what fences itself
+  bool fence_unprovable = false;  // and nobody will ever know whether it has
 };
 
 struct RecoveryEvent {
@@ -87,7 +88,7 @@ struct Candidate {
   BackupChoice backup;
   std::string reason;  // why it waits or gives up, or what approval is about
   bool needs_approval = false;
-  bool by_dependency = false;  // kGiveUp only because a dependency was escalated
+  bool blocked = false;  // kGiveUp only because a dependency was escalated or a vault's node away
 };
 Candidate ChooseCandidate(const record::v1::RecoveryRecord& recovery, const RecoveryView& view);
 

@@ -65,7 +65,7 @@ class WorkloadUpdate {
     if (record_.held()) return {State::HELD, "held by a person"};
     const v1::NodeState::Value node = StateOf(em_, node_);
     if (node == v1::NodeState::DEAD || node == v1::NodeState::REVOKED) {
-      if (IsGivenUp(record_.state())) return {record_.state(), record_.message()};
+      if (IsGivenUp(record_.state()) && !Unblocked()) return {record_.state(), record_.message()};
       return {State::DEAD, absl::StrCat("node ", node_, " is ", v1::NodeState::Value_Name(node))};
     }
     if (WorkedOnByHand()) return {State::STARTING, "a person restores or starts it"};
@@ -100,14 +100,19 @@ class WorkloadUpdate {
     return false;
   }
 
-  // Given up only because of a dependency that is well again.
+  // Given up only because of a dependency that is well again, or a vault whose node is back.
   bool Unblocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto last = em_.catalog->recoveries().find(record_.last_recovery());
     if (last == em_.catalog->recoveries().end() || !last->second.blocked_by_dependency())
       return false;
-    return std::all_of(spec_.depends_on().begin(), spec_.depends_on().end(),
-                       [this](const std::string& name)
-                           ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsVerified(em_, name); });
+    const bool dependencies_met =
+        std::all_of(spec_.depends_on().begin(), spec_.depends_on().end(),
+                    [this](const std::string& name)
+                        ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsVerified(em_, name); });
+    if (!dependencies_met) return false;
+    // By what it has tried: a way that failed is no reason to begin anew.
+    const Candidate next = ChooseCandidate(last->second, ViewFor(em_, spec_, last->second));
+    return next.kind != Candidate::kGiveUp || next.reason != last->second.recovery().message();
   }
 
   void MaybeRecover(const std::string& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {

@@ -117,6 +117,7 @@ void SimCluster::DeliverBeat(const std::string& node, v1::HeartbeatRequest reque
                              absl::Duration sent) {
   if (em_ == nullptr) return;
   absl::MutexLock lock(&em_->mu);
+  if (em_->catalog->nodes().at(node).revoked()) return;  // the gate refuses it
   if (!controller::RecordBeat(*em_, node, node, request).ok()) return;
   held_[node] = {std::move(request), sent, clock_.Monotonic() + absl::Seconds(kBeatSeconds)};
 }
@@ -196,6 +197,18 @@ SimHost& SimCluster::HostOf(const std::string& workload) {
   return *hosts_.at(catalog.workloads().at(workload).node());
 }
 
+bool SimCluster::RemoveNode(const std::string& node) {
+  if (em_ == nullptr) return false;
+  absl::MutexLock lock(&em_->mu);
+  const auto it = em_->catalog->nodes().find(node);
+  if (it == em_->catalog->nodes().end()) return false;
+  rec::NodeRecord record = it->second;
+  record.set_revoked(true);
+  Batch batch;
+  batch.Put(record);
+  return em_->Commit(batch).ok();
+}
+
 bool SimCluster::Do(const std::string& command) {
   const std::vector<std::string> words = absl::StrSplit(command, ' ', absl::SkipEmpty());
   const std::string verb = words.empty() ? "" : words[0];
@@ -209,6 +222,8 @@ bool SimCluster::Do(const std::string& command) {
     StartEm();
   } else if (verb == "crash_em_at_write" && has_number) {
     disk_.fail_at = disk_.writes + number;
+  } else if (verb == "remove_node") {
+    return RemoveNode(subject);
   } else if (verb == "cut") {
     cut_.insert(subject);
   } else if (verb == "heal") {

@@ -188,7 +188,17 @@ void SimHost::TakeReply(absl::Duration sent, const v1::HeartbeatReply& reply, ab
   agent_->lease.Grant(sent, absl::Milliseconds(reply.lease_millis()));
   agent_->fence.Granted(agent_->lease);
   if (reply.has_config()) {
+    std::map<std::string, v1::Assignment::Run> before;
+    for (const v1::Assignment& assignment : config_.workloads())
+      before[assignment.spec().name()] = assignment.run();
     config_ = reply.config();
+    for (const v1::Assignment& assignment : config_.workloads()) {
+      const auto known = before.find(assignment.spec().name());
+      if (known == before.end() || known->second == assignment.run()) continue;
+      SimService& service = services_[assignment.spec().name()];
+      service.restarts = 0;
+      service.exhausted = false;
+    }
     agent_->urgent = true;
   }
   for (const v1::Order& order : reply.orders()) {

@@ -85,6 +85,86 @@ TEST(FailureDetector, RevokedStaysRevoked) {
   EXPECT_EQ(Judge(fleet).nodes[0].state, State::REVOKED);
 }
 
+// Five nodes, "a" removed and silent since `silent` ago, the others alive.
+FleetView Removed(absl::Duration silent) {
+  const absl::Duration now = absl::Hours(1);
+  FleetView fleet = Fleet({Node("a", now - silent, State::REVOKED), Node("b", now), Node("c", now),
+                           Node("d", now), Node("e", now)},
+                          now);
+  fleet.nodes[0].revoked = true;
+  fleet.nodes[0].state_since = now - silent;
+  return fleet;
+}
+void Remove(NodeView* node, absl::Duration since) {
+  node->revoked = true;
+  node->state = State::REVOKED;
+  node->state_since = since;
+}
+LeaseFence Fence(const FleetView& fleet) {
+  return JudgeLeaseFence(fleet, "a", PolicyFrom(v1::Settings()));
+}
+
+TEST(LeaseFence, ARemovedNodeIsFencedAfterTheTimeOfADeadOne) {
+  const struct {
+    int64_t silent;
+    LeaseFence want;
+  } kTable[] = {{0, LeaseFence::kPending},
+                {20, LeaseFence::kPending},
+                {kDeadSeconds - 1, LeaseFence::kPending},
+                {kDeadSeconds, LeaseFence::kProven},
+                {4000, LeaseFence::kProven}};
+  for (const auto& row : kTable)
+    EXPECT_EQ(Fence(Removed(absl::Seconds(row.silent))), row.want) << row.silent << " s";
+}
+
+TEST(LeaseFence, OfANodeThatIsNotRemovedOnlyDeathProvesIt) {
+  FleetView fleet = Removed(absl::Seconds(4000));
+  fleet.nodes[0].revoked = false;
+  for (const State::Value state :
+       {State::JOINED, State::ALIVE, State::SUSPECT, State::UNREACHABLE}) {
+    fleet.nodes[0].state = state;
+    EXPECT_EQ(Fence(fleet), LeaseFence::kPending) << State::Value_Name(state);
+  }
+  fleet.nodes[0].state = State::DEAD;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
+  EXPECT_EQ(JudgeLeaseFence(fleet, "nobody", PolicyFrom(v1::Settings())), LeaseFence::kUnprovable);
+}
+
+TEST(LeaseFence, ANewTermAndAFreezeProveNothing) {
+  FleetView fleet = Removed(absl::Seconds(4000));
+  fleet.trusted_from = fleet.now - absl::Seconds(kDeadSeconds + kBeatDeadlineSeconds - 1);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kPending);
+  fleet.trusted_from -= absl::Seconds(1);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
+  fleet.freeze.frozen = true;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kPending);
+}
+
+// In the vote of its peers those removed with it have no lease either.
+TEST(LeaseFence, NodesRemovedTogetherMayOutvoteTheRest) {
+  FleetView fleet = Removed(absl::Seconds(100));
+  const absl::Duration then = fleet.now - absl::Seconds(100);
+  Remove(&fleet.nodes[1], then);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "two of five are no majority";
+  Remove(&fleet.nodes[2], then);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable);
+  fleet.nodes[1].state_since = fleet.nodes[2].state_since = then - absl::Seconds(kDeadSeconds);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "it was told that they are gone";
+  fleet.nodes[0].recorded_beat = fleet.nodes[0].last_beat;
+  fleet.nodes[0].last_beat = kLongAgo;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "in an earlier term";
+}
+
+TEST(LeaseFence, WhoMayComeBackIsWaitedFor) {
+  FleetView fleet = Removed(absl::Seconds(100));
+  Remove(&fleet.nodes[1], fleet.now - absl::Seconds(100));
+  fleet.nodes[2].last_beat = fleet.now - absl::Seconds(30);
+  fleet.nodes[2].state = State::UNREACHABLE;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kPending);
+  fleet.nodes[2].state = State::DEAD;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable);
+}
+
 TEST(FailureDetector, OneOfThreeDyingDoesNotFreeze) {
   const absl::Duration now = absl::Hours(1);
   const FleetVerdict verdict =

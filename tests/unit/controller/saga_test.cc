@@ -132,6 +132,94 @@ TEST(Saga, ItWaitsForItsDependencyAndSaysSoOnce) {
   EXPECT_TRUE(story.Run().order.has_value());
 }
 
+TEST(Saga, WhatDiedIsHeldUntilItsDependencyIsVerifiedAndNotCalledHealthyBefore) {
+  Story story;
+  story.view.fact->set_data_missing(false);
+  story.view.unmet_dependencies = {"disk"};
+  EXPECT_TRUE(story.Step().changed);
+  EXPECT_TRUE(story.view.workload.hold_recovery()) << "at once: its agent would start it";
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+  story.view.judgement = {Health::kStarting, ""};
+  story.Run();
+  EXPECT_TRUE(story.view.workload.hold_recovery()) << "held, it does not look dead any more";
+  story.view.unmet_dependencies.clear();
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_start());
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+}
+
+// Whatever way it ends.
+TEST(Saga, TheHoldForADependencyEndsWithTheRecovery) {
+  Story healthy;
+  healthy.view.unmet_dependencies = {"disk"};
+  healthy.Run();
+  Story given_up = healthy;
+  ASSERT_TRUE(healthy.view.workload.hold_recovery());
+  healthy.Healthy();
+  healthy.view.unmet_dependencies.clear();
+  healthy.Run();
+  EXPECT_EQ(healthy.state(), State::DONE);
+  EXPECT_FALSE(healthy.view.workload.hold_recovery());
+  given_up.view.escalated_dependencies = {"disk"};
+  given_up.Run();
+  EXPECT_EQ(given_up.state(), State::ESCALATED);
+  EXPECT_FALSE(given_up.view.workload.hold_recovery());
+}
+
+TEST(Saga, WhileAPersonIsAskedOrTheEstateIsFrozenItMayComeBackByItself) {
+  Story story;
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  ASSERT_TRUE(story.view.workload.hold_recovery());
+  Story frozen = story;
+  story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(1800);
+  story.view.unmet_dependencies.clear();
+  story.Run();
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+  frozen.view.frozen = true;
+  frozen.Run();
+  EXPECT_EQ(frozen.state(), State::FROZEN);
+  EXPECT_TRUE(frozen.view.workload.hold_recovery());
+  frozen.view.unmet_dependencies.clear();
+  frozen.Run();
+  EXPECT_FALSE(frozen.view.workload.hold_recovery());
+}
+
+TEST(Saga, WhatIsHealthyAfterItsNodeWasSilentIsNotStoppedForItsDependency) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::UNREACHABLE;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  ASSERT_EQ(story.state(), State::FENCING);
+  story.view.nodes["host1"] = v1::NodeState::ALIVE;
+  story.Healthy();
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_FALSE(story.view.workload.hold_recovery());
+  story.view.unmet_dependencies.clear();
+  story.Run();
+  EXPECT_EQ(story.state(), State::DONE);
+}
+
+TEST(Saga, WhatWasFencedWithItsNodeIsHeldForItsDependencyIfThatNodeComesBack) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+}
+
 TEST(Saga, AnEscalatedDependencyEscalatesTheDependant) {
   Story story;
   story.view.unmet_dependencies = story.view.escalated_dependencies = {"disk"};
@@ -156,6 +244,48 @@ TEST(Saga, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
   EXPECT_EQ(step.order->epoch(), 2u);
   EXPECT_EQ(story.view.workload.node(), "host2");
   EXPECT_TRUE(story.recovery.fence_proven());
+}
+
+// What becomes of a workload of a removed node, by what is known about the fence.
+TEST(Saga, OfARemovedNodeNothingWaitsForEver) {
+  using Spec = v1::RecoverySpec;
+  const struct {
+    Spec::Class kind;
+    Spec::Mode mode;
+    bool proven;
+    bool unprovable;
+    State::Value want;
+  } kTable[] = {
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, false, State::FENCING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, true, State::ESCALATED},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, false, State::APPROVAL},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, true, State::APPROVAL},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, false, State::FENCING},
+      {Spec::STATELESS, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, true, State::RESTORING},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(::testing::Message()
+                 << Spec::Class_Name(row.kind) << " " << Spec::Mode_Name(row.mode) << " "
+                 << row.proven << " " << row.unprovable);
+    Story story;
+    story.view.spec.mutable_recovery()->set_class_(row.kind);
+    story.view.spec.mutable_recovery()->set_mode(row.mode);
+    story.view.nodes["host1"] = v1::NodeState::REVOKED;
+    story.view.fact.reset();
+    story.view.judgement = {};
+    story.view.fence_by_lease = row.proven;
+    story.view.fence_unprovable = row.unprovable;
+    story.recovery.set_node_death(true);
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), row.want);
+    EXPECT_EQ(step.order.has_value(), row.want == State::RESTORING);
+    EXPECT_EQ(story.view.workload.node(), row.want == State::RESTORING ? "host2" : "host1");
+    if (row.want != State::ESCALATED) continue;
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nothing proves"));
+    EXPECT_EQ(story.recovery.recovery().next_command(), "ember node show host1");
+  }
 }
 
 TEST(Saga, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
@@ -291,11 +421,47 @@ TEST(Saga, NoBackupEscalatesWithTheReason) {
 }
 
 TEST(Saga, AVaultOnADeadNodeIsNamed) {
+  for (const auto state : {v1::NodeState::DEAD, v1::NodeState::REVOKED, v1::NodeState::JOINED}) {
+    SCOPED_TRACE(v1::NodeState::Value_Name(state));
+    Story story;
+    story.view.nodes["nas"] = state;
+    for (BackupChoice& backup : story.view.backups) backup.reachable = false;
+    story.Run();
+    EXPECT_EQ(story.state(), State::ESCALATED);
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
+    EXPECT_TRUE(story.recovery.blocked_by_dependency()) << "it is tried again when nas is back";
+  }
+}
+
+TEST(Saga, AVaultWhoseNodeIsSilentForAWhileIsWaitedFor) {
+  for (const bool comes_back : {true, false}) {
+    SCOPED_TRACE(comes_back);
+    Story story;
+    for (const auto state : {v1::NodeState::SUSPECT, v1::NodeState::UNREACHABLE}) {
+      story.view.nodes["nas"] = state;
+      for (BackupChoice& backup : story.view.backups) backup.reachable = false;
+      EXPECT_FALSE(story.Run().order.has_value());
+      EXPECT_EQ(story.state(), State::PLANNED) << v1::NodeState::Value_Name(state);
+    }
+    EXPECT_EQ(story.recovery.recovery().message(),
+              "waiting for the vault 'main' with db/new: its node nas is silent");
+    EXPECT_FALSE(story.Step().changed);
+    story.view.nodes["nas"] = comes_back ? v1::NodeState::ALIVE : v1::NodeState::DEAD;
+    for (BackupChoice& backup : story.view.backups) backup.reachable = comes_back;
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), comes_back ? State::RESTORING : State::ESCALATED);
+    EXPECT_EQ(step.order.has_value(), comes_back);
+  }
+}
+
+TEST(Saga, AnotherVaultThatCanBeReachedIsNotPassedOver) {
   Story story;
-  for (BackupChoice& backup : story.view.backups) backup.reachable = false;
-  story.Run();
-  EXPECT_EQ(story.state(), State::ESCALATED);
-  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
+  story.view.backups[0].vault.set_node("nas2");
+  story.view.backups[0].reachable = false;
+  story.view.nodes["nas2"] = v1::NodeState::SUSPECT;
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order->restore().backup_id(), "db/old");
 }
 
 TEST(Saga, ADeadNodeWithoutStandbyEscalates) {

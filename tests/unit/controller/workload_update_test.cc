@@ -76,6 +76,44 @@ class Workloads : public EmFixture {
     return controller::JudgeNow(*em_, em_->catalog->estate().estate().workloads(0), Record())
         .health;
   }
+  // "db" has data, and its one good backup is in a vault on "nas".
+  void BackUp() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    AddNode("nas");
+    em_->board.nodes["nas"].address = "nas:7444";
+    rec::EstateRecord estate = em_->catalog->estate();
+    estate.mutable_estate()->mutable_workloads(0)->add_sources()->mutable_files()->add_paths("/db");
+    v1::VaultSpec* vault = estate.mutable_estate()->add_vaults();
+    vault->set_name("main");
+    vault->set_node("nas");
+    rec::BackupRecord backup;
+    backup.mutable_backup()->set_id("db/1");
+    backup.mutable_backup()->set_workload("db");
+    backup.mutable_backup()->set_outcome(v1::Outcome::OK);
+    backup.mutable_backup()->set_verified(true);
+    backup.mutable_backup()->set_files(10);
+    *backup.mutable_backup()->mutable_created() = rpc::ToTimestamp(clock_.Now());
+    *backup.mutable_vault_received() = rpc::ToTimestamp(clock_.Now());
+    backup.set_vault("main");
+    controller::Batch batch;
+    batch.Put(estate);
+    batch.Put(backup);
+    ASSERT_OK(em_->Commit(batch));
+  }
+  void SetNode(const std::string& name, v1::NodeState::Value state) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    rec::NodeRecord node = em_->catalog->nodes().at(name);
+    node.set_state(state);
+    controller::Batch batch;
+    batch.Put(node);
+    ASSERT_OK(em_->Commit(batch));
+  }
+  // Some ticks without the judging of nodes.
+  void Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    for (int i = 0; i < 5; ++i) {
+      clock_.Advance(absl::Seconds(1));
+      ASSERT_OK(controller::UpdateWorkloads(*em_));
+      ASSERT_OK(controller::AdvanceRecoveries(*em_));
+    }
+  }
   const rec::WorkloadRecord& Record() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return em_->catalog->workloads().at("db");
   }
@@ -169,6 +207,49 @@ TEST_F(Workloads, FlappingIsEscalatedWithARecord) ABSL_NO_THREAD_SAFETY_ANALYSIS
   EXPECT_EQ(all[3].state(), v1::RecoveryState::ESCALATED);
   EXPECT_THAT(all[3].message(), ::testing::HasSubstr("flapping"));
   EXPECT_THAT(all[3].diagnostics(), Contains("exit status: 3"));
+}
+
+TEST_F(Workloads, WhatFailedForWantOfItsVaultIsTriedAgainWhenThatIsBack)
+ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Declare(v1::RecoverySpec::AUTOMATIC);
+  BackUp();
+  Report();
+  SetNode("nas", v1::NodeState::DEAD);
+  Down();
+  fact_.set_data_missing(true);
+  Report();
+  Advance();
+  ASSERT_THAT(Recoveries(), SizeIs(1)) << "not again and again while the vault is away";
+  EXPECT_EQ(Recoveries()[0].state(), v1::RecoveryState::ESCALATED);
+  EXPECT_THAT(Recoveries()[0].message(), ::testing::HasSubstr("on nas, which is not ALIVE"));
+  EXPECT_EQ(Recoveries()[0].next_command(), "ember node show nas");
+  SetNode("nas", v1::NodeState::ALIVE);
+  Advance();
+  ASSERT_THAT(Recoveries(), SizeIs(2));
+  EXPECT_EQ(Recoveries()[1].state(), v1::RecoveryState::RESTORING);
+  EXPECT_EQ(Recoveries()[0].next_command(), "") << "it waits for nobody any more";
+}
+
+TEST_F(Workloads, AWayThatFailedIsNotTriedOverAndOverForWantOfAVault)
+ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Declare(v1::RecoverySpec::AUTOMATIC);
+  BackUp();
+  SetNode("nas", v1::NodeState::DEAD);
+  Down();
+  Report();
+  Advance();
+  ASSERT_THAT(Recoveries(), SizeIs(1));
+  ASSERT_EQ(Recoveries()[0].state(), v1::RecoveryState::STARTING);
+  rec::OrderRecord order = em_->catalog->orders().begin()->second;
+  order.mutable_last_update()->set_order_id(order.order().id());
+  order.mutable_last_update()->set_state(v1::OrderUpdate::FAILED);
+  order.set_finished(true);
+  controller::Batch batch;
+  batch.Put(order);
+  ASSERT_OK(em_->Commit(batch));
+  Advance();
+  ASSERT_THAT(Recoveries(), SizeIs(1));
+  EXPECT_EQ(Recoveries()[0].state(), v1::RecoveryState::ESCALATED);
 }
 
 TEST_F(Workloads, InMaintenanceNothingIsEscalated) ABSL_NO_THREAD_SAFETY_ANALYSIS {
