@@ -114,7 +114,8 @@ class RunStep {
     run().set_error(std::string(why.message()));
     run().set_code(static_cast<int>(why.code()));
     const auto it = em_.catalog->backups().find(run().backup_id());
-    if (run().kind() == "backup" && it != em_.catalog->backups().end()) {
+    // What is stored stays what it is; damage that was met is marked already.
+    if (run().kind() == "backup" && !ReadBackIsOpen() && it != em_.catalog->backups().end()) {
       rec::BackupRecord backup = it->second;
       backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
       backup.mutable_backup()->set_error(run().error());
@@ -159,7 +160,7 @@ class RunStep {
     auto node = Fill(&order);
     if (!node.ok())
       return node.status().code() == absl::StatusCode::kUnavailable &&
-                     (IsScheduled() || vault_is_new_)
+                     (IsScheduled() || vault_is_new_ || ReadBackIsOpen())
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
@@ -181,7 +182,13 @@ class RunStep {
   absl::StatusOr<std::string> Fill(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (IsVaultJob(run())) return FillVaultOrder(em_, record_, order, &batch_);
     order->set_workload(run().workload());
-    return run().kind() == "backup" ? FillBackup(order) : FillRead(order);
+    return run().kind() == "backup" && !ReadBackIsOpen() ? FillBackup(order) : FillRead(order);
+  }
+
+  // The backup is stored, and reading it back did not come to an end: the next order verifies it.
+  bool ReadBackIsOpen() const {
+    return record_.run().kind() == "backup" && record_.run().has_backup() &&
+           !record_.run().backup().verified();
   }
 
   bool IsScheduled() const {
@@ -320,7 +327,7 @@ class RunStep {
     const auto workload = em_.catalog->workloads().find(run().workload());
     const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node()
                                                                           : workload->second.node();
-    if (run().kind() == "verify") {
+    if (run().kind() == "verify" || ReadBackIsOpen()) {
       v1::VerifyOrder* verify = order->mutable_verify();
       verify->set_backup_id(run().backup_id());
       *verify->mutable_vault() = vault;
@@ -369,8 +376,16 @@ class RunStep {
     backup.add_vaults(record.vault());
     *backup.mutable_problems() = result.problems();
     backup.set_problems_total(result.problems_total());
+    const bool damaged =
+        !result.read_back_ok() &&
+        (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
+         result.read_back_code() == 0);  // an older agent does not say
+    if (!damaged) backup.clear_error();
     const std::vector<const rec::BackupRecord*> good = GoodBackups(em_, run().workload());
-    const bool emptied = result.files() == 0 && !good.empty() && good[0]->backup().files() > 0;
+    // Of an interrupted commit the agent knows no more how many files there were.
+    const bool counted = result.read_back_code() != static_cast<int>(absl::StatusCode::kAborted);
+    const bool emptied =
+        counted && result.files() == 0 && !good.empty() && good[0]->backup().files() > 0;
     if (emptied) {
       // A copy of the loss must not become the newest good backup.
       backup.set_outcome(v1::Outcome::PARTIAL);
@@ -383,12 +398,25 @@ class RunStep {
     *run().mutable_backup() = backup;
     *run().mutable_problems() = result.problems();
     run().set_problems_total(result.problems_total());
-    if (!result.read_back_ok()) {
+    if (!result.read_back_ok() && !damaged) {
+      v1::OrderUpdate update;
+      update.set_code(static_cast<int>(absl::StatusCode::kUnavailable));
+      update.set_error(absl::StrCat(
+          backup.id(), " is stored, and not read back to its end: ", result.read_back_error()));
+      return FailedOrder(update);
+    }
+    if (damaged) {
       run().set_error(
           absl::StrCat("stored, but reading it back failed: ", result.read_back_error()));
       run().set_code(static_cast<int>(absl::StatusCode::kDataLoss));
       return End(v1::Outcome::FAILED, run().error());
     }
+    if (emptied) run().set_error(backup.error());
+    return EndBackup(backup);
+  }
+
+  // It is stored and read back.
+  absl::Status EndBackup(const v1::Backup& backup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto workload = em_.catalog->workloads().find(run().workload());
     if (backup.outcome() == v1::Outcome::OK && workload != em_.catalog->workloads().end()) {
       rec::WorkloadRecord updated = workload->second;
@@ -396,12 +424,11 @@ class RunStep {
       *updated.mutable_last_good_backup_time() = backup.created();
       batch_.Put(updated);
     }
-    if (emptied) run().set_error(backup.error());
     return End(backup.outcome(),
-               absl::StrCat(result.files(), " files, ", result.size_bytes(), " bytes, ",
-                            result.added_bytes(), " added",
-                            result.problems_total() > 0
-                                ? absl::StrCat(", ", result.problems_total(), " problems")
+               absl::StrCat(backup.files(), " files, ", backup.size_bytes(), " bytes, ",
+                            backup.added_bytes(), " added",
+                            backup.problems_total() > 0
+                                ? absl::StrCat(", ", backup.problems_total(), " problems")
                                 : ""));
   }
 
@@ -416,6 +443,11 @@ class RunStep {
       record.clear_restore_failed();
       *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
       batch_.Put(record);
+      if (ReadBackIsOpen()) {
+        *run().mutable_backup() = record.backup();
+        run().clear_error();
+        return EndBackup(record.backup());
+      }
     }
     return End(v1::Outcome::OK,
                absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));

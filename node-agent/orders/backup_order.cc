@@ -44,7 +44,7 @@ bool VaultLostRecords(const absl::Status& status) {
 
 // The agent ended after an earlier try of this order was committed and before its result was
 // durable. What could not be read then is not known any more, so the backup counts as PARTIAL: kept
-// and listed, but the RPO wants another.
+// and listed, but the RPO wants another. The EM has it verified.
 absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const DataPlane& plane) {
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
                          plane.open_vault(order.backup().vault()));
@@ -64,6 +64,7 @@ absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const 
   *result.mutable_vault_received() = stored.received();
   result.set_manifest_root(stored.manifest_root());
   result.set_read_back_error(kWhy);
+  result.set_read_back_code(static_cast<int>(absl::StatusCode::kAborted));
   return result;
 }
 
