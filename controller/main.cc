@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   CLI::App* init =
       app.add_subcommand("init", "create the estate: CA, admin identity, recovery kit");
   init->add_flag("--no-install", no_install, "do not put the admin identity into ~/.config/ember");
-  app.fallthrough();
+  init->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -21,7 +21,7 @@ using State = v1::WorkloadState;
 bool InMaintenance(const EmState& em, const std::string& node)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const auto it = em.catalog->nodes().find(node);
-  return it != em.catalog->nodes().end() && it->second.maintenance();
+  return it != em.catalog->nodes().end() && it->second.maintenance() && !it->second.revoked();
 }
 
 // One workload while its state is judged.

@@ -50,6 +50,38 @@ bool IsCompliant(const EmState& em, const v1::Backup& backup) ABSL_EXCLUSIVE_LOC
   return true;
 }
 
+// What went wrong with the workload's newest backup, and is not put right yet.
+void AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusReply* reply)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto later = [](const google::protobuf::Timestamp& a,
+                        const google::protobuf::Timestamp& b) {
+    return rpc::FromTimestamp(a) > rpc::FromTimestamp(b);
+  };
+  const v1::Run* last = nullptr;
+  for (const auto& [id, record] : em.catalog->runs()) {
+    const v1::Run& run = record.run();
+    if (run.kind() != "backup" || run.workload() != workload || IsOpenRun(record)) continue;
+    if (last == nullptr || later(run.ended(), last->ended())) last = &run;
+  }
+  if (last != nullptr && last->outcome() == v1::Outcome::FAILED) {
+    reply->add_alarms(absl::StrCat("workload ", workload, ": its last backup failed: ",
+                                   last->error(), "; `ember backup run ", workload, "`"));
+  }
+  const rec::BackupRecord* newest = nullptr;
+  for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/"));
+       it != em.catalog->backups().end() && it->second.backup().workload() == workload; ++it) {
+    const v1::Backup& backup = it->second.backup();
+    if (!IsStored(backup) || backup.trashed()) continue;
+    if (newest == nullptr || later(backup.created(), newest->backup().created()))
+      newest = &it->second;
+  }
+  if (newest != nullptr && newest->restore_failed()) {
+    reply->add_alarms(absl::StrCat("workload ", workload, ": its newest backup ",
+                                   newest->backup().id(), " is damaged: ", newest->backup().error(),
+                                   "; `ember backup run ", workload, "`"));
+  }
+}
+
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   if (em.catalog->freeze().frozen()) {
     reply->add_alarms(
@@ -81,6 +113,7 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
                                          ? "never backed up"
                                          : "its newest good backup is older than its RPO"));
     }
+    AddBackupAlarms(em, workload.name(), reply);
   }
   for (const v1::Vault& vault : reply->vaults()) {
     if (vault.state() != "OK")

@@ -1,8 +1,11 @@
-// A backup from its due time to its end: schedules, attempts, and reading back what was stored.
+// A backup from its due time to its end: schedules, attempts, reading back what was stored, alarms.
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
 #include "controller/protect/runs.h"
+#include "controller/service/views.h"
 #include "tests/unit/controller/em_fixture.h"
 
 namespace ember::testing {
@@ -138,6 +141,14 @@ class BackupRun : public EmFixture {
   v1::Backup Shown(const std::string& id) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return em_->catalog->backups().at(id).backup();
   }
+  // About the workload.
+  std::vector<std::string> Alarms() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    std::vector<std::string> alarms;
+    for (const std::string& alarm : controller::StatusWire(*em_).alarms()) {
+      if (absl::StrContains(alarm, "workload db")) alarms.push_back(alarm);
+    }
+    return alarms;
+  }
   std::string LastGood() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return em_->catalog->workloads().at("db").last_good_backup();
   }
@@ -258,6 +269,29 @@ TEST_F(BackupRun, ACopyOfTheLossIsNoGoodBackup) {
   EXPECT_EQ(Runs().back().run().outcome(), v1::Outcome::PARTIAL);
   EXPECT_THAT(Runs().back().run().error(), HasSubstr("every file is gone"));
   EXPECT_THAT(GoodIds(), ElementsAre(good));
+}
+
+TEST_F(BackupRun, AFailedBackupIsAnAlarmUntilOneSucceeds) {
+  Ask();
+  Answer(Failed(Code::kInvalidArgument));
+  EXPECT_THAT(Alarms(), ElementsAre(HasSubstr("db: its last backup failed: the cause")));
+  clock_.Advance(absl::Minutes(1));
+  Ask();
+  EXPECT_EQ(Alarms().size(), 1u) << "it has only begun";
+  Answer(Stored(v1::Outcome::OK, 7));
+  EXPECT_THAT(Alarms(), IsEmpty());
+}
+
+TEST_F(BackupRun, DamageOfTheNewestBackupIsAnAlarm) {
+  Ask();
+  const std::string id = Order().backup().backup_id();
+  Answer(Stored(v1::Outcome::OK, 7));
+  rec::RunRecord verify = controller::NewRun(*em_, "verify", "db");
+  verify.mutable_run()->set_backup_id(id);
+  Put(verify);
+  Tick();
+  Answer(Failed(Code::kDataLoss));
+  EXPECT_THAT(Alarms(), ElementsAre(HasSubstr(absl::StrCat("newest backup ", id, " is damaged"))));
 }
 
 TEST_F(BackupRun, AScheduleStartsOneRunForEachDueTime) {
