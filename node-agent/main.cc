@@ -131,6 +131,7 @@ int RunAgent(const AgentOptions& options) {
 
 int Main(int argc, char** argv) {
   AgentOptions options;
+  options.state_directory = "/var/lib/ember/agent";
   options.clock = SystemClock();
   options.agent_binary = OwnBinary();
   options.duplicate = PostDuplicate;
@@ -142,7 +143,8 @@ int Main(int argc, char** argv) {
                "ember-agent");
   app.set_version_flag("--version", kVersion);
   app.add_option("--state-dir", options.state_directory, "directory of this agent's state")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->capture_default_str();
   app.add_option("--name", options.node, "name of this node; checked against its certificate")
       ->type_name("NODE");
   app.add_option("--em", options.em, "controller, instead of the one of the join token")
@@ -171,10 +173,6 @@ int Main(int argc, char** argv) {
 
   ConfigureLog(LogLevel::kInfo, log_json);
   if (guard->parsed()) return RunGuard(guarded);
-  if (options.state_directory.empty()) {
-    return Fail(WithHint(absl::InvalidArgumentError("no state directory: --state-dir is missing"),
-                         "for example --state-dir /var/lib/ember/agent"));
-  }
   if (join->parsed()) return RunJoin(token, options.state_directory);
   if (down->parsed()) return RunDown(options.state_directory);
   return RunAgent(options);

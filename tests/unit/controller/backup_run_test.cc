@@ -144,7 +144,8 @@ class BackupRun : public EmFixture {
   // About the workload.
   std::vector<std::string> Alarms() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     std::vector<std::string> alarms;
-    for (const std::string& alarm : controller::StatusWire(*em_).alarms()) {
+    const v1::StatusReply status = controller::StatusWire(*em_);
+    for (const std::string& alarm : status.alarms()) {
       if (absl::StrContains(alarm, "workload db")) alarms.push_back(alarm);
     }
     return alarms;
