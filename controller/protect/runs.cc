@@ -381,6 +381,7 @@ class RunStep {
         (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
          result.read_back_code() == 0);  // an older agent does not say
     if (!damaged) backup.clear_error();
+    record.set_restore_failed(damaged);
     const std::vector<const rec::BackupRecord*> good = GoodBackups(em_, run().workload());
     // Of an interrupted commit the agent knows no more how many files there were.
     const bool counted = result.read_back_code() != static_cast<int>(absl::StatusCode::kAborted);
@@ -389,7 +390,8 @@ class RunStep {
     if (emptied) {
       // A copy of the loss must not become the newest good backup.
       backup.set_outcome(v1::Outcome::PARTIAL);
-      backup.set_error(absl::StrCat("every file is gone since ", good[0]->backup().id()));
+      if (result.read_back_ok())
+        backup.set_error(absl::StrCat("every file is gone since ", good[0]->backup().id()));
     }
     record.set_vault_sequence(result.vault_sequence());
     *record.mutable_vault_received() = result.vault_received();

@@ -183,6 +183,14 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
                             "a backup named '", request.name(), "' exists already: ", id)),
                         "choose another name; backups are never overwritten");
       }
+      for (const auto& [id, other] : em_.catalog->runs()) {
+        if (!IsOpenRun(other) || other.run().workload() != request.workload() ||
+            other.backup_request().name() != request.name())
+          continue;
+        return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                            "a backup named '", request.name(), "' is about to be made: ", id)),
+                        "choose another name; backups are never overwritten");
+      }
     }
     rec::RunRecord run = NewRun(em_, "backup", request.workload());
     *run.mutable_backup_request() = request;

@@ -11,6 +11,7 @@ EMBER_TEST_TOOLS that of ember-nasty-tree and ember-tree-compare.
 """
 import contextlib
 import ctypes
+import fcntl
 import glob
 import http.client
 import json
@@ -563,6 +564,15 @@ def remove_work(directory):
     remove_tree(directory)
 
 
+@contextlib.contextmanager
+def open_directory(path):
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def sweep():
     """Takes away what tests left that were killed before they could: namespaces, what runs in them, files."""
 
@@ -572,14 +582,16 @@ def sweep():
             if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
                 yield name
 
-    for name in abandoned(tempfile.gettempdir()):
-        remove_work(os.path.join(tempfile.gettempdir(), name))
-    for name in abandoned("/run/netns"):
-        space = Namespace(name, "")
-        space.inode = os.stat(space.path).st_ino
-        for pid in space.pids():
-            kill(pid)
-        subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
+    with open_directory(tempfile.gettempdir()) as temporary:
+        fcntl.flock(temporary, fcntl.LOCK_EX)  # tests that begin together would sweep the same things
+        for name in abandoned(tempfile.gettempdir()):
+            remove_work(os.path.join(tempfile.gettempdir(), name))
+        for name in abandoned("/run/netns"):
+            space = Namespace(name, "")
+            space.inode = os.stat(space.path).st_ino
+            for pid in space.pids():
+                kill(pid)
+            subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
 
 
 def _interrupted(number, frame):

@@ -283,6 +283,20 @@ TEST_F(Operator, CancelTakesTheOrderBackAndHoldsTheWorkload) {
   EXPECT_EQ(shown_.state(), v1::RecoveryState::CANCELLED);
 }
 
+TEST_F(Operator, ANameIsGivenOnceAlsoWhileItsBackupWaits) {
+  v1::RunBackupRequest request;
+  request.set_workload("db");
+  request.set_name("before-upgrade");
+  v1::Run run;
+  const auto ask = [&] {
+    return Call(*protection_, &v1::ProtectionService::Stub::RunBackup, request, &run);
+  };
+  ASSERT_OK(ask());
+  EXPECT_THAT(ask(), HasCodeAndText(Code::kFailedPrecondition, "is about to be made"));
+  request.set_name("another");
+  EXPECT_OK(ask());
+}
+
 TEST_F(Operator, AFullDiskIsSaidAndChangesNothing) {
   AddRecovery(v1::RecoveryState::APPROVAL);
   AddBackup("db/20260101-000000", v1::Outcome::OK);
