@@ -13,7 +13,6 @@ import time
 from estate import (Estate, check, check_equal, check_same_tree, count_files, exec_service, files, kill,
                     remove_tree, run, step, wait_for)
 
-COPIES = 3  # of /usr/include: long enough to be in the middle of
 SENT_MIN = 1 << 20  # bytes at the vault that make a backup be under way
 STAGED_MIN = 100  # files in staging that make a restore be under way
 
@@ -81,7 +80,9 @@ class Crash:
     # --- what it is killed in
 
     def change_data(self):
-        """New content, so that a backup has something to send."""
+        """New content in the place of the last, so that a backup has something to send."""
+        if self.changes > 0:
+            remove_tree(f"{self.data}/new{self.changes}")
         self.changes += 1
         subprocess.run(["cp", "-a", "/usr/include", f"{self.data}/new{self.changes}"], check=True)
         subprocess.run(["find", f"{self.data}/new{self.changes}", "-type", "f", "-size", "-100k", "-exec", "sh", "-c",
@@ -146,8 +147,7 @@ def test():
         crash = Crash(estate)
         os.mkdir(crash.data)
         open(f"{crash.n1.srv}/log", "w").close()
-        for number in range(COPIES):
-            subprocess.run(["cp", "-a", "/usr/include", f"{crash.data}/include{number}"], check=True)
+        subprocess.run(["cp", "-a", "/usr/include", f"{crash.data}/include"], check=True)
         step(f"data made: {count_files(crash.data)} files")
         estate.apply(describe(estate))
         estate.wait_running("svc")
