@@ -94,7 +94,8 @@ def describe(estate):
 
 
 def lose_everything(estate):
-    """All at one moment; what was there stays for the comparison, out of sight of the services."""
+    """What was there stays for the comparison, out of sight of the services. `web` goes when the EM knows of the others: a
+    dependant whose recovery begins while its dependency still seems well is not held."""
     n1, n2, n3 = estate.nodes.values()
     pids = [n1.pid("redis-server"), n2.pid("app_server.py"), n3.pid("nginx")]
     os.rename(f"{n1.srv}/db", f"{n1.directory}/lost-db")
@@ -102,9 +103,12 @@ def lose_everything(estate):
     os.mkdir(f"{n2.srv}/app")
     with open(f"{n2.srv}/app/app.conf", "w") as file:
         file.write("garbage")
-    os.rename(f"{n3.srv}/web", f"{n3.directory}/lost-web")
-    for pid in pids:
+    for pid in pids[:2]:
         kill(pid)
+    for name in ("db", "app"):
+        wait_for(lambda: estate.workload(name)["state"] != "RUNNING", 30, f"{name} is missed", pause=0.05)
+    os.rename(f"{n3.srv}/web", f"{n3.directory}/lost-web")
+    kill(pids[2])
 
 
 def step_time(recovery, state):
