@@ -25,8 +25,6 @@
 namespace ember::controller {
 namespace {
 
-// One line in the log per peer, method and this time, however often it knocks.
-
 std::string DefaultAdvertise(const std::string& listen) {
   if (absl::StartsWith(listen, "0.0.0.0:")) return absl::StrCat("127.0.0.1", listen.substr(7));
   return listen;
