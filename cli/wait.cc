@@ -41,6 +41,10 @@ absl::Status Cancelled(Context& context, Client& client, const v1::Run& run,
                   "nothing acknowledged before is lost; run it again when you want it");
 }
 
+std::string WaitingFor(const v1::Run& run) {
+  return run.error().empty() ? "waiting for the node" : absl::StrCat("waiting: ", run.error());
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Run> WaitForRun(Context& context, Client& client, v1::Run run,
@@ -96,7 +100,8 @@ void PrintProblems(Context& context,
   total = std::max<int64_t>(total, problems.size());
   *context.err << title << ": " << Counted(total, "path") << "\n";
   for (const v1::PathProblem& problem : problems) {
-    *context.err << "  " << Escape(problem.path()) << ": " << Escape(problem.problem()) << "\n";
+    *context.err << "  " << Escape(problem.path()) << (problem.path().empty() ? "" : ": ")
+                 << Escape(problem.problem()) << "\n";
   }
   if (total > problems.size()) *context.err << "  and " << total - problems.size() << " more\n";
   context.err->flush();
@@ -106,7 +111,7 @@ std::string ProgressLine::Text(const v1::Run& run, absl::Duration now) {
   const v1::Progress& p = run.progress();
   std::vector<std::string> parts;
   parts.push_back(!p.phase().empty()                      ? p.phase()
-                  : run.outcome() == v1::Outcome::PENDING ? "waiting for the node"
+                  : run.outcome() == v1::Outcome::PENDING ? WaitingFor(run)
                                                           : "running");
   if (p.bytes_read() > 0) parts.push_back(absl::StrCat(FormatBytes(p.bytes_read()), " read"));
   if (p.bytes_sent() > 0) parts.push_back(absl::StrCat(FormatBytes(p.bytes_sent()), " sent"));

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/errors.h"
@@ -18,6 +17,8 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/server.h"
 #include "controller/em_state.h"
+#include "controller/notify/channel.h"
+#include "controller/notify/notifier.h"
 #include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "controller/tick.h"
@@ -25,15 +26,13 @@
 namespace ember::controller {
 namespace {
 
-std::string DefaultAdvertise(const std::string& listen) {
-  if (absl::StartsWith(listen, "0.0.0.0:")) return absl::StrCat("127.0.0.1", listen.substr(7));
-  return listen;
-}
-
 class ControllerImpl : public Controller {
  public:
   ControllerImpl(const ControllerOptions& options, Fd lock, std::unique_ptr<EmState> em)
-      : options_(options), lock_(std::move(lock)), em_(std::move(em)) {}
+      : options_(options),
+        lock_(std::move(lock)),
+        em_(std::move(em)),
+        notifier_(em_.get(), &SendNotice) {}
   ~ControllerImpl() override { Stop(); }
 
   absl::Status Serve() {
@@ -41,9 +40,8 @@ class ControllerImpl : public Controller {
     beats_ = NewAgentService(em_.get());
     services_.push_back(NewEnrolService(em_.get()));
     services_.push_back(NewEstateService(em_.get()));
-    services_.push_back(NewFleetService(em_.get(), options_.advertise.empty()
-                                                       ? DefaultAdvertise(options_.listen)
-                                                       : options_.advertise));
+    SetAdvertise(options_.advertise);
+    services_.push_back(NewFleetService(em_.get()));
     services_.push_back(NewProtectionService(em_.get()));
     services_.push_back(NewRecoveryService(em_.get()));
     services_.push_back(NewEventService(em_.get()));
@@ -58,15 +56,22 @@ class ControllerImpl : public Controller {
                             const absl::Status& why) { Refused(peer, method, why); };
     EMBER_ASSIGN_OR_RETURN(server_, rpc::Server::Start(server, services));
     ticker_ = std::thread([this] { TickUntilStopped(); });
+    notifier_.Run();
     return absl::OkStatus();
   }
 
   int port() const override { return server_->port(); }
 
+  void SetAdvertise(const std::string& advertise) override {
+    absl::MutexLock lock(&em_->mu);
+    em_->advertise = advertise;
+  }
+
   void Stop() override {
     if (stop_.HasBeenNotified()) return;
     stop_.Notify();
     if (ticker_.joinable()) ticker_.join();
+    notifier_.Stop();
     if (beats_ != nullptr) beats_->ReleaseAll();
     if (server_ != nullptr) server_->Stop(absl::Seconds(5));
   }
@@ -125,6 +130,7 @@ class ControllerImpl : public Controller {
   const ControllerOptions options_;
   const Fd lock_;
   const std::unique_ptr<EmState> em_;
+  Notifier notifier_;
   std::unique_ptr<HeldBeats> beats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<rpc::Server> server_;

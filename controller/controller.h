@@ -14,7 +14,7 @@ namespace ember::controller {
 struct ControllerOptions {
   std::string state_directory;
   std::string listen;
-  std::string advertise;  // HOST:PORT for join tokens; empty: derived from listen
+  std::string advertise;  // HOST:PORT for join tokens; empty: as it was dialled
   Clock* clock = nullptr;
 };
 
@@ -27,6 +27,8 @@ class Controller {
   static absl::StatusOr<std::unique_ptr<Controller>> Start(const ControllerOptions& options);
   virtual ~Controller() = default;
   virtual int port() const = 0;
+  // As ControllerOptions::advertise, from the next token on. Safe at any time.
+  virtual void SetAdvertise(const std::string& advertise) = 0;
   // Ends within 10 s; what is durable stays so. Idempotent.
   virtual void Stop() = 0;
 };

@@ -29,6 +29,7 @@ struct EmState {
   std::unique_ptr<Catalog> catalog ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
   std::unique_ptr<KeyVault> keys ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
   Board board ABSL_GUARDED_BY(mu);
+  std::string advertise ABSL_GUARDED_BY(mu);  // HOST:PORT for tokens when the caller names none; may be empty
   // A fact arrived that the tick should look at now rather than at its next turn.
   bool news ABSL_GUARDED_BY(mu) = false;
   // Refusals that are in the log; until when they are not written again.

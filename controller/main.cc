@@ -5,8 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <optional>
+#include <sstream>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/errors.h"
@@ -60,7 +63,71 @@ int Init(const std::string& state_directory, const std::string& listen, bool ins
   return 0;
 }
 
-int Run(const ControllerOptions& options) {
+struct CommandLine {
+  ControllerOptions options;
+  bool log_json = false;
+  bool no_install = false;
+  bool init = false;
+};
+
+// The exit code when that is all: help was asked for, or something is wrong.
+std::optional<int> Parse(int argc, char** argv, std::ostream& out, std::ostream& err,
+                         CommandLine* line) {
+  line->options.clock = SystemClock();
+  line->options.listen = "0.0.0.0:7443";
+  CLI::App app{"ember-controller: schedules, watches and recovers an estate"};
+  app.set_version_flag("--version", kVersion);
+  app.add_option("--state-dir", line->options.state_directory, "where the estate lives");
+  app.add_option("--listen", line->options.listen, "HOST:PORT to serve on")->capture_default_str();
+  app.add_option("--advertise", line->options.advertise,
+                 "HOST:PORT that nodes reach it by, for join tokens");
+  app.add_flag("--log-json", line->log_json, "log as JSON lines");
+  app.allow_config_extras(false);
+  app.set_config("--config", "", "a file with these options (TOML or INI); SIGHUP reads it again");
+  CLI::App* init =
+      app.add_subcommand("init", "create the estate: CA, admin identity, recovery kit");
+  init->add_flag("--no-install", line->no_install,
+                 "do not put the admin identity into ~/.config/ember");
+  init->fallthrough();
+  CLI::App* bootstrap = app.add_subcommand("bootstrap", "make an estate anew from a vault and a kit");
+  bootstrap->allow_extras();
+  bootstrap->fallthrough();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, out, err) == 0 ? 0 : 2;
+  }
+  if (bootstrap->parsed()) {
+    return Complain(WithHint(
+        absl::InvalidArgumentError("bootstrap comes in a later version"),
+        "`ember vault ls` and `ember vault restore` need a vault and the kit only"));
+  }
+  if (line->options.state_directory.empty()) {
+    return Complain(WithHint(absl::InvalidArgumentError("--state-dir is missing"),
+                             "ember-controller --help"));
+  }
+  line->init = init->parsed();
+  return std::nullopt;
+}
+
+// The estate itself lives in the catalog. A file that is no longer valid changes nothing.
+void Reload(int argc, char** argv, const ControllerOptions& running, Controller* controller) {
+  CommandLine line;
+  std::ostringstream said;
+  if (Parse(argc, argv, said, said, &line)) {
+    return LogError("controller", "--config is not valid: what was read before stays",
+                    {{"error", absl::StripAsciiWhitespace(said.str())}});
+  }
+  ConfigureLog(LogLevel::kInfo, line.log_json);
+  controller->SetAdvertise(line.options.advertise);
+  const bool moved = line.options.listen != running.listen ||
+                     line.options.state_directory != running.state_directory;
+  if (moved)
+    LogWarning("controller", "--listen and --state-dir change with a restart only");
+  LogInfo("controller", "--config was read again", {{"advertise", line.options.advertise}});
+}
+
+int Run(int argc, char** argv, const ControllerOptions& options) {
   // Blocked before any thread starts, so that only this thread takes them.
   sigset_t signals;
   sigemptyset(&signals);
@@ -77,8 +144,7 @@ int Run(const ControllerOptions& options) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != SIGHUP) break;
-    LogInfo("controller",
-            "the estate lives in the catalog: nothing to read again; use `ember apply`");
+    Reload(argc, argv, options, controller->get());
   }
   sd_notify(0, "STOPPING=1");
   LogInfo("controller", "stopping");
@@ -90,30 +156,11 @@ int Run(const ControllerOptions& options) {
 }  // namespace ember::controller
 
 int main(int argc, char** argv) {
-  ember::controller::ControllerOptions options;
-  options.clock = ember::SystemClock();
-  options.listen = "0.0.0.0:7443";
-  bool log_json = false;
-  bool no_install = false;
-  CLI::App app{"ember-controller: schedules, watches and recovers an estate"};
-  app.set_version_flag("--version", ember::kVersion);
-  app.add_option("--state-dir", options.state_directory, "where the estate lives")->required();
-  app.add_option("--listen", options.listen, "HOST:PORT to serve on")->capture_default_str();
-  app.add_option("--advertise", options.advertise,
-                 "HOST:PORT that nodes reach it by, for join tokens");
-  app.add_flag("--log-json", log_json, "log as JSON lines");
-  app.set_config("--config", "", "a file with these options (TOML or INI)");
-  CLI::App* init =
-      app.add_subcommand("init", "create the estate: CA, admin identity, recovery kit");
-  init->add_flag("--no-install", no_install, "do not put the admin identity into ~/.config/ember");
-  init->fallthrough();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
-  }
-  ember::ConfigureLog(ember::LogLevel::kInfo, log_json);
-  if (*init) return ember::controller::Init(options.state_directory, options.listen, !no_install);
-  return ember::controller::Run(options);
+  ember::controller::CommandLine line;
+  if (const std::optional<int> code = ember::controller::Parse(argc, argv, std::cout, std::cerr, &line)) return *code;
+  ember::ConfigureLog(ember::LogLevel::kInfo, line.log_json);
+  const ember::controller::ControllerOptions& options = line.options;
+  if (line.init)
+    return ember::controller::Init(options.state_directory, options.listen, !line.no_install);
+  return ember::controller::Run(argc, argv, options);
 }

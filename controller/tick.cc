@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/nodes.h"
+#include "controller/fleet/told.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
 
@@ -67,6 +68,7 @@ absl::Status Tick(EmState& em) {
   em.news = false;
   DistrustOwnStall(em);
   EMBER_RETURN_IF_ERROR(UpdateNodes(em));
+  EMBER_RETURN_IF_ERROR(RecordTold(em));
   if (!StillListening(em)) {
     EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
     EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));

@@ -68,8 +68,9 @@ absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sen
     const absl::Status stored = parts_.state->SaveConfig(reply.config());
     first.Update(stored);
     Apply(reply.config());
-    // Not stored, it is asked for again; a full disk is no reason to stop what may run.
-    if (stored.ok()) config_version_ = reply.config().version();
+    // Not stored, it is asked for again; a full disk is no reason to stop what may run. The one
+    // stored before is not in force any more.
+    config_version_ = stored.ok() ? reply.config().version() : 0;
   }
   parts_.lease->Granted(sent, absl::Milliseconds(reply.lease_millis()));
   parts_.orders->Release();

@@ -42,10 +42,7 @@ std::string VerifiedText(const v1::Backup& backup) {
 // What a check or a verification found is said before what the backup itself was.
 Cell StateCell(const v1::Backup& backup) {
   if (backup.trashed()) return Cell("in trash", Style::kWarning);
-  const bool damaged =
-      !backup.verified() && !backup.error().empty() &&
-      (backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL);
-  return damaged ? Cell("damaged", Style::kBad) : OutcomeCell(backup.outcome());
+  return backup.damaged() ? Cell("damaged", Style::kBad) : OutcomeCell(backup.outcome());
 }
 
 ExitCode PrintStarted(Context& context, const v1::Run& run) {
@@ -107,16 +104,20 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& worklo
                {"FILES", true},
                {"OUTCOME"},
                {"VERIFIED"},
+               {"VERSION"},
                {"REASON"}});
   for (const v1::Backup& backup : reply.items()) {
     table.Add({backup.id(), backup.name(), FormatRough(absl::Seconds(backup.age_seconds())),
                FormatBytes(backup.size_bytes()), FormatBytes(backup.added_bytes()),
                absl::StrCat(backup.files()), StateCell(backup),
                absl::StrCat(VerifiedText(backup), backup.pinned() ? ", pinned" : ""),
-               backup.reason()});
+               backup.version(), backup.reason()});
   }
   *context.out << table.Format(ColorsWelcome(context)) << Counted(reply.items_size(), "backup")
                << ", " << FormatBytes(reply.stored_bytes()) << " stored\n";
+  for (const std::string& line : reply.retention()) *context.out << Escape(line) << "\n";
+  if (reply.retention_size() > 0)
+    *context.out << "this version removes nothing by itself\n";
   return kExitDone;
 }
 

@@ -136,7 +136,7 @@ Action DeclareLogVerify(CLI::App&) {
       return WithHint(
           Damaged("the event log", absl::StrCat("the chain of hashes breaks at event ",
                                                 reply.first_bad_seq(), " of ", reply.events())),
-          "someone or something changed the EM's catalog: compare it with its exported copies");
+          "someone or something changed the EM's catalog: compare it with your copies of `ember events`");
     }
     *context.out << "intact: " << Counted(static_cast<int64_t>(reply.events()), "event")
                  << ", head " << Escape(reply.head_hash()) << "\n";

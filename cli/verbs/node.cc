@@ -57,12 +57,13 @@ absl::StatusOr<ExitCode> MakeToken(Context& context, const TokenArguments& argum
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   v1::CreateTokenRequest request;
   request.set_node(arguments.node);
-  request.set_em_address(arguments.em_address.empty() ? client.address() : arguments.em_address);
+  request.set_em_address(arguments.em_address);
+  request.set_dialled(client.address());
   EMBER_ASSIGN_OR_RETURN(const v1::CreateTokenReply reply,
                          client.Call(&Fleet::CreateToken, request));
-  if (IsLoopback(request.em_address())) {
+  if (IsLoopback(reply.em_address())) {
     *context.err
-        << "warning: the token says that the EM is at " << Escape(request.em_address())
+        << "warning: the token says that the EM is at " << Escape(reply.em_address())
         << ", which only this machine can reach; for another machine use --em-address HOST:PORT\n";
   }
   if (context.options.json) return PrintJson(context, reply);
@@ -140,7 +141,7 @@ Action DeclareNodeToken(CLI::App& app) {
       ->type_name("")
       ->required();
   app.add_option("--em-address", arguments->em_address,
-                 "How the node reaches the EM (default: as dialled)")
+                 "How the node reaches the EM (default: as it advertises, or as dialled)")
       ->type_name("HOST:PORT");
   return [arguments](Context& context) { return MakeToken(context, *arguments); };
 }

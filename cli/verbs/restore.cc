@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/wait.h"
 #include "common/base/errors.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 
@@ -67,6 +68,23 @@ absl::StatusOr<v1::Run> RunToEnd(Context& context, Client& client,
 std::string Differences(const v1::RestoreResult& result) {
   return absl::StrCat(result.added(), " added, ", result.changed(), " changed, ", result.removed(),
                       " removed");
+}
+
+// Some names below the counts: enough to see what it is about.
+void PrintChanges(std::ostream& out, const v1::RestoreResult& result) {
+  for (const char* what : {"removed", "changed", "added"}) {
+    int64_t left = absl::string_view(what) == "removed"   ? result.removed()
+                   : absl::string_view(what) == "changed" ? result.changed()
+                                                          : result.added();
+    int shown = 0;
+    for (const v1::PathProblem& change : result.changes()) {
+      if (change.problem() != what || shown == kChangesShown) continue;
+      out << "  " << what << " " << Escape(change.path()) << "\n";
+      ++shown;
+      --left;
+    }
+    if (left > 0 && shown > 0) out << "  and " << left << " more " << what << "\n";
+  }
 }
 
 // 3 when the backup could not be restored in full, and then what is missing on `err`.
@@ -141,6 +159,7 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
       PrintJson(context, comparison);
     } else {
       *context.out << differences << "; nothing was changed (--dry-run)\n";
+      PrintChanges(*context.out, comparison.restore());
     }
     return HolesToExit(context, comparison);
   }
@@ -154,8 +173,9 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
   const bool replaces = arguments.to.empty() || comparison.restore().changed() > 0 ||
                         comparison.restore().removed() > 0;
   *context.err << Escape(request.backup()) << " " << Escape(where) << ": " << differences
-               << (replaces ? "; a safety copy is kept" : "") << "\n"
-               << std::flush;
+               << (replaces ? "; a safety copy is kept" : "") << "\n";
+  PrintChanges(*context.err, comparison.restore());
+  context.err->flush();
   if (replaces) {
     EMBER_RETURN_IF_ERROR(Confirm(context, absl::StrCat("restore ", request.backup(), " ", where)));
   }

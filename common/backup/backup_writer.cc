@@ -142,6 +142,7 @@ class Writer : public BackupWriter {
 
   v1::BackupResult result_;
   v1::Progress progress_;
+  int64_t to_read_ = 0;  // if all that is not yet known to be unchanged has changed; 0: not known
   absl::Duration reported_ = absl::InfiniteDuration();
 };
 
@@ -165,12 +166,17 @@ absl::Status Writer::Start() {
   // Without its backup in the vault, nothing that the cache refers to is surely there.
   if (!session_->parent_present()) cache_ = nullptr;
   KnownIds known;
-  if (cache_ != nullptr &&
-      !cache_->CheckAll([&known](const RecordId& id) { known.insert(PrefixOf(id)); }).ok()) {
-    LogWarning("backup", "reading everything: the cache is damaged",
-               {{"workload", options_.workload}});
-    cache_ = nullptr;
-    known.clear();
+  if (cache_ != nullptr) {
+    const absl::StatusOr<int64_t> bytes =
+        cache_->CheckAll([&known](const RecordId& id) { known.insert(PrefixOf(id)); });
+    if (bytes.ok()) {
+      to_read_ = *bytes;
+    } else {
+      LogWarning("backup", "reading everything: the cache is damaged",
+                 {{"workload", options_.workload}});
+      cache_ = nullptr;
+      known.clear();
+    }
   }
   pipeline_ =
       std::make_unique<UploadPipeline>(UploadPipeline::Options{.session = session_.get(),
@@ -227,6 +233,7 @@ absl::Status Writer::AddFile(Entry entry, SourceStamp stamp, const OpenContent& 
     if (!parts.empty()) pending.content = ContentOfParts(parts, entry.size());
   }
   pending.cacheable = pending.content != nullptr;
+  if (pending.cacheable) to_read_ -= stamp.size;
   if (pending.content == nullptr) {
     EMBER_ASSIGN_OR_RETURN(pending.content, ReadContent(&entry, &stamp, open, &pending.cacheable));
     if (pending.content == nullptr) return absl::OkStatus();
@@ -409,6 +416,7 @@ void Writer::Report(absl::string_view phase, bool force) {
   if (!force && reported_ != absl::InfiniteDuration() && now - reported_ < kProgressEvery) return;
   reported_ = now;
   progress_.set_bytes_sent(pipeline_->bytes_sent());
+  progress_.set_bytes_total(to_read_ > 0 ? std::max(to_read_, progress_.bytes_read()) : 0);
   progress_.set_phase(std::string(phase));
   options_.progress(progress_);
 }

@@ -179,10 +179,12 @@ absl::StatusOr<bool> EntryCacheReader::Next(Record* record) {
   return true;
 }
 
-absl::Status EntryCacheReader::CheckAll(const std::function<void(const RecordId&)>& visit) {
+absl::StatusOr<int64_t> EntryCacheReader::CheckAll(
+    const std::function<void(const RecordId&)>& visit) {
   Rewind();
   Record record;
   std::string last_path;
+  int64_t bytes = 0;
   bool any = false;
   while (true) {
     EMBER_ASSIGN_OR_RETURN(const bool more, Next(&record));
@@ -193,6 +195,7 @@ absl::Status EntryCacheReader::CheckAll(const std::function<void(const RecordId&
       return NotWhole();
     any = true;
     last_path = record.entry.path();
+    if (!part) bytes += record.stamp.size;
     for (const format::v1::Extent& extent : record.entry.extents()) {
       RecordId id;
       if (!ParseRecordId(extent.id(), &id)) return NotWhole();
@@ -200,7 +203,7 @@ absl::Status EntryCacheReader::CheckAll(const std::function<void(const RecordId&
     }
   }
   Rewind();
-  return absl::OkStatus();
+  return bytes;
 }
 
 bool EntryCacheReader::Trusted(const SourceStamp& cached, const SourceStamp& now) const {

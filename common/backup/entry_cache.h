@@ -39,9 +39,9 @@ class EntryCacheReader {
   static absl::StatusOr<std::unique_ptr<EntryCacheReader>> Open(const std::string& path);
   const EntryCacheHeader& header() const { return header_; }
 
-  // Reads all of it, giving every record id to `visit` (repetitions too), and starts again.
-  // DATA_LOSS: do not use it.
-  absl::Status CheckAll(const std::function<void(const RecordId&)>& visit);
+  // Reads all of it, giving every record id to `visit` (repetitions too), and starts again. The
+  // bytes of the files in it. DATA_LOSS: do not use it.
+  absl::StatusOr<int64_t> CheckAll(const std::function<void(const RecordId&)>& visit);
 
   // The content of `path` as cached when `stamp` is the cached one and not racy: parts as in the
   // manifest. Empty when it must be read. Ask in PathLess order.

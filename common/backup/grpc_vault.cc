@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/backup/vault_port.h"
@@ -12,6 +13,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "ember/v1/vault.grpc.pb.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/sync_stream.h"
 
@@ -247,7 +249,9 @@ class GrpcSession : public VaultSession {
 class GrpcVault : public VaultPort {
  public:
   GrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault)
-      : stub_(v1::VaultService::NewStub(std::move(channel))), vault_(std::move(vault)) {}
+      : channel_(channel),
+        stub_(v1::VaultService::NewStub(std::move(channel))),
+        vault_(std::move(vault)) {}
 
   absl::StatusOr<std::unique_ptr<VaultSession>> OpenSession(
       v1::OpenSessionRequest request) override {
@@ -281,11 +285,42 @@ class GrpcVault : public VaultPort {
     return reply;
   }
 
-  // No deadline: a read-back has no size known beforehand. The channel's keepalive ends a dead
-  // connection.
+  // A connection lost in the middle is waited for, and only what has not come is asked for again: a
+  // restore of hours must not begin anew for a cable. Not so a session's records, which have no
+  // known end.
   absl::Status Read(v1::ReadRequest request,
                     const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
     request.set_vault(vault_);
+    absl::flat_hash_set<std::string> left(request.ids().begin(), request.ids().end());
+    bool sunk = true;
+    bool in_vain = false;
+    while (true) {
+      const size_t before = left.size();
+      const absl::Status read = ReadOnce(request, [&](v1::ReadReply&& reply) {
+        for (const v1::Record& record : reply.records()) left.erase(record.id());
+        for (const v1::ReadProblem& problem : reply.problems()) left.erase(problem.id());
+        const absl::Status status = sink(std::move(reply));
+        sunk = status.ok();
+        return status;
+      });
+      if (!absl::IsUnavailable(read) || !sunk || request.ids().empty()) return read;
+      if (left.empty()) return absl::OkStatus();
+      if (left.size() == before && std::exchange(in_vain, true)) return read;
+      if (left.size() < before) in_vain = false;
+      if (!Connected()) return read;
+      *request.mutable_ids() = {left.begin(), left.end()};
+    }
+  }
+
+ private:
+  bool Connected() const {
+    return channel_->WaitForConnected(gpr_time_from_seconds(kVaultCallSeconds, GPR_TIMESPAN));
+  }
+
+  // No deadline: a read-back has no size known beforehand. The channel's keepalive ends a dead
+  // connection.
+  absl::Status ReadOnce(const v1::ReadRequest& request,
+                        const std::function<absl::Status(v1::ReadReply&&)>& sink) {
     grpc::ClientContext context;
     const std::unique_ptr<grpc::ClientReader<v1::ReadReply>> stream =
         stub_->Read(&context, request);
@@ -304,7 +339,7 @@ class GrpcVault : public VaultPort {
     return sunk.ok() ? ended : sunk;
   }
 
- private:
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<v1::VaultService::Stub> stub_;
   const std::string vault_;
 };

@@ -65,8 +65,21 @@ inline constexpr size_t kWorkloadsMax = 10000;
 inline constexpr int kEventsPerReplyMax = 1000;
 inline constexpr int kEventWaitSecondsMax = 30;
 inline constexpr size_t kProblemsReportedMax = 100;
+// A restore names what it removes only from a smaller backup: 16 MiB of hashes.
+inline constexpr size_t kNamedRemovalsOfMax = 1 << 20;
+inline constexpr int kChangesShown = 20;  // of each kind, to a person who is asked
 inline constexpr size_t kLogTailLines = 20;
 inline constexpr size_t kLogLineBytesMax = 512;
+
+// --- what the controller keeps and tells -----------------------------------------------------------------------------
+// Beyond these the oldest go; the event log keeps all of them.
+inline constexpr size_t kEndedRunsKept = 1000;
+inline constexpr size_t kEndedRecoveriesKept = 1000;
+// A notice to a person: so many tries with pauses that double from the first one; what is older is no news.
+inline constexpr int kNoticeTries = 5;
+inline constexpr int64_t kNoticeRetryMillis = 1000;
+inline constexpr int64_t kNoticeTimeoutSeconds = 10;
+inline constexpr int64_t kNoticeAgeMaxHours = 24;
 
 // --- estate file and schedules --------------------------------------------------------------------------------------
 // Nodes of the document with aliases written out: a small file must not grow into a large estate in memory.
@@ -303,9 +316,10 @@ inline constexpr int64_t kVaultLookMillis = 500;  // a vault just assigned is op
 inline constexpr int64_t kKeyReleaseSeconds = 30;
 inline constexpr int64_t kJoinSeconds = 20;
 inline constexpr int64_t kRenewRetryMinutes = 60;
-// Of refusals by an agent: one event per peer and this time, and of so many peers.
+// Of refusals: one event per peer and this time, and of so many peers; the controller counts each refused method.
 inline constexpr int64_t kRefusedEventSeconds = 10;
 inline constexpr size_t kRefusedPeersMax = 20;
+inline constexpr size_t kRefusalsRemembered = 1000;
 // Arenas of the C library's allocator: with one per thread, freed chunks of a backup stay with threads that need them no
 // more, a quarter of the agent's memory.
 inline constexpr int kMallocArenas = 2;

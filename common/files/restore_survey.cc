@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "common/backup/backup_writer.h"
 #include "common/base/errors.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/files/entry_path.h"
 
@@ -86,22 +88,31 @@ void RestoreSurvey::Compare(const Entry& entry, const Place& place, Disk* disk) 
   struct statx info;
   if (disk->stack == nullptr || !parent_open ||
       !Stat({.directory = disk->stack->fd(), .name = name}, &info)) {
-    ++added;
+    Note(++added, entry.path(), "added");
     return;
   }
   ++disk->matched;
+  if (matched_.size() < kNamedRemovalsOfMax) matched_.insert(absl::HashOf(entry.path()));
   Entry now;
   Fd fd = OpenIfPlain(disk->stack->fd(), name, info.stx_mode);
   metadata_.Read({.fd = fd.get(), .directory = disk->stack->fd(), .name = name}, info, &now);
-  if (!SameMetadata(entry, now)) ++changed;
+  if (!SameMetadata(entry, now)) Note(++changed, entry.path(), "changed");
   if (entry.type() == EntryType::DIRECTORY && now.type() == EntryType::DIRECTORY && fd.valid()) {
     disk->stack->Enter(std::move(fd));
     disk->open.push_back(entry.path());
   }
 }
 
+void RestoreSurvey::Note(int64_t number, absl::string_view path, const char* what) {
+  if (number > static_cast<int64_t>(kProblemsReportedMax)) return;
+  v1::PathProblem& change = changes.emplace_back();
+  change.set_path(path.data(), path.size());
+  change.set_problem(what);
+}
+
 // Objects at and below a place, but not in mounts that will stay as they are.
-absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) const {
+absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) {
+  int64_t named = 0;
   struct statx info;
   if (!place.parent.valid() || !Stat({.directory = place.parent.get(), .name = place.name}, &info))
     return 0;
@@ -131,6 +142,8 @@ absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) const {
     const std::string path = Child(frames.back().path, name.name);
     if (IsOwnLeftover(name.name) || skipped.contains(path)) continue;
     ++count;
+    if (matched_.size() < kNamedRemovalsOfMax && !matched_.contains(absl::HashOf(path)))
+      Note(++named, path, "removed");
     if (name.type != DT_DIR && name.type != DT_UNKNOWN) continue;
     absl::StatusOr<Fd> fd = OpenDirectoryAt(stack.fd(), name.name);
     if (!fd.ok()) continue;  // no directory, or unreadable: it counts as one

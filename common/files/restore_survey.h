@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/files/directory.h"
 #include "common/files/file_metadata.h"
 #include "common/files/restore_place.h"
 #include "ember/format/v1/format.pb.h"
+#include "ember/v1/types.pb.h"
 
 namespace ember::files {
 
@@ -32,6 +34,9 @@ class RestoreSurvey {
   int64_t added = 0;
   int64_t removed = 0;
   int64_t changed = 0;
+  // Some of them by name, as RestoreResult.changes. What is removed has names as long as the backup
+  // is not huge.
+  std::vector<v1::PathProblem> changes;
   std::set<std::string> found;                 // of the places' paths: those the backup has
   std::map<std::string, int64_t> place_bytes;  // by path of place or mount
   const std::vector<NestedMount>& mounts() const { return mounts_; }
@@ -44,7 +49,8 @@ class RestoreSurvey {
     int64_t matched = 0;
   };
   void Compare(const format::v1::Entry& entry, const Place& place, Disk* disk);
-  absl::StatusOr<int64_t> Count(const Place& place) const;
+  absl::StatusOr<int64_t> Count(const Place& place);
+  void Note(int64_t number, absl::string_view path, const char* what);
 
   const std::vector<Place>& places_;
   const PlaceFinder finder_;
@@ -54,6 +60,7 @@ class RestoreSurvey {
   size_t next_mount_ = 0;
   std::vector<Disk> disks_;
   MetadataReader metadata_;
+  absl::flat_hash_set<size_t> matched_;  // hashes of the paths that are in both
 };
 
 }  // namespace ember::files

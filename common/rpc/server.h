@@ -21,6 +21,9 @@ class ServerContextBase;
 
 namespace ember::rpc {
 
+// Told about a refused call, on gRPC's threads: must be quick and safe for concurrent use.
+using RefusalReport = std::function<void(const Peer&, absl::string_view method, const absl::Status& why)>;
+
 struct ServerOptions {
   std::string listen;              // HOST:PORT; port 0 picks one
   std::string identity_directory;  // read at start and again when its files change (a renewed certificate)
@@ -29,9 +32,9 @@ struct ServerOptions {
   // Says no to a certificate that is genuine but no longer welcome (revoked, superseded). May be empty.
   // Called on gRPC's threads; must be quick and safe for concurrent use.
   std::function<absl::Status(const Peer&)> admit;
-  // Told about every refusal (no certificate, wrong CA, expired, revoked, wrong role). Same rules. The peer's address
-  // is not known here; its name and serial are only claimed, and its role is NONE, unless its certificate verified.
-  std::function<void(const Peer&, absl::string_view method, const absl::Status& why)> refused;
+  // About every refusal (no certificate, wrong CA, expired, revoked, wrong role). The peer's address is not known here;
+  // its name and serial are only claimed, and its role is NONE, unless its certificate verified.
+  RefusalReport refused;
 };
 
 // Serves `services` (not owned, must outlive it). A peer without a certificate reaches only the methods whose row has

@@ -35,7 +35,7 @@ grpc::Status Finish(absl::StatusOr<Reply> result, Reply* reply) {
 
 class Service : public v1::VaultService::Service {
  public:
-  Service(VaultLookup lookup, RefusalReport refused)
+  Service(VaultLookup lookup, rpc::RefusalReport refused)
       : lookup_(std::move(lookup)), refused_(std::move(refused)) {}
 
   grpc::Status OpenSession(ServerContext* context, const v1::OpenSessionRequest* request,
@@ -168,12 +168,12 @@ class Service : public v1::VaultService::Service {
   }
 
   const VaultLookup lookup_;
-  const RefusalReport refused_;
+  const rpc::RefusalReport refused_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, RefusalReport refused) {
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, rpc::RefusalReport refused) {
   return std::make_unique<Service>(std::move(lookup), std::move(refused));
 }
 

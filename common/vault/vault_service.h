@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/rpc/identity.h"
+#include "common/rpc/server.h"
 #include "common/vault/vault.h"
 #include "grpcpp/impl/codegen/service_type.h"
 
@@ -17,12 +17,8 @@ namespace ember::vault {
 // cannot open it. Safe for concurrent use.
 using VaultLookup = std::function<absl::StatusOr<std::shared_ptr<Vault>>(const std::string& name)>;
 
-// `refused` is told about agents that ask for another node's dedup domain; as in
-// rpc::ServerOptions.
-using RefusalReport =
-    std::function<void(const rpc::Peer&, absl::string_view method, const absl::Status& why)>;
-
-std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, RefusalReport refused);
+// `refused` is told about agents that ask for another node's dedup domain.
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, rpc::RefusalReport refused);
 
 }  // namespace ember::vault
 

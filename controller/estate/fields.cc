@@ -77,19 +77,6 @@ std::string TextsFlow(const ProtoMap& texts) {
   return map.Flow();
 }
 
-std::string KeepFlow(const v1::Keep& keep) {
-  return Map()
-      .AddCount("last", keep.last())
-      .AddSeconds("within", keep.within_seconds())
-      .AddCount("hourly", keep.hourly())
-      .AddCount("daily", keep.daily())
-      .AddCount("weekly", keep.weekly())
-      .AddCount("monthly", keep.monthly())
-      .AddCount("yearly", keep.yearly())
-      .AddCount("min_verified", keep.min_verified())
-      .Flow();
-}
-
 std::string SourcesFlow(const v1::WorkloadSpec& workload) {
   std::vector<std::string> sources;
   for (const v1::SourceSpec& source : workload.sources()) {
@@ -173,6 +160,19 @@ std::string NotifyFlow(const v1::Settings& settings) {
 
 }  // namespace
 
+std::string KeepText(const v1::Keep& keep) {
+  return Map()
+      .AddCount("last", keep.last())
+      .AddSeconds("within", keep.within_seconds())
+      .AddCount("hourly", keep.hourly())
+      .AddCount("daily", keep.daily())
+      .AddCount("weekly", keep.weekly())
+      .AddCount("monthly", keep.monthly())
+      .AddCount("yearly", keep.yearly())
+      .AddCount("min_verified", keep.min_verified())
+      .Flow();
+}
+
 std::string YamlText(absl::string_view text) {
   const auto plain = [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
@@ -236,7 +236,7 @@ std::vector<Field> FieldsOf(const v1::PolicySpec& policy) {
                 .AddTrue("requires_approval", policy.on_change().requires_approval())
                 .Flow());
   }
-  if (policy.has_keep()) map.Add("keep", KeepFlow(policy.keep()));
+  if (policy.has_keep()) map.Add("keep", KeepText(policy.keep()));
   map.Add("vaults", Map::List(policy.vaults()));
   const Map verify = Map().AddSeconds("every", policy.verify_every_seconds());
   if (!verify.empty()) map.Add("verify", verify.Flow());

@@ -23,6 +23,9 @@ std::vector<Field> FieldsOf(const v1::PolicySpec& policy);
 std::vector<Field> FieldsOf(const v1::WorkloadSpec& workload);
 std::vector<Field> FieldsOf(const v1::Settings& settings);
 
+// What a policy keeps.
+std::string KeepText(const v1::Keep& keep);
+
 // `text` as a YAML scalar that any YAML reader takes for a text, quoted where needed.
 std::string YamlText(absl::string_view text);
 

@@ -164,6 +164,11 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
     reading->problems.Error(vaults->position,
                             absl::StrCat(map.what(), " names no vault: its backups have no place"));
   }
+  if (policy->vaults_size() > 1) {
+    reading->problems.Warn(vaults->position,
+                           "a backup goes to the first of these vaults that can be reached; this "
+                           "version makes no copies in the others");
+  }
   if (const DocumentNode* verify = map.Take("verify")) {
     policy->set_verify_every_seconds(ReadEvery("verify", *verify, reading));
     reading->problems.Warn(verify->position,

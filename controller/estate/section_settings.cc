@@ -17,6 +17,7 @@ void ReadNotifyChannel(const DocumentNode& node, Reading* reading, v1::NotifyCha
   if (kind == "ntfy" || kind == "webhook") {
     ReadUrl(*value, kind, reading, channel->mutable_url());
   } else if (kind == "smtp") {
+    problems->Warn(node.position, "smtp is recorded; this version sends by webhook and ntfy only");
     const MapReader map(*value, "smtp", problems);
     for (const auto& [name, option] : value->entries) {
       std::string text;
@@ -107,9 +108,6 @@ void ReadSettings(const DocumentNode* node, Reading* reading, v1::Settings* sett
   if (notify != nullptr && ReadList(*notify, "notify", problems)) {
     for (const auto& channel : notify->items)
       ReadNotifyChannel(*channel, reading, settings->add_notify());
-    if (!notify->items.empty()) {
-      problems->Warn(notify->position, "notify is recorded; this version does not send notices");
-    }
   }
   map.RejectUnknownKeys();
 }

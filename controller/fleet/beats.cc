@@ -13,6 +13,7 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/failure_detector.h"
 #include "controller/protect/runs.h"
+#include "controller/protect/stored_backup.h"
 
 namespace ember::controller {
 
@@ -30,7 +31,11 @@ absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard
   Batch batch;
   for (const v1::OrderUpdate& update : request.orders()) {
     const auto order = em.catalog->orders().find(update.order_id());
-    if (order == em.catalog->orders().end() || order->second.node() != node) continue;
+    if (order == em.catalog->orders().end()) {
+      TakeLateBackup(em, update, &batch);
+      continue;
+    }
+    if (order->second.node() != node) continue;
     heard.accepted_orders.insert(update.order_id());
     em.board.progress[update.order_id()] = update.progress();
     if (!IsFinal(update) || order->second.finished()) continue;
@@ -50,7 +55,9 @@ absl::Status RecordEvents(EmState& em, const std::string& node, const v1::Heartb
   uint64_t high_water = record.acknowledged_event_seq();
   for (const v1::AgentEvent& event : request.events()) {
     if (event.seq() <= high_water) continue;
-    batch.AddEvent(event.type(), event.subject(), absl::StrCat("[", node, "] ", event.message()));
+    const bool of_workload = em.catalog->workloads().count(event.subject()) > 0;
+    batch.AddEvent(event.type(), event.subject(), absl::StrCat("[", node, "] ", event.message()),
+                   of_workload ? event.subject() : "");
     high_water = event.seq();
   }
   if (high_water == record.acknowledged_event_seq()) return absl::OkStatus();
@@ -232,15 +239,20 @@ bool HasNewsFor(const EmState& em, const std::string& node) {
   return heard->second.config_version != ConfigFor(em, node).version();
 }
 
-v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node,
+v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
                                 const v1::HeartbeatRequest& request) {
   v1::HeartbeatReply reply;
-  reply.set_lease_millis(
-      absl::ToInt64Milliseconds(PolicyFrom(em.catalog->estate().estate().settings()).lease));
+  const absl::Duration lease = PolicyFrom(em.catalog->estate().estate().settings()).lease;
+  reply.set_lease_millis(absl::ToInt64Milliseconds(lease));
   reply.set_em_epoch(em.catalog->meta().em_epoch());
   v1::NodeConfig config = ConfigFor(em, node);
   if (config.version() != request.config_version()) *reply.mutable_config() = std::move(config);
-  const HeardNode& heard = em.board.nodes.at(node);
+  HeardNode& heard = em.board.nodes.at(node);
+  // Until it says what it has stored, either may be in force.
+  if (reply.has_config()) heard.config_version = 0;
+  if (em.clock->Monotonic() - heard.leased_beat >= SureLease(lease))
+    heard.leased_since = heard.last_beat;
+  heard.leased_beat = heard.last_beat;
   for (const auto& [id, order] : em.catalog->orders()) {
     if (order.node() != node || order.finished()) continue;
     if (order.cancelled()) {

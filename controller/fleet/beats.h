@@ -19,8 +19,8 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
 // ones, a new config.
 bool HasNewsFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// The answer to a beat just recorded.
-v1::HeartbeatReply ComposeReply(const EmState& em, const std::string& node,
+// The answer to the newest beat recorded of `node`: to be sent, because it grants a lease.
+v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
                                 const v1::HeartbeatRequest& request)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 

@@ -33,7 +33,11 @@ struct HeardNode {
   std::string version;
   double clock_skew_seconds = 0;
   double clock_skew_told_seconds = 0;  // as of the last event about it
-  uint64_t config_version = 0;
+  // Receipt of the newest beat that was answered: the lease it granted counts from before then.
+  absl::Duration leased_beat = -absl::InfiniteDuration();
+  absl::Duration leased_since = -absl::InfiniteDuration();  // without a gap since, in this term
+  uint64_t config_version = 0;  // that it has stored; 0: none, or another one is on its way
+  uint64_t told_version = 0;    // of which the catalog knows that it has stored it
   std::map<std::string, HeardWorkload> workloads;
   std::map<std::string, v1::VaultFact> vaults;
   std::set<std::string> accepted_orders;  // by the agent process `boot_id`

@@ -22,6 +22,12 @@ absl::Duration SilenceOf(const NodeView& node, const FleetView& fleet) {
   return std::max(absl::ZeroDuration(), fleet.now - heard);
 }
 
+// Of two nodes the one that is left is enough to judge the other; whether that proves a fence is
+// another question (JudgeLeaseFence), and without a proof a person is asked.
+bool IsMajority(int leased, int counted) {
+  return counted == 0 || leased * 2 > counted || (counted == 2 && leased == 1);
+}
+
 bool InGrace(const FleetView& fleet, const DetectorPolicy& policy) {
   return fleet.now - fleet.trusted_from < kStartGraceLeases * policy.lease;
 }
@@ -68,7 +74,7 @@ FreezeView JudgeFreeze(const FleetView& fleet, const std::vector<NodeVerdict>& v
   }
   FreezeView freeze = fleet.freeze;
   const int allowed = std::max(1, counted * policy.freeze_over_percent / 100);
-  const bool majority = counted == 0 || leased * 2 > counted;
+  const bool majority = IsMajority(leased, counted);
   if (!freeze.frozen) {
     if (fell_silent <= allowed && majority) return freeze;
     freeze.frozen = true;
@@ -78,7 +84,10 @@ FreezeView JudgeFreeze(const FleetView& fleet, const std::vector<NodeVerdict>& v
                  : absl::StrCat("only ", leased, " of ", counted, " nodes hold a lease");
     return freeze;
   }
-  const bool enough = majority && leased * 100 >= (counted - dead_before) * kThawPercent;
+  // In a small estate those that may be missing without a freeze are more than the rest of it.
+  const int missing = counted - dead_before - leased;
+  const bool enough = majority && (missing <= allowed ||
+                                   leased * 100 >= (counted - dead_before) * kThawPercent);
   if (!enough) {
     freeze.thaw_from = absl::InfiniteDuration();
   } else if (freeze.thaw_from == absl::InfiniteDuration()) {
@@ -102,6 +111,8 @@ DetectorPolicy PolicyFrom(const v1::Settings& settings) {
   return policy;
 }
 
+absl::Duration SureLease(absl::Duration lease) { return lease * 3 / 4; }
+
 FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy) {
   FleetVerdict verdict;
   for (const NodeView& node : fleet.nodes) {
@@ -123,22 +134,27 @@ LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
   const auto it = std::find_if(fleet.nodes.begin(), fleet.nodes.end(),
                                [&](const NodeView& other) { return other.name == node; });
   if (it == fleet.nodes.end()) return LeaseFence::kUnprovable;
-  if (it->state == State::DEAD && !it->revoked) return LeaseFence::kProven;
-  const bool lapsed =
-      SilenceOf(*it, fleet) >= policy.dead_after && !InGrace(fleet, policy) && !fleet.freeze.frozen;
-  if (!it->revoked || !lapsed) return LeaseFence::kPending;
+  const bool lapsed = it->state == State::DEAD ||
+                      (it->revoked && SilenceOf(*it, fleet) >= policy.dead_after &&
+                       !InGrace(fleet, policy) && !fleet.freeze.frozen);
+  if (!lapsed) return LeaseFence::kPending;
   const absl::Duration last_told = std::max(it->last_beat, it->recorded_beat);
-  int voters = 0;
+  int voters = 1;
   int leased = 0;
   int hoped = 0;  // hold a lease, or may again
   for (const NodeView& other : fleet.nodes) {
+    if (&other == &*it || !other.ever_beat) continue;
+    const bool told = it->peers_told.count(other.name) > 0;
     const bool forgotten =
-        &other != &*it && other.revoked && other.state_since + policy.dead_after <= last_told;
-    if (!other.ever_beat || forgotten) continue;
+        !told && other.revoked && other.state_since + policy.dead_after <= last_told;
+    if (forgotten) continue;
+    const bool held = !other.revoked && fleet.now - other.leased_beat < SureLease(policy.lease) &&
+                      other.leased_since + policy.dead_after <= fleet.now;
+    if (!told && held) continue;
     ++voters;
-    if (other.revoked) continue;
-    if (other.state != State::DEAD) ++hoped;
-    if (other.state != State::DEAD && SilenceOf(other, fleet) < policy.lease) ++leased;
+    if (!told || other.revoked) continue;
+    if (held) ++leased;
+    if (held || other.state != State::DEAD) ++hoped;
   }
   if (leased * 2 >= voters) return LeaseFence::kProven;
   return hoped * 2 >= voters ? LeaseFence::kPending : LeaseFence::kUnprovable;

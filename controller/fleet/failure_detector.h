@@ -7,6 +7,7 @@
 #ifndef EMBER_CONTROLLER_FLEET_FAILURE_DETECTOR_H_
 #define EMBER_CONTROLLER_FLEET_FAILURE_DETECTOR_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct DetectorPolicy {
 // Settings of the estate; what is unset takes its default from common/base/limits.h.
 DetectorPolicy PolicyFrom(const v1::Settings& settings);
 
+// The part of a lease for which it is surely held: a beat may have been long on its way before its
+// receipt, from which it seems to count.
+absl::Duration SureLease(absl::Duration lease);
+
 // Durations are monotonic and count from the same start.
 struct NodeView {
   std::string name;
@@ -35,7 +40,12 @@ struct NodeView {
   absl::Duration state_since;  // since when it has been in `state`
   bool ever_beat = false;      // at any time; a node that only joined is JOINED, never DEAD
   absl::Duration recorded_beat = -absl::InfiniteDuration();  // the last one of any term
-  bool maintenance = false;  // silence is expected: judged, but neither counted nor acted upon
+  // Of its lease in this term: receipt of the newest beat that was answered, and since when it was
+  // held without a gap.
+  absl::Duration leased_beat = -absl::InfiniteDuration();
+  absl::Duration leased_since = -absl::InfiniteDuration();
+  std::set<std::string> peers_told;  // whom it asks when it has no lease
+  bool maintenance = false;          // silence is expected: judged, but neither counted nor acted upon
   bool revoked = false;
 };
 
@@ -78,10 +88,11 @@ enum class LeaseFence {
   kUnprovable,  // nothing, however long it lasts
 };
 
-// A DEAD node was judged so by then. The beats of a removed one are refused, so its lease lapses:
-// it has stopped them after the same time, unless it counts a majority without a lease in the vote
-// of its peers. Those who may vote for that are all nodes it may still know, also others removed
-// with it; nothing is proven while fewer than half of them hold a lease.
+// A DEAD node, and a removed one after the same time, because its beats are refused, has stopped
+// them: unless it counts a majority without a lease in the vote of its peers. Its voters are itself,
+// the peers it was told of, and those it may have been told of meanwhile; also when they are in
+// maintenance, or removed with it. Nothing is proven while fewer than half of them, all of whom it
+// knows, have held a lease for that time.
 LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
                            const DetectorPolicy& policy);
 

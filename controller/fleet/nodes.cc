@@ -1,5 +1,7 @@
 #include "controller/fleet/nodes.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
@@ -41,6 +43,11 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
     node.ever_beat = node.ever_beat || node.last_beat != -absl::InfiniteDuration();
     node.state_since = OnBoard(em, record.state_since());
     node.recorded_beat = OnBoard(em, record.last_beat());
+    node.peers_told.insert(record.peers_told().begin(), record.peers_told().end());
+    if (heard != em.board.nodes.end()) {
+      node.leased_beat = heard->second.leased_beat;
+      node.leased_since = heard->second.leased_since;
+    }
     view.nodes.push_back(std::move(node));
   }
   return view;
@@ -111,9 +118,19 @@ void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch)
 
 }  // namespace
 
+DetectorPolicy PolicyOf(const EmState& em) {
+  const rec::EstateRecord& estate = em.catalog->estate();
+  DetectorPolicy policy = PolicyFrom(estate.estate().settings());
+  if (em.clock->Now() >= rpc::FromTimestamp(estate.former_until())) return policy;
+  const DetectorPolicy former = PolicyFrom(estate.former_settings());
+  policy.suspect_after = std::max(policy.suspect_after, former.suspect_after);
+  policy.unreachable_after = std::max(policy.unreachable_after, former.unreachable_after);
+  policy.dead_after = std::max(policy.dead_after, former.dead_after);
+  return policy;
+}
+
 absl::Status UpdateNodes(EmState& em) {
-  const FleetVerdict verdict =
-      JudgeFleet(ViewOf(em), PolicyFrom(em.catalog->estate().estate().settings()));
+  const FleetVerdict verdict = JudgeFleet(ViewOf(em), PolicyOf(em));
   Batch batch;
   for (const NodeVerdict& node : verdict.nodes) WriteNode(em, node, &batch);
   WriteFreeze(em, verdict.freeze, &batch);
@@ -129,7 +146,7 @@ void SupersedeCertificates(record::v1::NodeRecord& node) {
 }
 
 LeaseFence LeaseFenceOf(const EmState& em, const std::string& node) {
-  return JudgeLeaseFence(ViewOf(em), node, PolicyFrom(em.catalog->estate().estate().settings()));
+  return JudgeLeaseFence(ViewOf(em), node, PolicyOf(em));
 }
 
 }  // namespace ember::controller

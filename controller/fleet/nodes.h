@@ -12,6 +12,10 @@ namespace ember::controller {
 // Judges every node and the freeze, and writes what changed. Ends maintenance that is over.
 absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// The settings in force, and for as long as leases last that earlier ones granted, the longer
+// times.
+DetectorPolicy PolicyOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // From now on no certificate that `node` has is welcome: here, and soon at every agent.
 void SupersedeCertificates(record::v1::NodeRecord& node);
 

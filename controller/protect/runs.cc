@@ -14,7 +14,9 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
 #include "controller/protect/damage.h"
+#include "controller/protect/stored_backup.h"
 #include "controller/protect/vault_jobs.h"
+#include "controller/recover/recoveries.h"
 #include "controller/recover/saga.h"
 
 namespace ember::controller {
@@ -23,7 +25,6 @@ namespace rec = record::v1;
 
 namespace {
 
-constexpr size_t kEndedRunsKept = 1000;
 // Starts that belong to no recovery: nobody else waits for their result.
 constexpr char kByHand[] = "by-hand/";
 
@@ -115,10 +116,10 @@ class RunStep {
     run().set_code(static_cast<int>(why.code()));
     const auto it = em_.catalog->backups().find(run().backup_id());
     // What is stored stays what it is; damage that was met is marked already.
-    if (run().kind() == "backup" && !ReadBackIsOpen() && it != em_.catalog->backups().end()) {
+    if (run().kind() == "backup" && it != em_.catalog->backups().end()) {
       rec::BackupRecord backup = it->second;
-      backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
-      backup.mutable_backup()->set_error(run().error());
+      if (!ReadBackIsOpen()) backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
+      if (!backup.restore_failed()) backup.mutable_backup()->set_error(run().error());
       batch_.Put(backup);
     }
     return End(v1::Outcome::FAILED, std::string(why.message()));
@@ -156,6 +157,8 @@ class RunStep {
   absl::Status Send() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (rpc::FromTimestamp(record_.not_before()) > em_.clock->Now()) return absl::OkStatus();
     if (IsVaultJob(run()) ? VaultBusy(em_, record_) : WorkloadBusy()) return absl::OkStatus();
+    if (const std::string recovery = RecoveryInTheWay(); !recovery.empty())
+      return Wait(absl::UnavailableError(absl::StrCat("waits for the end of recovery ", recovery)));
     v1::Order order;
     auto node = Fill(&order);
     if (!node.ok())
@@ -202,16 +205,16 @@ class RunStep {
     return Commit();
   }
 
-  // One long order per workload at a time; a recovery goes first.
+  // A recovery goes before what would touch the data.
+  std::string RecoveryInTheWay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (!TouchesData(record_) || ReadBackIsOpen()) return "";
+    const rec::RecoveryRecord* open = OpenRecoveryOf(em_, record_.run().workload());
+    return open == nullptr ? "" : open->recovery().id();
+  }
+
+  // One long order per workload at a time.
   bool WorkloadBusy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (record_.run().kind() == "files") return false;  // short, and a person waits for it
-    const auto workload = em_.catalog->workloads().find(record_.run().workload());
-    if (workload != em_.catalog->workloads().end() && workload->second.hold_recovery()) return true;
-    for (const auto& [id, recovery] : em_.catalog->recoveries()) {
-      if (recovery.recovery().workload() == record_.run().workload() &&
-          IsOpen(recovery.recovery().state()))
-        return true;
-    }
     for (const auto& [id, other] : em_.catalog->runs()) {
       if (other.run().workload() == record_.run().workload() && !other.order_id().empty() &&
           IsOpenRun(other) && !IsVaultJob(other.run()) && other.run().kind() != "files")
@@ -365,41 +368,12 @@ class RunStep {
     if (it == em_.catalog->backups().end())
       return Fail(absl::InternalError("its backup record vanished"));
     rec::BackupRecord record = it->second;
-    v1::Backup& backup = *record.mutable_backup();
-    backup.set_outcome(result.outcome());
-    backup.set_size_bytes(result.size_bytes());
-    backup.set_added_bytes(result.added_bytes());
-    backup.set_files(result.files());
-    backup.set_verified(result.read_back_ok());
-    backup.set_error(result.read_back_error());
-    if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
-    backup.add_vaults(record.vault());
-    *backup.mutable_problems() = result.problems();
-    backup.set_problems_total(result.problems_total());
-    const bool damaged =
-        !result.read_back_ok() &&
-        (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
-         result.read_back_code() == 0);  // an older agent does not say
-    if (!damaged) backup.clear_error();
-    record.set_restore_failed(damaged);
-    const std::vector<const rec::BackupRecord*> good = GoodBackups(em_, run().workload());
-    // Of an interrupted commit the agent knows no more how many files there were.
-    const bool counted = result.read_back_code() != static_cast<int>(absl::StatusCode::kAborted);
-    const bool emptied =
-        counted && result.files() == 0 && !good.empty() && good[0]->backup().files() > 0;
-    if (emptied) {
-      // A copy of the loss must not become the newest good backup.
-      backup.set_outcome(v1::Outcome::PARTIAL);
-      if (result.read_back_ok())
-        backup.set_error(absl::StrCat("every file is gone since ", good[0]->backup().id()));
-    }
-    record.set_vault_sequence(result.vault_sequence());
-    *record.mutable_vault_received() = result.vault_received();
-    record.set_manifest_root(result.manifest_root());
+    const bool damaged = FillStored(em_, result, &record);
+    const v1::Backup& backup = record.backup();
     batch_.Put(record);
     *run().mutable_backup() = backup;
-    *run().mutable_problems() = result.problems();
-    run().set_problems_total(result.problems_total());
+    *run().mutable_problems() = backup.problems();
+    run().set_problems_total(backup.problems_total());
     if (!result.read_back_ok() && !damaged) {
       v1::OrderUpdate update;
       update.set_code(static_cast<int>(absl::StatusCode::kUnavailable));
@@ -413,7 +387,6 @@ class RunStep {
       run().set_code(static_cast<int>(absl::StatusCode::kDataLoss));
       return End(v1::Outcome::FAILED, run().error());
     }
-    if (emptied) run().set_error(backup.error());
     return EndBackup(backup);
   }
 
@@ -472,8 +445,8 @@ absl::Status DropStartsByHand(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) 
   for (const auto& [id, order] : em.catalog->orders()) {
     if (!absl::StartsWith(id, kByHand)) continue;
     const auto node = em.catalog->nodes().find(order.node());
-    const bool lost =
-        node == em.catalog->nodes().end() || node->second.state() == v1::NodeState::DEAD;
+    const bool lost = node == em.catalog->nodes().end() || node->second.revoked() ||
+                      node->second.state() == v1::NodeState::DEAD;
     if (!order.finished() && !lost) continue;
     batch.Erase(order);
     v1::OrderUpdate update = order.last_update();
@@ -508,6 +481,12 @@ absl::Status ForgetOldRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 
 bool IsOpenRun(const rec::RunRecord& run) {
   return run.run().outcome() == v1::Outcome::PENDING || run.run().outcome() == v1::Outcome::RUNNING;
+}
+
+bool TouchesData(const rec::RunRecord& run) {
+  if (run.run().kind() == "backup") return true;
+  const v1::RestoreRequest& restore = run.restore_request();
+  return run.run().kind() == "restore" && !restore.dry_run() && restore.to_directory().empty();
 }
 
 bool ChangesNothing(const rec::RunRecord& run) {

@@ -15,6 +15,9 @@ namespace ember::controller {
 // Neither ended nor given up.
 bool IsOpenRun(const record::v1::RunRecord& run);
 
+// It reads or replaces the workload's own data.
+bool TouchesData(const record::v1::RunRecord& run);
+
 // Nothing happens in it, so no event tells of it: a comparison, a listing.
 bool ChangesNothing(const record::v1::RunRecord& run);
 

@@ -55,12 +55,14 @@ Candidate WithApproval(Candidate candidate, const rec::RecoveryRecord& recovery,
   const v1::RecoverySpec& policy = view.spec.recovery();
   const absl::Duration loss = view.now - candidate.backup.created;
   const bool restores = !candidate.backup.id.empty();
-  if (policy.mode() == v1::RecoverySpec::APPROVE) {
+  const std::string& here = view.workload.node();
+  if (!Alive(view, here) && !FencesItselfWhenSilent(view.spec, view.workload)) {
     candidate.needs_approval = true;
-    candidate.reason = Alive(view, view.workload.node())
-                           ? "the workload's recovery mode is 'approve'"
-                           : absl::StrCat("approve only when you are sure that ",
-                                          view.workload.node(), " does not run it any more");
+    candidate.reason =
+        absl::StrCat("approve only when you are sure that ", here, " does not run it any more");
+  } else if (policy.mode() == v1::RecoverySpec::APPROVE) {
+    candidate.needs_approval = true;
+    candidate.reason = "the workload's recovery mode is 'approve'";
   } else if (restores && policy.max_auto_rpo_seconds() > 0 &&
              loss > absl::Seconds(policy.max_auto_rpo_seconds())) {
     candidate.needs_approval = true;
@@ -111,6 +113,14 @@ bool MayReturn(const RecoveryView& view, const std::string& node) {
          (it->second == v1::NodeState::SUSPECT || it->second == v1::NodeState::UNREACHABLE);
 }
 
+// A standby that may be ALIVE again soon, or empty.
+std::string StandbyThatMayReturn(const RecoveryView& view) {
+  for (const std::string& node : view.spec.recovery().standby()) {
+    if (node != view.workload.node() && MayReturn(view, node)) return node;
+  }
+  return "";
+}
+
 // No vault with a good backup can be reached.
 Candidate WithoutBackup(const RecoveryView& view) {
   if (view.backups.empty()) return GiveUp("it has no good backup");
@@ -143,6 +153,18 @@ std::optional<Candidate> TryInPlace(const rec::RecoveryRecord& recovery, const R
 
 }  // namespace
 
+bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec, const rec::WorkloadRecord& workload) {
+  return spec.recovery().class_() == v1::RecoverySpec::STATELESS || workload.self_fences();
+}
+
+std::string DependencyGivenUp(const std::vector<std::string>& names) {
+  return absl::StrCat("its dependency ", absl::StrJoin(names, ", "), " could not be recovered");
+}
+
+std::string WaitsForDependencies(const std::vector<std::string>& names) {
+  return absl::StrCat("waiting for ", absl::StrJoin(names, ", "), " to be verified");
+}
+
 absl::string_view ActionText(Action::Value action) {
   switch (action) {
     case Action::RESTART_IN_PLACE: return "restart in place";
@@ -156,16 +178,11 @@ absl::string_view ActionText(Action::Value action) {
 
 Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryView& view) {
   if (!view.escalated_dependencies.empty()) {
-    Candidate candidate =
-        GiveUp(absl::StrCat("its dependency ", absl::StrJoin(view.escalated_dependencies, ", "),
-                            " could not be recovered"));
+    Candidate candidate = GiveUp(DependencyGivenUp(view.escalated_dependencies));
     candidate.blocked = true;
     return candidate;
   }
-  if (!view.unmet_dependencies.empty()) {
-    return Wait(absl::StrCat("waiting for ", absl::StrJoin(view.unmet_dependencies, ", "),
-                             " to be verified"));
-  }
+  if (!view.unmet_dependencies.empty()) return Wait(WaitsForDependencies(view.unmet_dependencies));
   const bool here_alive = Alive(view, view.workload.node());
   if (here_alive && !view.fact) {
     const absl::Duration waited = view.now - rpc::FromTimestamp(recovery.recovery().started());
@@ -194,10 +211,14 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
                                " is dead and the workload has no standby node"));
   }
   if (has_data && usable.empty()) return WithoutBackup(view);
+  if (const std::string standby = StandbyThatMayReturn(view); !standby.empty())
+    return Wait(absl::StrCat("waiting for its standby node ", standby, ", which is silent"));
   if (!here_alive && recovery.tried().empty()) {
     return GiveUp(
         absl::StrCat("node ", view.workload.node(), " is dead and no standby node is ALIVE"));
   }
+  if (recovery.tried().empty())
+    return GiveUp(absl::StrCat("there is nothing to try: ", recovery.recovery().cause()));
   return GiveUp(absl::StrCat("every way was tried: ", BackupsFailed(recovery)));
 }
 

@@ -56,7 +56,9 @@ std::vector<std::string> Diagnostics(const rec::RecoveryRecord& recovery,
     lines.push_back(absl::StrCat("local restarts: ", view.fact->restarts(),
                                  view.fact->restarts_exhausted() ? ", no more" : ""));
   }
-  lines.push_back(absl::StrCat("probes: ", ProbeText(*view.fact)));
+  const bool beats = view.spec.health().heartbeat_millis() > 0;
+  lines.push_back(absl::StrCat(beats ? "heartbeats: " : "probes: ",
+                               beats ? recovery.recovery().cause() : ProbeText(*view.fact)));
   for (const std::string& line : view.fact->log_tail())
     lines.push_back(absl::StrCat("log: ", line));
   return lines;

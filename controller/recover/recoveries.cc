@@ -1,6 +1,7 @@
 #include "controller/recover/recoveries.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -44,6 +45,24 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     *order.mutable_created() = rpc::ToTimestamp(em.clock->Now());
     batch.Put(order);
   }
+  return em.Commit(batch);
+}
+
+absl::Status ForgetOldRecoveries(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (em.catalog->recoveries().size() <= kEndedRecoveriesKept) return absl::OkStatus();
+  std::set<std::string> wanted;
+  for (const auto& [name, workload] : em.catalog->workloads())
+    wanted.insert(workload.last_recovery());
+  std::vector<std::pair<absl::Time, const rec::RecoveryRecord*>> ended;
+  for (const auto& [id, recovery] : em.catalog->recoveries()) {
+    if (!IsOpen(recovery.recovery().state()) && wanted.count(id) == 0)
+      ended.emplace_back(rpc::FromTimestamp(recovery.recovery().ended()), &recovery);
+  }
+  std::sort(ended.begin(), ended.end());
+  // Some at once, so that this is seldom.
+  Batch batch;
+  for (size_t i = 0; i < std::min(ended.size(), kEndedRecoveriesKept / 4); ++i)
+    batch.Erase(*ended[i].second);
   return em.Commit(batch);
 }
 
@@ -118,7 +137,8 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
     view.order_result = order->second.last_update();
   int restoring = 0;
   for (const auto& [id, other] : em.catalog->recoveries()) {
-    if (other.recovery().state() == v1::RecoveryState::RESTORING) ++restoring;
+    const bool works = other.recovery().state() == v1::RecoveryState::RESTORING;
+    if (works && !other.order_id().empty()) ++restoring;
   }
   view.slot_free = restoring < kRecoveriesAtOnce;
   return view;
@@ -139,7 +159,7 @@ absl::Status AdvanceRecoveries(EmState& em) {
       if (step.changed) EMBER_RETURN_IF_ERROR(WriteStep(em, step));
     }
   }
-  return absl::OkStatus();
+  return ForgetOldRecoveries(em);
 }
 
 }  // namespace ember::controller

@@ -153,8 +153,7 @@ class Step {
 
   void Fencing() {
     if (!out_.recovery.order_id().empty()) return StopBeforeMove();
-    const auto node = view_.nodes.find(recovery().node());
-    if (node != view_.nodes.end() && node->second == v1::NodeState::ALIVE) {
+    if (IsAlive(recovery().node())) {
       out_.recovery.set_node_death(false);
       Enter(State::PLANNED, absl::StrCat("node ", recovery().node(), " is back"));
       return;
@@ -163,16 +162,16 @@ class Step {
       // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
       return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
     }
+    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
+      return Fenced("it is stateless and may run twice");
     if (view_.fence_by_lease) return Fenced("its lease, self-fence time and margin have passed");
     if (!view_.fence_unprovable)
       return StayBecause("waiting until the node's lease and self-fence time are over");
-    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
-      return Fenced("it is stateless and may run twice");
     Escalate(
         absl::StrCat("nothing proves that it stopped on ", recovery().node(),
-                     ", so it was not started elsewhere: most of the nodes it knew are removed "
-                     "or dead, and with them it may take the controller for down"),
-        false);
+                     ", so it was not started elsewhere: most of the nodes it knew are removed, "
+                     "dead or switched off, and with them it may take the controller for down"),
+        true);
   }
 
   void Fenced(const std::string& proof) {
@@ -181,15 +180,36 @@ class Step {
     Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
   }
 
-  // True when a silent node is sure to have stopped it, or when it may run twice.
-  bool FencesItself() const {
-    const v1::RecoverySpec& policy = view_.spec.recovery();
-    return policy.class_() == v1::RecoverySpec::STATELESS ||
-           policy.mode() == v1::RecoverySpec::AUTOMATIC;
+  bool IsAlive(const std::string& node) const {
+    const auto it = view_.nodes.find(node);
+    return it != view_.nodes.end() && it->second == v1::NodeState::ALIVE;
+  }
+
+  bool IsGone(const std::string& node) const {
+    const auto it = view_.nodes.find(node);
+    return it == view_.nodes.end() || it->second == v1::NodeState::DEAD ||
+           it->second == v1::NodeState::REVOKED;
+  }
+
+  bool FencesItself() const { return FencesItselfWhenSilent(view_.spec, out_.workload); }
+
+  // The place that must be fenced is now `node`, which died. Nobody has said yes to that.
+  void FenceAnew(const std::string& node, const std::string& message) {
+    if (!out_.recovery.order_id().empty()) out_.abandoned_order = out_.recovery.order_id();
+    out_.recovery.clear_order_id();
+    recovery().set_node(node);
+    out_.recovery.set_node_death(true);
+    out_.recovery.set_fence_proven(false);
+    if (!FencesItself()) out_.recovery.set_approved(false);
+    Enter(State::FENCING, message);
   }
 
   void StopBeforeMove() {
-    if (!view_.order_result) return;
+    if (!view_.order_result) {
+      const std::string& here = view_.workload.node();
+      if (IsGone(here)) FenceAnew(here, absl::StrCat("node ", here, " died before it was stopped"));
+      return;
+    }
     TakeOrder();
     if (view_.order_result->state() != v1::OrderUpdate::DONE) {
       return Escalate(
@@ -200,8 +220,17 @@ class Step {
     Fenced(absl::StrCat("stopped by the agent of ", view_.workload.node()));
   }
 
+  // Fenced, and then its node came back: it may run there again.
+  void ForgetFenceOfReturned() {
+    if (!out_.recovery.node_death() || !IsAlive(view_.workload.node())) return;
+    out_.recovery.set_node_death(false);
+    out_.recovery.set_fence_proven(false);
+    out_.changed = true;
+  }
+
   void Planned() {
     if (HealthyAgain()) return;
+    ForgetFenceOfReturned();
     const Candidate candidate = ChooseCandidate(out_.recovery, view_);
     switch (candidate.kind) {
       case Candidate::kWait: return StayBecause(candidate.reason);
@@ -230,18 +259,17 @@ class Step {
   }
 
   void FenceForMove(const Candidate& candidate) {
-    const auto here = view_.nodes.find(view_.workload.node());
-    const bool alive = here != view_.nodes.end() && here->second == v1::NodeState::ALIVE;
-    if (!alive && !FencesItself() && out_.recovery.approved()) {
+    const std::string& here = view_.workload.node();
+    if (!IsAlive(here)) {
+      const bool asked = out_.recovery.node_death() && out_.recovery.approved();
+      if (FencesItself() || !asked) {
+        return FenceAnew(
+            here, absl::StrCat("node ", here, " is silent: proving that nothing runs there"));
+      }
       out_.recovery.set_fence_proven(true);
       out_.recovery.set_fence_proof(
-          absl::StrCat("a person approved it, knowing that ", view_.workload.node(), " is silent"));
+          absl::StrCat("a person approved it, knowing that ", here, " is silent"));
       return Begin(candidate);
-    }
-    if (!alive) {
-      out_.recovery.set_node_death(true);
-      return Enter(State::FENCING, absl::StrCat("node ", view_.workload.node(),
-                                                " is silent: proving that nothing runs there"));
     }
     out_.workload.set_hold_recovery(true);
     v1::Order order = NewOrder("stop", view_.workload.epoch());
@@ -259,6 +287,7 @@ class Step {
     if (Moves(candidate.action)) {
       out_.workload.set_node(candidate.target);
       out_.workload.set_epoch(out_.workload.epoch() + 1);
+      out_.workload.set_self_fences(false);
     }
     out_.recovery.set_epoch(out_.workload.epoch());
     if (!Restores(candidate.action))
@@ -279,6 +308,7 @@ class Step {
 
   void Restoring() {
     if (TargetDied()) return;
+    if (out_.recovery.order_id().empty()) return StartRestored("its data is restored");
     if (!view_.order_result) return;
     TakeOrder();
     const v1::OrderUpdate& result = *view_.order_result;
@@ -289,7 +319,16 @@ class Step {
         absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.restore_started())));
     for (const std::string& copy : result.restore().safety_copies())
       recovery().add_safety_copies(copy);
-    SendStart(absl::StrCat("restored ", result.restore().files(), " files, starting it"));
+    StartRestored(absl::StrCat("restored ", result.restore().files(), " files"));
+  }
+
+  // What it depends on may have died while it was restored. That keeps nobody else from restoring.
+  void StartRestored(const std::string& done) {
+    if (!view_.escalated_dependencies.empty())
+      return Escalate(DependencyGivenUp(view_.escalated_dependencies), true);
+    if (view_.unmet_dependencies.empty()) return SendStart(absl::StrCat(done, ", starting it"));
+    const std::string why = WaitsForDependencies(view_.unmet_dependencies);
+    StayBecause(absl::StrCat("its data is restored; ", why));
   }
 
   void SendStart(std::string message) {
@@ -338,21 +377,13 @@ class Step {
     }
   }
 
+  // What was begun there may be running there: the target is then a place that must be fenced like
+  // any other.
   bool TargetDied() {
-    const auto target = view_.nodes.find(recovery().target());
-    if (target != view_.nodes.end() && target->second != v1::NodeState::DEAD &&
-        target->second != v1::NodeState::REVOKED) {
-      return false;
-    }
-    out_.abandoned_order = out_.recovery.order_id();
-    out_.recovery.clear_order_id();
-    // What was begun there may be running there: the target is now a place that must be fenced like
-    // any other.
-    recovery().set_node(recovery().target());
-    out_.recovery.set_node_death(true);
-    out_.recovery.set_fence_proven(false);
-    Remember(absl::StrCat("node ", recovery().target(), " died"));
-    Enter(State::FENCING, absl::StrCat("node ", recovery().target(), " died during the recovery"));
+    const std::string target = recovery().target();
+    if (!IsGone(target)) return false;
+    Remember(absl::StrCat("node ", target, " died"));
+    FenceAnew(target, absl::StrCat("node ", target, " died during the recovery"));
     return true;
   }
 
@@ -419,7 +450,7 @@ class Step {
     }
     const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
     Finish(State::ESCALATED, why);
-    out_.recovery.set_blocked_by_dependency(blocked && !quarantine);
+    out_.recovery.set_blocked(blocked && !quarantine);
     for (std::string& line : Diagnostics(out_.recovery, view_))
       recovery().add_diagnostics(std::move(line));
     recovery().set_next_command(NextCommand(out_.recovery, view_));

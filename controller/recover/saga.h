@@ -92,6 +92,14 @@ struct Candidate {
 };
 Candidate ChooseCandidate(const record::v1::RecoveryRecord& recovery, const RecoveryView& view);
 
+// True when a silent node is sure to stop it, or when it may run twice.
+bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec,
+                            const record::v1::WorkloadRecord& workload);
+
+// In words for the owner.
+std::string DependencyGivenUp(const std::vector<std::string>& names);
+std::string WaitsForDependencies(const std::vector<std::string>& names);
+
 bool IsOpen(v1::RecoveryState::Value state);
 absl::string_view ActionText(record::v1::Candidate::Value action);
 

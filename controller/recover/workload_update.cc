@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/nodes.h"
 #include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
 
@@ -31,6 +32,11 @@ class WorkloadUpdate {
       : em_(em), spec_(spec), record_(record), node_(record.node()) {}
 
   absl::Status Run() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    // Its agent may hear of it at any moment.
+    if (record_.self_fences() && !SelfFences(spec_)) {
+      record_.set_self_fences(false);
+      changed_ = true;
+    }
     const WorkloadJudgement judgement = JudgeNow(em_, spec_, record_);
     const auto [state, message] = Next(judgement);
     if (judgement.health == Health::kHealthy && !record_.ever_healthy()) {
@@ -100,16 +106,20 @@ class WorkloadUpdate {
     return false;
   }
 
-  // Given up only because of a dependency that is well again, or a vault whose node is back.
+  // Given up only because of a dependency that is well again, a vault whose node is back, or a fence
+  // that can be proven now.
   bool Unblocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto last = em_.catalog->recoveries().find(record_.last_recovery());
-    if (last == em_.catalog->recoveries().end() || !last->second.blocked_by_dependency())
+    if (last == em_.catalog->recoveries().end() || !last->second.blocked())
       return false;
     const bool dependencies_met =
         std::all_of(spec_.depends_on().begin(), spec_.depends_on().end(),
                     [this](const std::string& name)
                         ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsVerified(em_, name); });
     if (!dependencies_met) return false;
+    const bool fence_open = last->second.node_death() && !last->second.fence_proven();
+    if (fence_open && StateOf(em_, node_) != v1::NodeState::ALIVE)
+      return LeaseFenceOf(em_, node_) == LeaseFence::kProven;
     // By what it has tried: a way that failed is no reason to begin anew.
     const Candidate next = ChooseCandidate(last->second, ViewFor(em_, spec_, last->second));
     return next.kind != Candidate::kGiveUp || next.reason != last->second.recovery().message();
@@ -120,8 +130,7 @@ class WorkloadUpdate {
     const absl::Time now = em_.clock->Now();
     const bool node_death = StateOf(em_, node_) != v1::NodeState::ALIVE;
     const rec::RecoveryRecord recovery =
-        NewRecovery(absl::StrCat("r-", em_.catalog->recoveries().size() + 1), spec_, record_, cause,
-                    LastHealthy(), now, node_death);
+        NewRecovery(NextRecoveryId(), spec_, record_, cause, LastHealthy(), now, node_death);
     const std::string& id = recovery.recovery().id();
     CloseLast(absl::StrCat("it died again: ", id));
     changed_ = true;
@@ -134,6 +143,15 @@ class WorkloadUpdate {
       return GiveUp(recovery, absl::StrCat("it dies again and again (flapping); ", cause));
     batch_.Put(recovery);
     record_.set_state(State::RECOVERING);
+  }
+
+  std::string NextRecoveryId() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    rec::MetaRecord meta = em_.catalog->meta();
+    // Of a catalog from before they were counted.
+    meta.set_recoveries_begun(
+        std::max<uint64_t>(meta.recoveries_begun(), em_.catalog->recoveries().size()) + 1);
+    batch_.Put(meta);
+    return absl::StrCat("r-", meta.recoveries_begun());
   }
 
   void CountFlap(absl::Time now) {

@@ -192,7 +192,7 @@ class AgentServiceImpl
     if (!recorded.ok()) return beat->Finish(rpc::ToGrpc(recorded));
     held_[beat->node()] = beat;
     beat->release_at = em_.clock->Monotonic() + absl::Seconds(kBeatSeconds);
-    if (HasNewsFor(em_, beat->node())) Answer(beat);
+    if (beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
   }
 
   void Answer(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {

@@ -1,4 +1,5 @@
 // apply, export, status.
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,8 @@
 #include "controller/estate/differ.h"
 #include "controller/estate/exporter.h"
 #include "controller/estate/parser.h"
+#include "controller/fleet/nodes.h"
+#include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
 #include "controller/service/views.h"
@@ -117,10 +120,11 @@ class EstateServiceImpl : public v1::EstateService::Service {
       if (before == nullptr || record == em_.catalog->workloads().end() ||
           before->node() == spec.node())
         continue;
-      const auto node = em_.board.nodes.find(record->second.node());
-      const bool running = node != em_.board.nodes.end() &&
-                           node->second.workloads.count(spec.name()) > 0 &&
-                           node->second.workloads.at(spec.name()).fact.running();
+      // Of a silent node nobody knows; that a person knows is asked for with the plan.
+      const std::string& here = record->second.node();
+      const HeardWorkload* heard = HeardOf(em_, here, spec.name());
+      const bool running = StateOf(em_, here) == v1::NodeState::ALIVE && heard != nullptr &&
+                           heard->fact.running();
       if (record->second.held() && !running) continue;
       return WithHint(
           absl::FailedPreconditionError(absl::StrCat("workload '", spec.name(), "' cannot move to ",
@@ -139,16 +143,32 @@ class EstateServiceImpl : public v1::EstateService::Service {
     *estate.mutable_estate() = next;
     estate.set_version(estate.version() + 1);
     *estate.mutable_applied() = rpc::ToTimestamp(em_.clock->Now());
+    KeepFormerTimes(current, next, &estate);
     batch.Put(estate);
     for (const v1::WorkloadSpec& spec : next.workloads()) PlaceWorkload(current, spec, &batch);
+    rec::MetaRecord meta = em_.catalog->meta();
     for (const auto& [name, record] : em_.catalog->workloads()) {
       if (FindWorkload(next, name) != nullptr) continue;
       batch.Erase(record);
-      EndRecoveryOf(name, &batch);
+      EndRecoveryOf(name, "the workload was removed from the estate", &batch);
+      meta.set_epoch_floor(std::max(meta.epoch_floor(), record.epoch()));
     }
+    batch.Put(meta);
     batch.AddEvent("estate.applied", "estate",
                    absl::StrCat("version ", estate.version(), " by ", who));
     return em_.Commit(batch);
+  }
+
+  // Agents go by the leases they hold until those are over.
+  void KeepFormerTimes(const v1::Estate& current, const v1::Estate& next, rec::EstateRecord* estate)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (current.settings().SerializeAsString() == next.settings().SerializeAsString()) return;
+    const DetectorPolicy before = PolicyOf(em_);
+    v1::Settings* former = estate->mutable_former_settings();
+    former->set_suspect_after_seconds(absl::ToInt64Seconds(before.suspect_after));
+    former->set_unreachable_after_seconds(absl::ToInt64Seconds(before.unreachable_after));
+    former->set_dead_after_seconds(absl::ToInt64Seconds(before.dead_after));
+    *estate->mutable_former_until() = rpc::ToTimestamp(em_.clock->Now() + before.dead_after);
   }
 
   void PlaceWorkload(const v1::Estate& current, const v1::WorkloadSpec& spec, Batch* batch)
@@ -159,16 +179,22 @@ class EstateServiceImpl : public v1::EstateService::Service {
     if (it != em_.catalog->workloads().end()) {
       if (before != nullptr && before->node() == spec.node()) return;
       record = it->second;
+      record.set_hold_recovery(false);
+      EndRecoveryOf(spec.name(), absl::StrCat("the workload was moved to ", spec.node()), batch);
+    } else {
+      // Agents and vaults remember the epochs of an earlier one of this name.
+      record.set_epoch(em_.catalog->meta().epoch_floor());
     }
     record.set_name(spec.name());
     record.set_node(spec.node());
     record.set_epoch(record.epoch() + 1);
+    record.set_self_fences(false);
     record.set_state(record.held() ? v1::WorkloadState::HELD : v1::WorkloadState::STARTING);
     *record.mutable_state_since() = rpc::ToTimestamp(em_.clock->Now());
     batch->Put(record);
   }
 
-  void EndRecoveryOf(const std::string& workload, Batch* batch)
+  void EndRecoveryOf(const std::string& workload, const std::string& why, Batch* batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const rec::RecoveryRecord* open = OpenRecoveryOf(em_, workload);
     if (open == nullptr) return;
@@ -177,7 +203,7 @@ class EstateServiceImpl : public v1::EstateService::Service {
     if (order != em_.catalog->orders().end()) batch->Erase(order->second);
     record.clear_order_id();
     record.mutable_recovery()->set_state(v1::RecoveryState::CANCELLED);
-    record.mutable_recovery()->set_message("the workload was removed from the estate");
+    record.mutable_recovery()->set_message(why);
     *record.mutable_recovery()->mutable_ended() = rpc::ToTimestamp(em_.clock->Now());
     batch->Put(record);
   }

@@ -36,17 +36,27 @@ class EventServiceImpl : public v1::EventService::Service {
         request->limit() > 0 ? std::min(request->limit(), kEventsPerReplyMax) : kEventsPerReplyMax;
     const absl::Time since = rpc::FromTimestamp(request->since());
     reply->set_last_seq(request->after_seq());
-    return rpc::ToGrpc(
-        em_.catalog->ScanEvents(request->after_seq(), [&](const rec::EventRecord& record) {
-          const v1::Event& event = record.event();
-          reply->set_last_seq(event.seq());
-          const bool wanted =
-              (request->workload().empty() || record.workload() == request->workload()) &&
-              (request->type().empty() || event.type() == request->type()) &&
-              rpc::FromTimestamp(event.time()) >= since;
-          if (wanted) *reply->add_items() = event;
-          return reply->items_size() < limit;
-        }));
+    // In slices, as in VerifyLog.
+    while (reply->items_size() < limit && !context->IsCancelled()) {
+      const uint64_t before = reply->last_seq();
+      const absl::Status status =
+          em_.catalog->ScanEvents(before, [&](const rec::EventRecord& record) {
+            const v1::Event& event = record.event();
+            reply->set_last_seq(event.seq());
+            const bool wanted =
+                (request->workload().empty() || record.workload() == request->workload()) &&
+                (request->type().empty() || event.type() == request->type()) &&
+                rpc::FromTimestamp(event.time()) >= since;
+            if (wanted) *reply->add_items() = event;
+            return reply->items_size() < limit &&
+                   event.seq() - before < static_cast<uint64_t>(kEventsPerReplyMax);
+          });
+      if (!status.ok()) return rpc::ToGrpc(status);
+      if (reply->last_seq() == before) break;
+      em_.mu.Unlock();
+      em_.mu.Lock();
+    }
+    return grpc::Status::OK;
   }
 
   // In slices, so that a long log does not hold up the tick.

@@ -29,8 +29,7 @@ constexpr size_t kSecretBytes = 24;
 
 class FleetServiceImpl : public v1::FleetService::Service {
  public:
-  FleetServiceImpl(EmState* em, std::string advertised)
-      : em_(*em), advertised_(std::move(advertised)) {}
+  explicit FleetServiceImpl(EmState* em) : em_(*em) {}
 
   grpc::Status CreateToken(grpc::ServerContext*, const v1::CreateTokenRequest* request,
                            v1::CreateTokenReply* reply) override {
@@ -95,13 +94,19 @@ class FleetServiceImpl : public v1::FleetService::Service {
   grpc::Status HoldWorkload(grpc::ServerContext* context, const v1::HoldWorkloadRequest* request,
                             v1::Workload* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
-    return ChangeWorkload(request->name(), reply, [&](rec::WorkloadRecord* workload, Batch* batch) {
-      workload->set_held(request->hold());
-      if (!request->hold()) ClearEscalation(workload);
-      batch->AddEvent(request->hold() ? "workload.held" : "workload.released", workload->name(),
-                      absl::StrCat("by ", who), workload->name());
-      return true;
-    });
+    absl::Status refused;
+    const grpc::Status status = ChangeWorkload(
+        request->name(), reply,
+        [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+          if (request->hold()) refused = RefuseWhileRecovered(workload->name());
+          if (!refused.ok()) return false;
+          workload->set_held(request->hold());
+          if (!request->hold()) ClearEscalation(workload);
+          batch->AddEvent(request->hold() ? "workload.held" : "workload.released", workload->name(),
+                          absl::StrCat("by ", who), workload->name());
+          return true;
+        });
+    return refused.ok() ? status : rpc::ToGrpc(refused);
   }
 
   // A person's word: what was given up may be tried again, and the service is started anew.
@@ -113,12 +118,8 @@ class FleetServiceImpl : public v1::FleetService::Service {
     grpc::Status status = ChangeWorkload(
         request->name(), reply,
         [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-          if (OpenRecoveryOf(em_, workload->name()) != nullptr) {
-            refused = WithHint(absl::FailedPreconditionError(absl::StrCat(
-                                   "workload '", workload->name(), "' is being recovered")),
-                               absl::StrCat("ember recovery list, or cancel it first"));
-            return false;
-          }
+          refused = RefuseWhileRecovered(workload->name());
+          if (!refused.ok()) return false;
           workload->set_held(false);
           ClearEscalation(workload);
           const v1::WorkloadSpec* spec =
@@ -157,6 +158,17 @@ class FleetServiceImpl : public v1::FleetService::Service {
   }
 
  private:
+  // A recovery stops and starts it as it needs. Cancelled, it leaves it held.
+  absl::Status RefuseWhileRecovered(const std::string& workload) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const rec::RecoveryRecord* open = OpenRecoveryOf(em_, workload);
+    if (open == nullptr) return absl::OkStatus();
+    const std::string& id = open->recovery().id();
+    return WithHint(absl::FailedPreconditionError(absl::StrCat("workload '", workload,
+                                                               "' is being recovered by ", id)),
+                    absl::StrCat("ember recovery cancel ", id, " holds it where it is"));
+  }
+
   static void ClearEscalation(rec::WorkloadRecord* workload) {
     workload->set_flap_penalty(0);
     const bool given_up = workload->state() == v1::WorkloadState::ESCALATED ||
@@ -171,7 +183,9 @@ class FleetServiceImpl : public v1::FleetService::Service {
     EMBER_ASSIGN_OR_RETURN(const std::string fingerprint,
                            CertificateFingerprint(em_.keys->ca_pem()));
     v1::JoinToken token;
-    token.set_em_address(request.em_address().empty() ? advertised_ : request.em_address());
+    token.set_em_address(!request.em_address().empty() ? request.em_address()
+                         : !em_.advertise.empty()      ? em_.advertise
+                                                       : request.dialled());
     token.set_ca_fingerprint(fingerprint);
     token.set_node(request.node());
     token.set_secret(absl::BytesToHexString(RandomBytes(kSecretBytes)));
@@ -188,6 +202,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     batch.Put(record);
     batch.AddEvent("node.token", request.node(), "join token made");
     EMBER_RETURN_IF_ERROR(em_.Commit(batch));
+    reply->set_em_address(token.em_address());
     reply->set_token(absl::StrCat("ember1.", absl::WebSafeBase64Escape(token.SerializeAsString())));
     *reply->mutable_expires() = rpc::ToTimestamp(expires);
     return absl::OkStatus();
@@ -229,13 +244,12 @@ class FleetServiceImpl : public v1::FleetService::Service {
   }
 
   EmState& em_;
-  const std::string advertised_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewFleetService(EmState* em, std::string advertised) {
-  return std::make_unique<FleetServiceImpl>(em, std::move(advertised));
+std::unique_ptr<grpc::Service> NewFleetService(EmState* em) {
+  return std::make_unique<FleetServiceImpl>(em);
 }
 
 }  // namespace ember::controller

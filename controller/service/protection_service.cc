@@ -8,6 +8,7 @@
 #include "common/rpc/server.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
+#include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
 #include "controller/service/views.h"
 #include "ember/v1/control.grpc.pb.h"
@@ -80,6 +81,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     }
     if (!known) return rpc::ToGrpc(WorkloadNotFound(workload));
     reply->set_stored_bytes(stored);
+    AddRetention(em_, workload, reply);
     return grpc::Status::OK;
   }
 
@@ -232,6 +234,14 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     rec::RunRecord run = NewRun(em_, "restore", wire.workload());
     run.mutable_run()->set_backup_id(wire.id());
     *run.mutable_restore_request() = request;
+    const rec::RecoveryRecord* recovery = OpenRecoveryOf(em_, wire.workload());
+    if (recovery != nullptr && TouchesData(run)) {
+      const std::string& id = recovery->recovery().id();
+      return WithHint(
+          absl::FailedPreconditionError(absl::StrCat("workload '", wire.workload(),
+                                                     "' is being recovered by ", id)),
+          absl::StrCat("ember recovery show ", id, "; `ember recovery cancel ", id, "` ends it"));
+    }
     Batch batch;
     if (!request.dry_run()) {
       batch.AddEvent(

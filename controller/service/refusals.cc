@@ -2,15 +2,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/limits.h"
 #include "common/base/log.h"
 
 namespace ember::controller {
-namespace {
-
-constexpr absl::Duration kRefusalEvery = absl::Seconds(10);
-constexpr size_t kRefusalsRemembered = 1000;
-
-}  // namespace
 
 void NoteRefusal(EmState& em, const std::string& who, absl::string_view what) {
   const std::string key = absl::StrCat(who, " ", what);
@@ -18,7 +13,7 @@ void NoteRefusal(EmState& em, const std::string& who, absl::string_view what) {
   std::erase_if(em.refusals, [&](const auto& each) { return each.second <= now; });
   // So many at once are an attack: what is written already shows it.
   if (em.refusals.size() >= kRefusalsRemembered) return;
-  if (!em.refusals.emplace(key, now + kRefusalEvery).second) return;
+  if (!em.refusals.emplace(key, now + absl::Seconds(kRefusedEventSeconds)).second) return;
   Batch batch;
   batch.AddEvent("peer.refused", who, what);
   if (absl::Status status = em.Commit(batch); !status.ok())

@@ -15,8 +15,7 @@ namespace ember::controller {
 
 std::unique_ptr<grpc::Service> NewEnrolService(EmState* em);
 std::unique_ptr<grpc::Service> NewEstateService(EmState* em);
-// `advertised`: HOST:PORT to put into tokens when the caller names none.
-std::unique_ptr<grpc::Service> NewFleetService(EmState* em, std::string advertised);
+std::unique_ptr<grpc::Service> NewFleetService(EmState* em);
 std::unique_ptr<grpc::Service> NewProtectionService(EmState* em);
 std::unique_ptr<grpc::Service> NewRecoveryService(EmState* em);
 std::unique_ptr<grpc::Service> NewEventService(EmState* em);

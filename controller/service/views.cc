@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
+#include "controller/estate/fields.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
 
@@ -50,13 +51,14 @@ bool IsCompliant(const EmState& em, const v1::Backup& backup) ABSL_EXCLUSIVE_LOC
   return true;
 }
 
-// What went wrong with the workload's newest backup, and is not put right yet.
-void AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusReply* reply)
+// What went wrong with the workload's newest backup, and is not put right yet. False: nothing.
+bool AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusReply* reply)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const auto later = [](const google::protobuf::Timestamp& a,
                         const google::protobuf::Timestamp& b) {
     return rpc::FromTimestamp(a) > rpc::FromTimestamp(b);
   };
+  const int before = reply->alarms_size();
   const v1::Run* last = nullptr;
   for (const auto& [id, record] : em.catalog->runs()) {
     const v1::Run& run = record.run();
@@ -80,6 +82,7 @@ void AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusR
                                    newest->backup().id(), " is damaged: ", newest->backup().error(),
                                    "; `ember backup run ", workload, "`"));
   }
+  return reply->alarms_size() > before;
 }
 
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -91,6 +94,7 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
     const bool bad = node.state() == v1::NodeState::SUSPECT ||
                      node.state() == v1::NodeState::UNREACHABLE ||
                      node.state() == v1::NodeState::DEAD;
+    if (node.maintenance()) continue;
     if (bad)
       reply->add_alarms(
           absl::StrCat("node ", node.name(), " is ", v1::NodeState::Value_Name(node.state())));
@@ -101,19 +105,28 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
   }
   for (const v1::Workload& workload : reply->workloads()) {
     const auto state = workload.state();
-    if (state == v1::WorkloadState::DEAD || state == v1::WorkloadState::ESCALATED ||
-        state == v1::WorkloadState::QUARANTINED) {
+    const auto node = em.catalog->nodes().find(workload.node());
+    const bool expected = node != em.catalog->nodes().end() && node->second.maintenance();
+    if ((state == v1::WorkloadState::DEAD && !expected) ||
+        state == v1::WorkloadState::ESCALATED || state == v1::WorkloadState::QUARANTINED) {
       reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ",
                                      v1::WorkloadState::Value_Name(state), ": ",
                                      workload.message()));
     }
-    if (!workload.rpo_met() && workload.rpo_seconds() > 0) {
-      reply->add_alarms(absl::StrCat("workload ", workload.name(), ": ",
-                                     workload.last_backup().empty()
-                                         ? "never backed up"
-                                         : "its newest good backup is older than its RPO"));
+    if (!workload.rpo_met() && !workload.last_backup().empty()) {
+      reply->add_alarms(absl::StrCat("workload ", workload.name(),
+                                     ": its newest good backup is older than its RPO"));
     }
-    AddBackupAlarms(em, workload.name(), reply);
+    const v1::WorkloadSpec* spec =
+        FindWorkload(em.catalog->estate().estate(), workload.name());
+    const bool has_data = spec != nullptr && !spec->sources().empty();
+    const bool explained = AddBackupAlarms(em, workload.name(), reply);
+    if (has_data && workload.last_backup().empty() && !explained) {
+      reply->add_alarms(absl::StrCat("workload ", workload.name(),
+                                     ": it has no backup that is whole and verified; `ember "
+                                     "backup run ",
+                                     workload.name(), "`"));
+    }
   }
   for (const v1::Vault& vault : reply->vaults()) {
     if (vault.state() != "OK")
@@ -203,7 +216,18 @@ v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
   v1::Backup wire = backup.backup();
   wire.set_age_seconds(absl::ToDoubleSeconds(AgeOf(backup, em.clock->Now())));
   wire.set_compliant(IsCompliant(em, wire));
+  wire.set_damaged(backup.restore_failed());
   return wire;
+}
+
+void AddRetention(const EmState& em, const std::string& workload, v1::ListBackupsReply* reply) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  const v1::WorkloadSpec* spec = FindWorkload(estate, workload);
+  for (const v1::PolicySpec& policy : estate.policies()) {
+    if (spec != nullptr && !absl::c_linear_search(spec->policies(), policy.name())) continue;
+    if (policy.has_keep())
+      reply->add_retention(absl::StrCat(policy.name(), " keeps ", KeepText(policy.keep())));
+  }
 }
 
 v1::Run RunWire(const EmState& em, const rec::RunRecord& run) {

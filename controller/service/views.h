@@ -15,6 +15,9 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::Backup BackupWire(const EmState& em, const record::v1::BackupRecord& backup)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+// A line for each policy of the workload (of all, when it is empty) with rules of retention.
+void AddRetention(const EmState& em, const std::string& workload, v1::ListBackupsReply* reply)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::Run RunWire(const EmState& em, const record::v1::RunRecord& run)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault)

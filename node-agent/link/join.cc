@@ -66,6 +66,16 @@ absl::Status CheckCertificate(const v1::JoinToken& token, const v1::JoinReply& r
   return absl::OkStatus();
 }
 
+// Orders, epochs and a configuration of another estate would be taken for this one's.
+absl::Status RefuseAnotherEstate(const StateDirectory& state, const std::string& ca_pem) {
+  const absl::StatusOr<rpc::Identity> present = rpc::LoadIdentity(state.identity());
+  if (!present.ok() || present->ca_pem == ca_pem) return absl::OkStatus();
+  return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                      state.root(), " belongs to an agent of another estate: nothing was changed")),
+                  absl::StrCat("stop it, `ember-agent down --state-dir ", state.root(),
+                               "`, move the directory away, and join again"));
+}
+
 }  // namespace
 
 absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& state,
@@ -73,6 +83,7 @@ absl::StatusOr<Joined> Join(absl::string_view token_text, const StateDirectory& 
   EMBER_ASSIGN_OR_RETURN(const v1::JoinToken token, ParseToken(token_text));
   EMBER_ASSIGN_OR_RETURN(const Fd lock, state.Lock());
   EMBER_ASSIGN_OR_RETURN(const std::string ca_pem, FetchCa(token));
+  EMBER_RETURN_IF_ERROR(RefuseAnotherEstate(state, ca_pem));
   rpc::Identity identity;
   identity.ca_pem = ca_pem;
   identity.key_pem = NewPrivateKeyPem();

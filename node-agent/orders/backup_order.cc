@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "common/rpc/channel.h"
 #include "node-agent/orders/data_plane.h"
+#include "node-agent/source/backup_size.h"
 #include "node-agent/source/source.h"
 
 namespace ember::agent {
@@ -30,7 +31,13 @@ absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
   options.full = full;
   options.clock = plane.clock;
   options.cancelled = context.cancelled;
-  options.progress = context.progress;
+  // A backup that knows the last one knows more than a walk would find out.
+  const bool first = full || !FileExists(options.cache_path);
+  const auto size = first ? std::make_unique<BackupSize>(backup.spec()) : nullptr;
+  options.progress = [&](v1::Progress progress) {
+    if (first) progress.set_bytes_total(size->bytes());
+    context.progress(progress);
+  };
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::BackupWriter> writer,
                          backup::BackupWriter::Open(std::move(options), vault.get()));
   EMBER_RETURN_IF_ERROR(source->Read(writer.get()));

@@ -7,6 +7,20 @@
 #include "common/base/status.h"
 
 namespace ember::agent {
+namespace {
+
+v1::OrderUpdate UpdateOf(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result) {
+  v1::OrderUpdate update = result.ok() ? *result : v1::OrderUpdate();
+  update.set_order_id(order.id());
+  update.set_state(result.ok() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
+  if (!result.ok()) {
+    update.set_code(static_cast<int32_t>(result.status().code()));
+    update.set_error(std::string(result.status().message()));
+  }
+  return update;
+}
+
+}  // namespace
 
 OrderRunner::OrderRunner(Ports ports) : ports_(std::move(ports)) {
   absl::MutexLock lock(&mu_);
@@ -57,8 +71,15 @@ void OrderRunner::Cancel(const std::string& id) {
       running->second->cancelled = true;
     waiting = queue_.Remove(id);
   }
-  if (waiting.has_value())
-    Finish(*waiting, absl::CancelledError("cancelled before it began"), false);
+  if (!waiting.has_value()) return;
+  const absl::StatusOr<v1::OrderUpdate> result = absl::CancelledError("cancelled before it began");
+  const absl::Status stored = ports_.ledger->Finish(UpdateOf(*waiting, result));
+  if (stored.ok()) return Announce(*waiting, result.status(), false);
+  // Beats must not wait for room on the disk: the controller says it again with the next one.
+  LogError("orders", "a cancellation cannot be stored",
+           {{"order", id}, {"error", stored.ToString()}});
+  absl::MutexLock lock(&mu_);
+  queue_.Push(*std::move(waiting));
 }
 
 void OrderRunner::Work(Lane lane) {
@@ -112,20 +133,14 @@ void OrderRunner::Execute(const v1::Order& order) {
   Finish(order, ports_.actions->Do(order, context), true);
 }
 
-void OrderRunner::Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate> result,
+void OrderRunner::Finish(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result,
                          bool begun) {
   {
     absl::MutexLock lock(&mu_);
     // What fails because this process ends has not failed.
     if (stopping_ && !result.ok()) return;
   }
-  v1::OrderUpdate update = result.ok() ? *std::move(result) : v1::OrderUpdate();
-  update.set_order_id(order.id());
-  update.set_state(result.ok() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
-  if (!result.ok()) {
-    update.set_code(static_cast<int32_t>(result.status().code()));
-    update.set_error(std::string(result.status().message()));
-  }
+  const v1::OrderUpdate update = UpdateOf(order, result);
   // Not durable, not reported. Disks get room again; and an agent that ends first leaves the order
   // open.
   for (absl::Status stored = ports_.ledger->Finish(update); !stored.ok();
@@ -134,10 +149,14 @@ void OrderRunner::Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate>
              {{"order", order.id()}, {"error", stored.ToString()}});
     if (ports_.clock->Sleep(absl::Seconds(kResultRetrySeconds), stop_)) return;
   }
+  Announce(order, result.status(), begun);
+}
+
+void OrderRunner::Announce(const v1::Order& order, const absl::Status& result, bool begun) {
   if (result.ok()) {
     LogInfo("orders", "done", {{"order", order.id()}});
   } else {
-    LogWarning("orders", "failed", {{"order", order.id()}, {"error", result.status().ToString()}});
+    LogWarning("orders", "failed", {{"order", order.id()}, {"error", result.ToString()}});
   }
   ports_.actions->Over(order, begun);
   ports_.urgent();

@@ -79,7 +79,9 @@ class OrderRunner {
 
   void Work(Lane lane);
   void Execute(const v1::Order& order);
-  void Finish(const v1::Order& order, absl::StatusOr<v1::OrderUpdate> result, bool begun);
+  void Finish(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result, bool begun);
+  // Its result is durable.
+  void Announce(const v1::Order& order, const absl::Status& result, bool begun);
   absl::Status CheckEpoch(const v1::Order& order);
 
   const Ports ports_;

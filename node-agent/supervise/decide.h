@@ -2,7 +2,12 @@
 #ifndef EMBER_NODE_AGENT_SUPERVISE_DECIDE_H_
 #define EMBER_NODE_AGENT_SUPERVISE_DECIDE_H_
 
+#include "ember/v1/estate.pb.h"
+
 namespace ember::agent {
+
+// It may have been moved while this node was away: what was stored here about it proves nothing.
+bool MayRunElsewhere(const v1::WorkloadSpec& spec);
 
 struct Situation {
   bool has_service = true;    // false: kind none
@@ -11,7 +16,8 @@ struct Situation {
   bool restoring = false;     // an in-place restore is accepted or under way
   bool data_lost = false;     // data is expected and plainly gone
   bool self_fence = false;
-  bool fenced = false;    // without lease and majority
+  bool may_be_elsewhere = false;  // see MayRunElsewhere
+  bool fenced = false;            // without lease and majority
   bool gate_open = true;  // a lease was granted since this agent started, and it is not fenced
   bool running = false;
   int restarts = 0;  // exits within the restart window
@@ -22,7 +28,8 @@ struct Situation {
 
 enum class Decision { kNothing, kStart, kStop, kGiveUp };
 
-// Never starts on lost data, below the highest epoch seen, during a restore or before the gate
+// Never starts on lost data, below the highest epoch seen, during a restore, or, what fences itself or
+// may be elsewhere, before the gate
 // opens. Never stops anything for want of the controller except what fences itself. A running
 // workload whose data is lost keeps running: what becomes of it is the controller's decision.
 Decision Decide(const Situation& situation);

@@ -135,7 +135,10 @@ v1::WorkloadFact Workload::Fact() const {
   // The exit that exhausted them was not followed by a restart.
   fact.set_restarts(static_cast<int32_t>(exits_.size()) - (exhausted_ ? 1 : 0));
   fact.set_pid(seen_.service.pid);
-  const bool failing = health_.failures > 0 || exhausted_ || (WantRun() && seen_.service.has_exit);
+  // Whether an application that beats by itself fails, only the controller knows.
+  const bool beats = record_.assignment().spec().health().heartbeat_millis() > 0;
+  const bool failing =
+      health_.failures > 0 || exhausted_ || beats || (WantRun() && seen_.service.has_exit);
   if (failing) {
     for (const std::string& line : seen_.service.log_tail) fact.add_log_tail(line);
   }
@@ -144,6 +147,10 @@ v1::WorkloadFact Workload::Fact() const {
 
 // --- orders
 // ----------------------------------------------------------------------------------------------------------
+
+bool Workload::WaitsForGate() const {
+  return (record_.assignment().self_fence() || MayRunElsewhere(spec())) && !fence_.gate_open;
+}
 
 absl::Status Workload::MayStart() const {
   if (record_.retired()) {
@@ -158,7 +165,7 @@ absl::Status Workload::MayStart() const {
     return absl::FailedPreconditionError(
         absl::StrCat("workload '", name_, "' is not started: ", seen_.data.message()));
   }
-  if (record_.assignment().self_fence() && !fence_.gate_open) {
+  if (WaitsForGate()) {
     return absl::UnavailableError(absl::StrCat("workload '", name_, "' waits for a lease"));
   }
   return absl::OkStatus();

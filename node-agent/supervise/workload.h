@@ -86,6 +86,7 @@ class Workload {
   void Note(const Seen& seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteExit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Situation SituationNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool WaitsForGate() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status DoStart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   absl::Status DoStop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);

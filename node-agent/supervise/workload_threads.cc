@@ -32,6 +32,7 @@ Situation Workload::SituationNow() {
   situation.restoring = restoring_;
   situation.data_lost = absl::IsNotFound(seen_.data);
   situation.self_fence = record_.assignment().self_fence();
+  situation.may_be_elsewhere = MayRunElsewhere(spec());
   situation.fenced = fence_.fenced;
   situation.gate_open = fence_.gate_open;
   situation.running = seen_.service.running;
@@ -88,8 +89,7 @@ void Workload::ProbeOnce() {
   uint64_t start = 0;
   {
     absl::MutexLock lock(&mu_);
-    const bool waits =
-        record_.assignment().self_fence() && !fence_.gate_open && !seen_.service.running;
+    const bool waits = WaitsForGate() && !seen_.service.running;
     if (!WantRun() || restoring_ || waits || !looked_ || service_ == nullptr) return;
     assignment = record_.assignment();
     service = service_;

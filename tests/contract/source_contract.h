@@ -9,7 +9,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "node-agent/source/backup_size.h"
 #include "node-agent/source/source.h"
+#include "tests/support/eventually.h"
 #include "tests/support/memory_backup.h"
 #include "tests/support/status_matchers.h"
 
@@ -49,6 +51,16 @@ class SourceContract : public ::testing::TestWithParam<SourceFactory> {
   std::unique_ptr<agent::Source> source_;
   MemoryBackup backup_;
 };
+
+TEST_P(SourceContract, ItsSizeIsCountedBesideTheBackup) {
+  BackUp();
+  int64_t bytes = 0;
+  for (const MemoryEntry& file : backup_.entries) {
+    if (file.entry.hardlink_to().empty()) bytes += file.entry.size();
+  }
+  const agent::BackupSize size(data_->spec());
+  EXPECT_TRUE(Eventually([&] { return size.bytes() == bytes; })) << size.bytes() << " of " << bytes;
+}
 
 TEST_P(SourceContract, DestroyedDataComeBackAsTheyWere) {
   BackUp();

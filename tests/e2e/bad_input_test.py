@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 
-from estate import (DONE, PARTIAL, REFUSED, UNREACHABLE, USAGE, Estate, Process, check, check_equal, exec_service, files,
+from estate import (DONE, PARTIAL, REFUSED, UNREACHABLE, USAGE, Estate, Process, check, check_equal, disk_bytes, exec_service, files,
                     free_port, program, run, run_checked, step, tool, wait_for)
 
 DAY = 86400
@@ -57,7 +57,7 @@ def apply_asks(estate):
 
 def unstable_sources(estate):
     """What changes while it is read makes the backup PARTIAL, and is listed."""
-    n1 = estate.nodes["n1"]
+    n1, n2 = estate.nodes["n1"], estate.nodes["n2"]
     good = estate.backup("svc")["id"]
     changing = f"{n1.srv}/data/changing"
     with open(changing, "wb") as file:
@@ -84,6 +84,23 @@ def unstable_sources(estate):
     check_equal(estate.workload("svc")["last_backup"], good, "the last good backup after a PARTIAL one")
     os.unlink(changing)
     step("a file that changes while it is read: PARTIAL, listed, and no good backup")
+
+    # Its directory was read before; it is gone when its turn comes, after a long file.
+    long, gone = f"{n1.srv}/data/a-long-file", f"{n1.srv}/data/z-gone"
+    with open(long, "wb") as file:
+        for _ in range(30):
+            file.write(os.urandom(8 << 20))
+    open(gone, "w").close()
+    before = disk_bytes(f"{n2.directory}/vault")
+    running = estate.begin("backup", "run", "svc", "--json")
+    wait_for(lambda: disk_bytes(f"{n2.directory}/vault") > before + (4 << 20), 30, "the long file is read", pause=0.02)
+    os.unlink(gone)
+    out, err = running.communicate(timeout=120)
+    check_equal(running.returncode, PARTIAL, f"a backup from which a file vanished: {err.decode()}")
+    check("z-gone" in out.decode(), f"what vanished is not listed: {out.decode()}")
+    check_equal(estate.workload("svc")["last_backup"], good, "the last good backup after a PARTIAL one")
+    os.unlink(long)
+    step("a file that vanishes while others are read: PARTIAL, listed")
 
 
 def ghosts(estate):
@@ -170,6 +187,31 @@ def join(token, state):
     result = subprocess.run([program("ember-agent"), "join", token, "--state-dir", state], stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=60)
     return result.returncode, result.stdout.decode(errors="replace")
+
+
+def another_estate(estate):
+    """Orders, epochs and configuration of one estate mean nothing in another: the directory is not taken over."""
+    state, address = f"{estate.work}/em2", f"127.0.0.1:{free_port()}"
+    command = [program("ember-controller"), "--state-dir", state, "--listen", address]
+    run_checked(*command, "init", "--no-install")
+    em = Process(command, f"{estate.logs}/em2.log")
+    environment = {**os.environ, "EMBER_EM": address, "EMBER_IDENTITY": f"{state}/admin", "HOME": estate.work}
+
+    def token():
+        answer = subprocess.run([program("ember"), "node", "token", "n3", "--em-address", address], env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        return answer.stdout.decode().split() if answer.returncode == DONE else None
+
+    try:
+        word = wait_for(token, 30, "a token of the other estate")[0]
+        code, text = join(word, estate.nodes["n3"].state)
+        check_equal(code, REFUSED, f"exit code of a join with the state of another estate ({text})")
+        check("another estate" in text and "ember-agent down" in text, f"what it says: {text}")
+        code, text = join(word, f"{estate.work}/fresh")
+        check_equal(code, DONE, f"exit code of a join with a fresh directory ({text})")
+    finally:
+        em.kill()
+    step("an agent's directory is not taken into another estate")
 
 
 def check_join_refused(estate, token, name):
@@ -260,8 +302,17 @@ def clocks(estate):
     estate.start_em(environment=clock_off(DAY))
     check_join_refused(estate, token, "a token of yesterday")
     wait_for(lambda: estate.node("n1")["state"] == "ALIVE", 60, "n1 is ALIVE with the EM's clock a day ahead")
-    check_equal(n1.pid("tail -f"), pid, "the service's process, after all")
     step("an expired token is refused; the EM's clock a day ahead kills nobody")
+    estate.em.kill()
+    estate.start_em(environment=clock_off(-DAY))
+    wait_for(lambda: estate.node("n1")["state"] == "ALIVE", 60, "n1 is ALIVE with the EM's clock a day behind")
+    estate.wait_running("svc")
+    backup = estate.backup("svc")
+    check_equal((backup["outcome"], backup["verified"]), ("OK", True), "a backup with the EM's clock a day behind")
+    estate.ember("restore", backup["id"], "--to", f"n1:{n1.directory}/behind", "--yes")
+    check_equal(estate.ask("log", "verify")["intact"], True, "the event log, whatever its times")
+    check_equal(n1.pid("tail -f"), pid, "the service's process, after all")
+    step("the EM's clock a day behind: the same")
 
 
 def test():
@@ -287,6 +338,7 @@ def test():
         tokens(estate)
         doubles(estate)
         revoked(estate)
+        another_estate(estate)
         clocks(estate)
 
 

@@ -1,4 +1,5 @@
 """The controller as a program: `init`, what it says where there is no estate, signals, its log."""
+import base64
 import json
 import os
 import shutil
@@ -42,24 +43,43 @@ def initialise(home, state):
 
 def serve(home, state, log):
     em = f"127.0.0.1:{free_port()}"
-    process = Process([program("ember-controller"), "--state-dir", state, "--listen", em, "--log-json"], log,
-                      {"HOME": home})
-    ember = [program("ember"), "status", "--json"]
+    config = f"{home}/controller.toml"
+    with open(config, "w") as file:
+        file.write('advertise = "first:7443"\n')
+    process = Process([program("ember-controller"), "--state-dir", state, "--listen", em, "--log-json",
+                       "--config", config], log, {"HOME": home})
     environment = {**os.environ, "HOME": home, "EMBER_EM": em}
     environment.pop("EMBER_IDENTITY", None)
 
+    def ember(*arguments):
+        return subprocess.run([program("ember"), *arguments], env=environment, timeout=60, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
     def status():
-        return subprocess.run(ember, env=environment, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return ember("status", "--json")
+
+    def advertised():
+        token = ember("node", "token", "n1").stdout.split()[0].removeprefix("ember1.")
+        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+
+    def reload(text, message):
+        with open(config, "w") as file:
+            file.write(text)
+        process.popen.send_signal(signal.SIGHUP)
+        wait_for(lambda: message in read(log), 10, f"'{message}' in its log after SIGHUP")
 
     try:
         # The identity that init installed is enough.
         wait_for(lambda: status().returncode == DONE, 30, "the controller answers")
-        process.popen.send_signal(signal.SIGHUP)
-        wait_for(lambda: "nothing to read again" in read(log), 10, "it answers SIGHUP in its log")
+        check(b"first:7443" in advertised(), "the token does not say what --config advertises")
+        reload('advertise = "second:7443"\n', "--config was read again")
+        check(b"second:7443" in advertised(), "the token does not say what --config advertises since SIGHUP")
+        reload("no such option = 1\n", "--config is not valid")
+        check(b"second:7443" in advertised(), "an invalid --config changed something")
         check_equal(status().returncode, DONE, "`ember status` after SIGHUP")
         asked = time.monotonic()
         check_equal(process.kill(signal.SIGTERM, seconds=10), 0, "the exit code after SIGTERM")
-        step(f"SIGHUP goes on, SIGTERM ends it in {time.monotonic() - asked:.1f} s")
+        step(f"SIGHUP reads --config again, SIGTERM ends it in {time.monotonic() - asked:.1f} s")
     finally:
         process.kill()
     lines = [json.loads(line) for line in read(log).splitlines()]

@@ -10,8 +10,8 @@ import os
 import subprocess
 import time
 
-from estate import (Estate, check, check_equal, check_same_tree, count_files, exec_service, files, kill,
-                    remove_tree, run, step, wait_for)
+from estate import (Estate, check, check_equal, check_same_tree, count_files, disk_bytes, exec_service, files, kill,
+                    nasty_tree, remove_tree, run, step, wait_for)
 
 SENT_MIN = 1 << 20  # bytes at the vault that make a backup be under way
 STAGED_MIN = 100  # files in staging that make a restore be under way
@@ -26,17 +26,6 @@ def describe(estate):
             "name": "svc", "node": "n1", "policies": ["daily"], "sources": files(f"{n1.srv}/data"),
             "service": exec_service("/usr/bin/tail", "-f", f"{n1.srv}/log"),
             "health": {"process": True, "every": "1s", "failures": 3}}]}
-
-
-def disk_bytes(directory):
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:
-                pass  # renamed meanwhile
-    return total
 
 
 def staged(*directories):
@@ -80,13 +69,14 @@ class Crash:
     # --- what it is killed in
 
     def change_data(self):
-        """New content in the place of the last, so that a backup has something to send."""
+        """New content in the place of the last, so that a backup has everything to send."""
         if self.changes > 0:
             remove_tree(f"{self.data}/new{self.changes}")
         self.changes += 1
         subprocess.run(["cp", "-a", "/usr/include", f"{self.data}/new{self.changes}"], check=True)
         subprocess.run(["find", f"{self.data}/new{self.changes}", "-type", "f", "-size", "-100k", "-exec", "sh", "-c",
                         'for file; do echo "/* $0 */" >> "$file"; done', str(self.changes), "{}", "+"], check=True)
+        nasty_tree(f"{self.data}/new{self.changes}/nasty", 100)
 
     def during_backup(self, victim):
         self.change_data()
@@ -147,7 +137,7 @@ def test():
         crash = Crash(estate)
         os.mkdir(crash.data)
         open(f"{crash.n1.srv}/log", "w").close()
-        subprocess.run(["cp", "-a", "/usr/include", f"{crash.data}/include"], check=True)
+        crash.change_data()
         step(f"data made: {count_files(crash.data)} files")
         estate.apply(describe(estate))
         estate.wait_running("svc")

@@ -13,7 +13,7 @@ from estate import (DAMAGED, DONE, Estate, check, check_equal, check_same_tree, 
 
 FILES = 24
 FILE_BYTES = 400 << 10  # larger than a group: chunks of their own
-DATA = 1                # RecordType of docs/formats.md
+DATA, LEAF = 1, 3       # RecordType of docs/formats.md
 
 
 def truncate_packs(vault):
@@ -21,14 +21,29 @@ def truncate_packs(vault):
         os.truncate(pack, os.path.getsize(pack) // 2)
 
 
-def flip_a_data_byte(vault):
-    with open(packs(vault)[0], "rb") as file:
+def records(pack, kind):
+    """Where the records of this kind begin."""
+    with open(pack, "rb") as file:
         content = file.read()
     at = content.find(b"EMRC")
-    while struct.unpack_from("<H", content, at + 6)[0] != DATA:
+    while at >= 0:
+        if struct.unpack_from("<H", content, at + 6)[0] == kind:
+            yield at
         at = content.find(b"EMRC", at + 1)
-        check(at >= 0, "no chunk in the largest pack")
-    flip(packs(vault)[0], at + 72 + 1000)
+
+
+def flip_a_data_byte(vault):
+    largest = packs(vault)[0]
+    flip(largest, next(records(largest, DATA)) + 72 + 1000)
+
+
+def flip_the_manifest(vault):
+    found = 0
+    for pack in packs(vault):
+        for at in list(records(pack, LEAF)):
+            flip(pack, at + 72 + 30)
+            found += 1
+    check(found > 0, "no part of a manifest in the vault")
 
 
 def remove_packs(vault):
@@ -59,6 +74,7 @@ def remove_the_index(vault):
 CASES = {
     "every pack cut in half": (truncate_packs, DAMAGED),
     "one byte of one chunk flipped": (flip_a_data_byte, DAMAGED),
+    "the manifest flipped": (flip_the_manifest, DAMAGED),
     "every pack gone": (remove_packs, DAMAGED),
     "a byte of every block of every pack flipped": (flip_every_block, DAMAGED),
     "the backup's record flipped": (flip_the_record, DAMAGED),

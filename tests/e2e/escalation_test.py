@@ -4,9 +4,12 @@
 then Ember gives up. `careful` has the recovery mode `manual`: it is given up at once. Both come back with the very command
 that was shown, typed after the cause is mended.
 """
+import http.server
+import json
 import os
 import shlex
 import sys
+import threading
 
 from estate import Estate, check, check_equal, exec_service, files, kill, run, step, wait_for
 
@@ -22,7 +25,47 @@ while True:
 """
 
 
-def describe(estate, script):
+class Inbox(http.server.ThreadingHTTPServer):
+    """What is posted to it, as (path, headers, body). The first post of each path is refused: it must come again."""
+
+    def __init__(self):
+        posts, self.posts = {}, []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(handler):
+                body = handler.rfile.read(int(handler.headers["Content-Length"]))
+                posts[handler.path] = posts.get(handler.path, 0) + 1
+                handler.send_response(503 if posts[handler.path] == 1 else 200)
+                handler.end_headers()
+                if posts[handler.path] > 1:
+                    self.posts.append((handler.path, dict(handler.headers), body))
+
+            def log_message(handler, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+def check_noticed(inbox, workload):
+    """Both channels were told that a person is needed."""
+
+    def hooked():
+        bodies = [json.loads(body) for path, _, body in inbox.posts if path == "/hook"]
+        return [b for b in bodies if (b["type"], b["workload"]) == ("recovery.escalated", workload)]
+
+    def pushed():
+        return [body for path, headers, body in inbox.posts
+                if path == "/topic" and workload in headers.get("Title", "") and headers["Priority"] == "high"]
+
+    wait_for(lambda: hooked() and pushed(), 30, f"notices about {workload}: {inbox.posts}")
+    check(hooked()[0]["urgent"] and "Next: ember" in hooked()[0]["message"], f"the notice: {hooked()}")
+
+
+def describe(estate, script, inbox):
     n1, n2 = estate.nodes["n1"], estate.nodes["n2"]
 
     def workload(name, mode):
@@ -35,6 +78,7 @@ def describe(estate, script):
 
     return {"vaults": [{"name": "nas", "node": "n2", "path": f"{n2.directory}/vault"}],
             "policies": [{"name": "daily", "schedule": "*-*-* 07:00", "vaults": ["nas"]}],
+            "settings": {"notify": [{"webhook": inbox.url("/hook")}, {"ntfy": inbox.url("/topic")}]},
             "workloads": [workload("broken", "automatic"), workload("careful", "manual")]}
 
 
@@ -98,7 +142,8 @@ def test():
             os.mkdir(f"{n1.srv}/{name}")
             with open(f"{n1.srv}/{name}/table", "w") as file:
                 file.write("users\n")
-        estate.apply(describe(estate, script))
+        inbox = Inbox()
+        estate.apply(describe(estate, script, inbox))
         estate.wait_running("broken", "careful")
         backups = [estate.backup("broken")["id"] for _ in range(2)]
         step("two services run; one has two backups")
@@ -110,7 +155,8 @@ def test():
         check("manual" in careful["message"], f"the reason: {careful['message']}")
         check_equal([s["state"] for s in careful["steps"]], ["DETECTED", "ESCALATED"], "steps of careful")
         command = check_told(estate, "careful", careful, ("ESCALATED",))
-        step(f"careful was left to a human at once: {careful['message']}")
+        check_noticed(inbox, "careful")
+        step(f"careful was left to a human at once, who was told: {careful['message']}")
         mend_and_type(estate, "careful", command)
 
         broken = wait_escalated(estate, "broken", 150)
@@ -119,6 +165,7 @@ def test():
             check(any(backup in line for line in tried), f"{backup} was not tried: {tried}")
         check("every way was tried" in broken["message"], f"the reason: {broken['message']}")
         command = check_told(estate, "broken", broken, ("ESCALATED", "QUARANTINED"))
+        check_noticed(inbox, "broken")
         step(f"broken was left to a human after {len(tried)} tries, {broken['total_seconds']:.1f} s")
         mend_and_type(estate, "broken", command)
         with open(f"{n1.srv}/broken/table") as file:

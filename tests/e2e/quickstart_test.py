@@ -3,8 +3,10 @@
 The programs are those of EMBER_BIN; nothing is installed or built.
 """
 import contextlib
+import grp
 import hashlib
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -12,21 +14,24 @@ import stat
 import subprocess
 import tempfile
 
-from estate import BIN, HERE, PREFIX, check, check_equal, run, step, wait_for
+from estate import BIN, HERE, PREFIX, check, check_equal, run, run_checked, step, wait_for
 
 QUICKSTART = os.path.join(HERE, "..", "..", "quickstart")
 RUN_SECONDS = 150  # of one run, on a loaded machine
 
 
 class Quickstart:
-    def __init__(self, directory):
+    def __init__(self, directory, user=None):
+        """`user`: a name, for root who wants to see it run by somebody without rights."""
         self.directory = directory
+        self.user = {"user": user, "group": grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name, "extra_groups": []} if user else {}
         self.state = os.path.join(directory, "the state")
         self.environment = {"PATH": os.environ["PATH"], "HOME": os.path.join(directory, "home"), "EMBER_BIN": BIN}
 
     def start(self, *arguments):
         return subprocess.Popen(["bash", QUICKSTART, "--state", self.state, *arguments], env=self.environment, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                                **self.user)
 
     def run(self, *arguments, code=0):
         process = self.start(*arguments)
@@ -98,11 +103,12 @@ def check_summary(output, directory):
     return backup[1], summary
 
 
-def check_next_commands(summary):
+def check_next_commands(quickstart, summary):
     """The commands that it proposes work as printed, one after the other in one shell."""
     commands = [line.removeprefix("next:").strip() for line in summary.splitlines()[5:9]]
     result = subprocess.run(["bash", "-euc", "\n".join(commands)], env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60)
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60,
+                            **quickstart.user)
     check_equal(result.returncode, 0, f"the next commands\n{commands}\nsaid\n{result.stdout}\n")
     target = commands[-1].rsplit(":", 1)[1]
     check(os.path.isdir(target), f"nothing was restored to {target}")
@@ -121,7 +127,7 @@ def demonstrate(quickstart, mine):
     sample = os.path.join(quickstart.state, "sample", "data")
     step("the sample, from nothing")
     first, summary = check_summary(quickstart.run(), sample)
-    check_next_commands(summary)
+    check_next_commands(quickstart, summary)
     check_refusals(quickstart, mine)
     agent, before = quickstart.agent_pid(), fingerprint(sample)
 
@@ -156,9 +162,32 @@ def demonstrate(quickstart, mine):
     check(fingerprint(mine) == before, "the directory is not as it was")
 
 
-def test():
+def may_run_it(user):
+    programs = [os.path.join(BIN, name) for name in ("ember", "ember-agent", "ember-controller")] + [QUICKSTART]
+    return all(subprocess.run(["test", "-r", path], user=user).returncode == 0 for path in programs)
+
+
+def as_root():
+    """Once, from nothing; the rest is done by somebody without rights."""
     directory = os.path.realpath(tempfile.mkdtemp(prefix=PREFIX))
     quickstart = Quickstart(directory)
+    try:
+        check_summary(quickstart.run(), os.path.join(quickstart.state, "sample", "data"))
+    finally:
+        quickstart.run("--down")
+        wait_for(lambda: not quickstart.processes(), 10, f"nothing left running of {quickstart.state}")
+    shutil.rmtree(directory)
+    step("by root")
+
+
+def test():
+    root = os.geteuid() == 0
+    if root:
+        as_root()
+    user = "nobody" if root and may_run_it("nobody") else None
+    directory = os.path.realpath(tempfile.mkdtemp(prefix=PREFIX))
+    quickstart = Quickstart(directory, user)
+    step(f"by {user or 'the user of this test'}")
     try:
         mine = os.path.join(directory, "home", "my 'own' data")
         os.makedirs(os.path.join(mine, "deep", "down"))
@@ -169,6 +198,8 @@ def test():
             file.write("#!/bin/sh\n")
         os.chmod(os.path.join(mine, "hello"), 0o755)
         os.symlink("deep/down/file 1", os.path.join(mine, "link"))
+        if user:
+            run_checked("chown", "-R", "-h", f"{user}:", directory)
         demonstrate(quickstart, mine)
     finally:
         step("stopped")

@@ -35,7 +35,7 @@ def listing(estate, data, backup):
 
 
 def by_time(estate, data, first):
-    estate.ember("restore", "svc", "--at", first["created"], "--dry-run").expect_text("1 changed")
+    estate.ember("restore", "svc", "--at", first["created"], "--dry-run").expect_text("1 changed", "changed " + f"{data}/settings.json"[1:])
     check_equal(estate.events("restore.ok"), [], "a comparison is no event")
     restored = estate.ember("restore", "svc", "--at", first["created"], "--yes")
     check_equal(read(f"{data}/settings.json"), OLD, "the settings of then")

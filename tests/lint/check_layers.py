@@ -25,10 +25,10 @@ ONLY_IN = {
     "openssl/": ["common/crypto/"],
     "rocksdb/": ["controller/catalog/rocksdb_catalog.cc", "common/vault/chunk_index.cc"],
     "yaml-cpp/": ["controller/estate/document.cc", "node-agent/orders/syntax_check.cc"],
-    "curl/": ["node-agent/probe/probe_http.cc"],
+    "curl/": ["node-agent/probe/probe_http.cc", "controller/notify/channel.cc"],
     "systemd/": ["controller/main.cc", "node-agent/"],
     "CLI/": ["controller/main.cc", "node-agent/", "cli/"],
-    "nlohmann/": ["cli/", "node-agent/orders/syntax_check.cc"],
+    "nlohmann/": ["cli/", "controller/notify/channel.cc", "node-agent/orders/syntax_check.cc"],
     "zstd.h": ["common/backup/"],
     "isa-l/": ["common/vault/parity.cc"],
     "isa-l.h": [],
@@ -39,7 +39,7 @@ ONLY_IN = {
 # Pure deciders: no clock, no catalog, no gRPC, no threads.
 PURE = [
     "controller/fleet/failure_detector", "controller/protect/schedule", "controller/recover/dependency_graph",
-    "controller/recover/judge", "controller/recover/candidates", "controller/recover/saga", "controller/estate/",
+    "controller/notify/notices", "controller/recover/judge", "controller/recover/candidates", "controller/recover/saga", "controller/estate/",
     "node-agent/link/lease.", "node-agent/link/self_fence.", "node-agent/supervise/decide",
 ]
 IMPURE = ["common/base/clock.h", "common/base/file.h", "controller/catalog/", "controller/em_state.h", "grpc", "thread",

@@ -228,15 +228,11 @@ class Play {
     Tell("crash");
     auto copy = std::make_unique<TempDir>(FastDirectory());
     auto objects = std::make_shared<MemoryObjects>();
-    {
+    do {
       absl::MutexLock lock(&objects_->mu);
       absl::MutexLock copy_lock(&objects->mu);
       objects->objects = objects_->objects;
-    }
-    std::error_code error;
-    fs::copy(directory_->path(), copy->path(),
-             fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
-    if (error) return absl::InternalError(absl::StrCat("copy: ", error.message()));
+    } while (!CopyLive(directory_->path(), copy->path()));
     if (Below(4) == 0) fs::remove_all(copy->Join("index"));
     vault_.reset();
     directory_ = std::move(copy);

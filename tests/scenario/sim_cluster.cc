@@ -209,6 +209,21 @@ bool SimCluster::RemoveNode(const std::string& node) {
   return em_->Commit(batch).ok();
 }
 
+bool SimCluster::Approve(const std::string& workload) {
+  if (em_ == nullptr) return false;
+  absl::MutexLock lock(&em_->mu);
+  for (const auto& [id, recovery] : em_->catalog->recoveries()) {
+    const v1::Recovery& wire = recovery.recovery();
+    if (wire.workload() != workload || wire.state() != v1::RecoveryState::APPROVAL) continue;
+    rec::RecoveryRecord approved = recovery;
+    approved.set_approved(true);
+    Batch batch;
+    batch.Put(approved);
+    return em_->Commit(batch).ok();
+  }
+  return false;
+}
+
 bool SimCluster::Do(const std::string& command) {
   const std::vector<std::string> words = absl::StrSplit(command, ' ', absl::SkipEmpty());
   const std::string verb = words.empty() ? "" : words[0];
@@ -224,6 +239,8 @@ bool SimCluster::Do(const std::string& command) {
     disk_.fail_at = disk_.writes + number;
   } else if (verb == "remove_node") {
     return RemoveNode(subject);
+  } else if (verb == "approve") {
+    return Approve(subject);
   } else if (verb == "cut") {
     cut_.insert(subject);
   } else if (verb == "heal") {

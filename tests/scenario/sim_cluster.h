@@ -33,7 +33,7 @@ class SimCluster {
   // One line of a story: `power_off NODE`, `power_on NODE`, `kill_agent NODE`, `start_agent NODE`,
   // `kill_service W`, `break_service W`, `mend_service W`, `delete_data W`, `cut NODE`, `heal
   // NODE`, `kill_em`, `start_em`, `crash_em_at_write N` (counted from now), `clock NODE|em
-  // SECONDS`, `remove_node NODE` (from the estate; it knows nothing of it). False: not understood.
+  // SECONDS`, `remove_node NODE` (from the estate; it knows nothing of it), `approve W`. False: not understood.
   bool Do(const std::string& command);
   // No more lost or slow messages.
   void MendNetwork() { network_ = SimNetwork{}; }
@@ -75,6 +75,7 @@ class SimCluster {
   void AskVotes(SimHost* host);
   void CheckInvariants();
   bool RemoveNode(const std::string& node);
+  bool Approve(const std::string& workload);
   SimHost& HostOf(const std::string& workload);
 
   FakeClock clock_;

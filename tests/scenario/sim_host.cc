@@ -77,6 +77,7 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
   situation.epoch_current = assignment.epoch() >= highest;
   situation.data_lost = assignment.expect_data() && !service->data;
   situation.self_fence = assignment.self_fence();
+  situation.may_be_elsewhere = agent::MayRunElsewhere(assignment.spec());
   situation.fenced = agent_->fence.fenced();
   situation.gate_open = agent_->fence.gate_open();
   situation.running = service->running;

@@ -34,6 +34,14 @@ TempDir::~TempDir() {
 
 std::string TempDir::Join(absl::string_view name) const { return JoinPath(path_, name); }
 
+bool CopyLive(const std::string& from, const std::string& to) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::remove_all(to);
+  fs::copy(from, to, fs::copy_options::recursive, error);
+  return !error;
+}
+
 std::string FastDirectory() {
   constexpr char kMemory[] = "/dev/shm";
   constexpr uint64_t kRoomBytes = 1 << 30;

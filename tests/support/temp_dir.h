@@ -22,6 +22,10 @@ class TempDir {
   std::string path_;
 };
 
+// `to` becomes a copy of a directory in which others delete files meanwhile. False: one vanished
+// just then, and `to` is nothing; try again.
+bool CopyLive(const std::string& from, const std::string& to);
+
 // Where many small files are quickest: a file system in memory when there is one with room, else
 // where TempDir is by itself.
 std::string FastDirectory();

@@ -50,6 +50,12 @@ TEST(Decide, FollowsTheTable) {
          s.gate_open = false;
        },
        Decision::kNothing, Decision::kNothing},
+      {"boot gate, may have been moved",
+       [](Situation& s) {
+         s.may_be_elsewhere = true;
+         s.gate_open = false;
+       },
+       Decision::kNothing, Decision::kNothing},
       {"boot gate, needs none", [](Situation& s) { s.gate_open = false; }, Decision::kStart,
        Decision::kNothing},
       {"third restart", [](Situation& s) { s.restarts = 3; }, Decision::kStart, Decision::kNothing},

@@ -1,5 +1,6 @@
 #include "node-agent/orders/runner.h"
 
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -258,6 +259,23 @@ TEST_F(RunnerTest, CancellingEndsAWaitingAndARunningOrder) {
   ExpectEnds("running", v1::OrderUpdate::FAILED, absl::StatusCode::kCancelled);
   EXPECT_EQ(actions_.times("waiting"), 0);
   runner_->Cancel("unknown");
+}
+
+// Beats come from the thread that cancels.
+TEST_F(RunnerTest, ACancellationThatCannotBeStoredHoldsNobodyUpAndIsDoneLater) {
+  actions_.Block("running");
+  Give(BackupOf("running", "db"));
+  ASSERT_TRUE(Eventually([&] { return actions_.times("running") == 1; }));
+  Give(BackupOf("waiting", "db"));
+  std::filesystem::rename(dir_.Join("orders"), dir_.Join("away"));
+  runner_->Cancel("waiting");
+  EXPECT_FALSE(actions_.is_over("waiting"));
+  std::filesystem::rename(dir_.Join("away"), dir_.Join("orders"));
+  runner_->Cancel("waiting");
+  ExpectEnds("waiting", v1::OrderUpdate::FAILED, absl::StatusCode::kCancelled);
+  actions_.LetGo("running");
+  ExpectEnds("running", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_EQ(actions_.times("waiting"), 0);
 }
 
 TEST_F(RunnerTest, WhatTheEndOfTheAgentInterruptsIsDoneAgain) {

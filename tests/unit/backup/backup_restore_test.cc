@@ -338,6 +338,20 @@ TEST_F(BackupRestore, ReportsItsProgress) {
   EXPECT_EQ(seen.back().phase(), "verifying");
   EXPECT_GT(seen.back().bytes_read(), 9 << 20);
   EXPECT_GT(seen.back().bytes_sent(), 5 << 20);
+  EXPECT_EQ(seen.back().bytes_total(), 0) << "not known here";
+}
+
+TEST_F(BackupRestore, KnowsHowMuchIsLeftByTheLastBackup) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  tree_.Change("srv/large", Noise(9, 6 << 20));
+  auto options = bench_.Options(kSecond);
+  std::vector<v1::Progress> seen;
+  options.progress = [&](const v1::Progress& progress) { seen.push_back(progress); };
+  ASSERT_OK(bench_.Backup(tree_, &vault_, options));
+  const v1::Progress& last = seen.back();
+  EXPECT_EQ(last.bytes_read(), 6 << 20);
+  EXPECT_EQ(last.bytes_total(), 6 << 20) << "all else was found unchanged";
 }
 
 }  // namespace

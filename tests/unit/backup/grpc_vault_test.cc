@@ -2,6 +2,7 @@
 // transport.
 #include <atomic>
 #include <map>
+#include <utility>
 
 #include "absl/synchronization/notification.h"
 #include "common/backup/vault_port.h"
@@ -21,6 +22,8 @@ class Service : public v1::VaultService::Service {
  public:
   MemoryVault vault;
   std::atomic<int> break_upload_after{-1};  // requests
+  std::atomic<int> reads_to_break{0};       // each after its first reply
+  std::atomic<int> reads_refused{0};
 
   grpc::Status OpenSession(grpc::ServerContext*, const v1::OpenSessionRequest* request,
                            v1::OpenSessionReply* reply) override {
@@ -87,7 +90,16 @@ class Service : public v1::VaultService::Service {
   }
   grpc::Status Read(grpc::ServerContext*, const v1::ReadRequest* request,
                     grpc::ServerWriter<v1::ReadReply>* stream) override {
-    return ToGrpc(vault.Read(*request, [&](v1::ReadReply&& reply) {
+    if (reads_refused > 0) {
+      --reads_refused;
+      return ToGrpc(absl::UnavailableError("not now"));
+    }
+    bool first = true;
+    return ToGrpc(vault.Read(*request, [&](v1::ReadReply&& reply) -> absl::Status {
+      if (!std::exchange(first, false) && reads_to_break > 0) {
+        --reads_to_break;
+        return absl::UnavailableError("the connection broke");
+      }
       return stream->Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader left");
     }));
   }
@@ -105,18 +117,23 @@ class OverGrpc : public VaultUnderTest {
  public:
   OverGrpc() {
     grpc::ServerBuilder builder;
+    int port = 0;
     builder.RegisterService(&service);
     builder.SetMaxReceiveMessageSize(kGrpcMessageBytesMax);
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     server = builder.BuildAndStart();
+    address = absl::StrCat("127.0.0.1:", port);
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kGrpcMessageBytesMax);
-    port_ = backup::OpenGrpcVault(server->InProcessChannel(arguments), "main");
+    port_ = backup::OpenGrpcVault(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments), "main");
   }
   ~OverGrpc() override { server->Shutdown(gpr_time_from_seconds(0, GPR_TIMESPAN)); }
   backup::VaultPort* port() override { return port_.get(); }
 
   Service service;
   std::unique_ptr<grpc::Server> server;
+  std::string address;
 
  private:
   std::unique_ptr<backup::VaultPort> port_;
@@ -151,10 +168,32 @@ TEST(GrpcVault, AnErrorInTheMiddleOfAnUploadKeepsItsCode) {
               HasCode(absl::StatusCode::kResourceExhausted));
 }
 
+TEST(GrpcVault, AReadGoesOnWhereItsConnectionBroke) {
+  OverGrpc vault;
+  BackupBench bench;
+  FakeTree tree;
+  for (int i = 0; i < 60; ++i) tree.Add(absl::StrCat("srv/", i), Noise(i, 1000000));
+  ASSERT_OK(bench.Backup(tree, vault.port(), "web/20260101-000000"));
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench.Open(vault.port(), "web/20260101-000000"));
+  vault.service.reads_to_break = 3;
+  FakeTarget target;
+  ASSERT_OK(reader->Restore({}, &target, nullptr));
+  EXPECT_EQ(vault.service.reads_to_break, 0);
+  EXPECT_EQ(Difference(tree, target), "");
+  vault.service.reads_refused = 1;
+  FakeTarget after_one;
+  EXPECT_OK(reader->Restore({}, &after_one, nullptr));
+  vault.service.reads_refused = 2;
+  FakeTarget none;
+  EXPECT_THAT(reader->Restore({}, &none, nullptr), HasCode(absl::StatusCode::kUnavailable))
+      << "twice in vain is enough";
+}
+
 TEST(GrpcVault, AnUnknownVaultIsNotFound) {
   OverGrpc vault;
   const auto other =
-      backup::OpenGrpcVault(vault.server->InProcessChannel(grpc::ChannelArguments()), "another");
+      backup::OpenGrpcVault(
+          grpc::CreateChannel(vault.address, grpc::InsecureChannelCredentials()), "another");
   EXPECT_THAT(other->OpenSession(v1::OpenSessionRequest()), HasCode(absl::StatusCode::kNotFound));
 }
 

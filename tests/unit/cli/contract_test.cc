@@ -1,4 +1,4 @@
-// What scripts rely on: the field names of the JSON, kind by kind, and an
+// What scripts rely on: the shape of the JSON of every verb, the field names kind by kind, and an
 // answer for every verb that is still to come.
 #include "cli/command.h"
 #include "cli/later.h"
@@ -70,6 +70,114 @@ TEST_F(Session, EventsHaveTheFieldsOfTheContract) {
   script_.events = {page};
   ASSERT_EQ(Ember({"events", "--json"}), 0);
   ExpectFields(Json()["items"][0], {"seq", "time", "type", "subject", "message", "hash"});
+}
+
+// How a verb is called, and fields that its one object has.
+struct Shape {
+  std::vector<std::string> arguments;
+  std::vector<std::string> fields;
+};
+const std::map<std::string, Shape>& Shapes() {
+  static const auto* shapes = new std::map<std::string, Shape>{
+      {"apply", {{"-f", "-"}, {"plan", "applied", "warnings"}}},
+      {"export", {{}, {"yaml"}}},
+      {"status", {{}, {"em", "nodes", "workloads", "recoveries", "vaults", "alarms"}}},
+      {"node list", {{}, {"items"}}},
+      {"node show", {{"n1"}, {"name", "state"}}},
+      {"node token", {{"n1"}, {"token", "expires"}}},
+      {"node maintenance", {{"on", "n1"}, {"name", "maintenance", "maintenance_until"}}},
+      {"node remove", {{"n1"}, {"name", "state"}}},
+      {"workload list", {{}, {"items"}}},
+      {"workload show", {{"db"}, {"name", "state"}}},
+      {"workload restart", {{"db"}, {"name", "state"}}},
+      {"workload hold", {{"db"}, {"name", "state"}}},
+      {"workload release", {{"db"}, {"name", "state"}}},
+      {"backup run", {{"db"}, {"id", "outcome"}}},
+      {"backup list", {{}, {"items", "stored_bytes"}}},
+      {"backup show", {{"db@latest"}, {"id", "outcome"}}},
+      {"backup files", {{"db@latest"}, {"items"}}},
+      {"backup verify", {{"db@latest"}, {"id", "outcome", "verify"}}},
+      {"backup pin", {{"db@latest"}, {"id", "pinned"}}},
+      {"backup unpin", {{"db@latest"}, {"id", "pinned"}}},
+      {"backup delete", {{"db@latest"}, {"id", "outcome"}}},
+      {"backup undelete", {{"db@latest"}, {"id", "outcome"}}},
+      {"restore", {{"db@latest"}, {"id", "outcome", "restore"}}},
+      {"vault list", {{}, {"items"}}},
+      {"vault show", {{"nas"}, {"name", "state", "last_check"}}},
+      {"vault check", {{"nas"}, {"id", "outcome", "vault_result"}}},
+      {"vault gc", {{"nas"}, {"id", "outcome", "vault_result"}}},
+      {"vault rebuild-index", {{"nas"}, {"id", "outcome", "vault_result"}}},
+      {"recovery list", {{}, {"items"}}},
+      {"recovery show", {{"r-1"}, {"id", "state", "steps"}}},
+      {"recovery approve", {{"r-1"}, {"id", "state"}}},
+      {"recovery cancel", {{"r-1"}, {"id", "state"}}},
+      {"recovery plan", {{"db"}, {"items"}}},
+      {"beat", {{"db"}, {}}},
+      {"events", {{}, {"items", "last_seq"}}},
+      {"log verify", {{}, {"intact", "events", "head_hash"}}},
+      {"doctor", {{}, {"items"}}},
+      {"version", {{}, {"version"}}},
+  };
+  return *shapes;
+}
+// They need a vault: vault_offline_test.cc. And what prints a shell's script.
+bool HasNoShapeHere(const std::string& name) {
+  return name == "vault ls" || name == "vault restore" || name == "completion";
+}
+
+void ExpectFieldNames(const nlohmann::json& value) {
+  for (const auto& [name, inner] : value.items()) {
+    if (value.is_object()) {
+      EXPECT_THAT(name, ::testing::MatchesRegex("[a-z][a-z0-9_]*"));
+    }
+    if (inner.is_structured()) ExpectFieldNames(inner);
+  }
+}
+
+TEST_F(Session, EveryVerbAnswersWithOneObjectOfItsShape) {
+  script_.node.set_name("n1");
+  script_.workload.set_name("db");
+  script_.vaults.add_items()->set_name("nas");
+  script_.log.set_intact(true);
+  input_ = "vaults: []\n";
+  v1::Run run;
+  run.set_id("run-1");
+  run.set_backup_id("db/20260101-000000");
+  run.set_outcome(v1::Outcome::OK);
+  run.mutable_backup()->set_id(run.backup_id());
+  run.mutable_files()->add_items()->set_path("srv/db");
+  for (const Command& command : Commands()) {
+    const std::string name = NameOf(command);
+    SCOPED_TRACE(name);
+    if (HasNoShapeHere(name)) continue;
+    const auto shape = Shapes().find(name);
+    if (shape == Shapes().end()) {
+      ADD_FAILURE() << "a new verb needs a row in Shapes()";
+      continue;
+    }
+    script_.starts = {run};
+    script_.polls = {run};
+    script_.failure = absl::OkStatus();
+    std::vector<std::string> words = {command.noun};
+    if (*command.verb != '\0') words.push_back(command.verb);
+    words.insert(words.end(), shape->second.arguments.begin(), shape->second.arguments.end());
+    words.insert(words.end(), {"--json", "--yes"});
+    const int code = Ember(words);
+    EXPECT_TRUE(code == 0 || name == "doctor") << code << " " << err_;
+    ASSERT_TRUE(Json().is_object()) << out_;
+    EXPECT_FALSE(Json().contains("error") && Json()["error"].is_object()) << out_;
+    ExpectFields(Json(), shape->second.fields);
+    EXPECT_TRUE(!Json().contains("items") || Json()["items"].is_array());
+    ExpectFieldNames(Json());
+    const bool asked = !script_.calls.empty();
+    script_.calls.clear();
+    if (!asked || name == "doctor") continue;
+    script_.failure = absl::NotFoundError("there is no such thing");
+    EXPECT_EQ(Ember(words), 5);
+    EXPECT_EQ(Json()["error"]["code"], "NOT_FOUND") << out_;
+    ExpectFields(Json()["error"], {"code", "message", "hint"});
+    script_.calls.clear();
+  }
 }
 
 TEST_F(Session, AVerbOfALaterVersionSaysSoInBothForms) {

@@ -190,7 +190,8 @@ TEST_F(Session, NodeTokenPrintsTheTokenAloneOnStdout) {
   EXPECT_EQ(out_, "emb1-abc\n");
   EXPECT_THAT(err_, HasSubstr("ember-agent join emb1-abc"));
   EXPECT_THAT(err_, Not(HasSubstr("warning")));
-  EXPECT_EQ(script_.token_request.em_address(), "em.lan:7443");
+  EXPECT_EQ(script_.token_request.em_address(), "");
+  EXPECT_EQ(script_.token_request.dialled(), "em.lan:7443");
   EXPECT_EQ(Ember({"node", "token", "host2", "--em-address", "10.0.0.1:7443", "--json"}), 0);
   EXPECT_EQ(Json()["token"], "emb1-abc");
   EXPECT_EQ(script_.token_request.em_address(), "10.0.0.1:7443");
@@ -198,6 +199,7 @@ TEST_F(Session, NodeTokenPrintsTheTokenAloneOnStdout) {
 
 TEST_F(Session, NodeTokenWarnsAboutAnAddressThatOnlyThisMachineReaches) {
   for (const char* address : {"127.0.0.1:7443", "localhost:7443", "[::1]:7443"}) {
+    script_.token.set_em_address(address);
     EXPECT_EQ(Ember({"node", "token", "host2", "--em", address}), 0);
     EXPECT_THAT(err_, HasSubstr("--em-address")) << address;
   }

@@ -162,6 +162,7 @@ TEST_F(VaultVerbs, HealingFromASecondVaultComesLater) {
 TEST_F(VaultVerbs, WhatIsDamagedShowsInsteadOfTheOutcome) {
   script_.backup.set_outcome(v1::Outcome::OK);
   script_.backup.set_error("vault 'nas' lost records of it");
+  script_.backup.set_damaged(true);
   *script_.backups.add_items() = script_.backup;
   EXPECT_EQ(Ember({"backup", "list"}), 0);
   EXPECT_THAT(out_, HasSubstr("damaged"));

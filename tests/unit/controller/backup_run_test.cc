@@ -227,7 +227,8 @@ TEST_F(BackupRun, VerificationsInVainEnd) {
   EXPECT_EQ(Only().outcome(), v1::Outcome::FAILED);
   EXPECT_EQ(Only().code(), static_cast<int>(Code::kUnavailable));
   EXPECT_EQ(Shown(id).outcome(), v1::Outcome::OK) << "it is stored, and can be verified later";
-  EXPECT_EQ(Shown(id).error(), "");
+  EXPECT_EQ(Shown(id).error(), "the cause") << "why it is not verified";
+  EXPECT_FALSE(Shown(id).damaged());
   EXPECT_THAT(GoodIds(), IsEmpty());
 }
 
@@ -260,6 +261,47 @@ TEST_F(BackupRun, AnInterruptedCommitIsPartialAndNoLoss) {
   EXPECT_EQ(LastGood(), good);
 }
 
+// The node was taken for dead while it stored it.
+TEST_F(BackupRun, WhatWasStoredAlthoughItsRunFailedIsShown) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Ask();
+  const std::string id = Order().backup().backup_id();
+  v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
+  update.set_order_id(Order().id());
+  SetNode("n1", v1::NodeState::DEAD);
+  Tick();
+  EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED);
+  SetNode("n1", v1::NodeState::ALIVE);
+  v1::HeartbeatRequest beat;
+  beat.set_node("n1");
+  *beat.mutable_sent_at() = rpc::ToTimestamp(clock_.Now());
+  *beat.add_orders() = update;
+  ASSERT_OK(controller::RecordBeat(*em_, "n1", "10.0.0.1", beat));
+  EXPECT_EQ(Shown(id).outcome(), v1::Outcome::OK);
+  EXPECT_TRUE(Shown(id).verified());
+  EXPECT_THAT(GoodIds(), ElementsAre(id));
+}
+
+TEST_F(BackupRun, OnlyWhatTouchesTheDataWaitsForARecovery) {
+  Ask();
+  Answer(Stored(v1::Outcome::OK, 7));
+  const std::string id = GoodIds()[0];
+  rec::RecoveryRecord recovery;
+  recovery.mutable_recovery()->set_id("r-1");
+  recovery.mutable_recovery()->set_workload("db");
+  recovery.mutable_recovery()->set_state(v1::RecoveryState::APPROVAL);
+  Put(recovery);
+  clock_.Advance(absl::Minutes(1));
+  Ask();
+  EXPECT_EQ(Runs().back().run().error(), "waits for the end of recovery r-1");
+  EXPECT_EQ(Runs().back().run().outcome(), v1::Outcome::PENDING);
+  rec::RunRecord comparison = controller::NewRun(*em_, "restore", "db");
+  comparison.mutable_run()->set_backup_id(id);
+  comparison.mutable_restore_request()->set_dry_run(true);
+  Put(comparison);
+  Tick();
+  EXPECT_EQ(Order().restore().backup_id(), id);
+}
+
 TEST_F(BackupRun, ACopyOfTheLossIsNoGoodBackup) {
   Ask();
   const std::string good = Order().backup().backup_id();
@@ -268,7 +310,8 @@ TEST_F(BackupRun, ACopyOfTheLossIsNoGoodBackup) {
   Ask();
   Answer(Stored(v1::Outcome::OK, 0));
   EXPECT_EQ(Runs().back().run().outcome(), v1::Outcome::PARTIAL);
-  EXPECT_THAT(Runs().back().run().error(), HasSubstr("every file is gone"));
+  EXPECT_THAT(Runs().back().run().problems(0).problem(),
+              HasSubstr(absl::StrCat("every file is gone since ", good)));
   EXPECT_THAT(GoodIds(), ElementsAre(good));
 }
 
@@ -279,6 +322,17 @@ TEST_F(BackupRun, AFailedBackupIsAnAlarmUntilOneSucceeds) {
   clock_.Advance(absl::Minutes(1));
   Ask();
   EXPECT_EQ(Alarms().size(), 1u) << "it has only begun";
+  Answer(Stored(v1::Outcome::OK, 7));
+  EXPECT_THAT(Alarms(), IsEmpty());
+}
+
+TEST_F(BackupRun, AWorkloadWithoutAGoodBackupIsAnAlarmWithoutAnRpoToo) {
+  EXPECT_THAT(Alarms(), ElementsAre(HasSubstr("no backup that is whole and verified")));
+  Ask();
+  Answer(Stored(v1::Outcome::PARTIAL, 7));
+  EXPECT_THAT(Alarms(), ElementsAre(HasSubstr("no backup that is whole and verified")));
+  clock_.Advance(absl::Minutes(1));
+  Ask();
   Answer(Stored(v1::Outcome::OK, 7));
   EXPECT_THAT(Alarms(), IsEmpty());
 }

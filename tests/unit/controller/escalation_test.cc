@@ -57,6 +57,15 @@ struct Case {
   }
 };
 
+TEST(Diagnostics, OfAnApplicationThatStoppedBeatingAreAboutItsBeats) {
+  Case story("", "");
+  story.view.spec.mutable_health()->set_heartbeat_millis(3000);
+  story.recovery.mutable_recovery()->set_cause("no heartbeat for 12s");
+  const std::vector<std::string> lines = Diagnostics(story.recovery, story.view);
+  EXPECT_THAT(lines, Contains("heartbeats: no heartbeat for 12s"));
+  EXPECT_THAT(lines, Contains("log: no such table"));
+}
+
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   cases.emplace_back("nothing tried, data there", "ember workload restart db");

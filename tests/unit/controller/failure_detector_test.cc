@@ -93,6 +93,11 @@ FleetView Removed(absl::Duration silent) {
                           now);
   fleet.nodes[0].revoked = true;
   fleet.nodes[0].state_since = now - silent;
+  fleet.nodes[0].peers_told = {"b", "c", "d", "e"};
+  for (int i = 1; i < 5; ++i) {
+    fleet.nodes[i].leased_beat = now;
+    fleet.nodes[i].leased_since = kLongAgo;
+  }
   return fleet;
 }
 void Remove(NodeView* node, absl::Duration since) {
@@ -149,6 +154,8 @@ TEST(LeaseFence, NodesRemovedTogetherMayOutvoteTheRest) {
   Remove(&fleet.nodes[2], then);
   EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable);
   fleet.nodes[1].state_since = fleet.nodes[2].state_since = then - absl::Seconds(kDeadSeconds);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "it has not said that it knows";
+  fleet.nodes[0].peers_told = {"d", "e"};
   EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "it was told that they are gone";
   fleet.nodes[0].recorded_beat = fleet.nodes[0].last_beat;
   fleet.nodes[0].last_beat = kLongAgo;
@@ -158,11 +165,67 @@ TEST(LeaseFence, NodesRemovedTogetherMayOutvoteTheRest) {
 TEST(LeaseFence, WhoMayComeBackIsWaitedFor) {
   FleetView fleet = Removed(absl::Seconds(100));
   Remove(&fleet.nodes[1], fleet.now - absl::Seconds(100));
-  fleet.nodes[2].last_beat = fleet.now - absl::Seconds(30);
+  fleet.nodes[2].leased_beat = fleet.now - absl::Seconds(30);
   fleet.nodes[2].state = State::UNREACHABLE;
   EXPECT_EQ(Fence(fleet), LeaseFence::kPending);
   fleet.nodes[2].state = State::DEAD;
   EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable);
+}
+
+// Five nodes, "a" dead: those in maintenance are no alarm, and vote all the same.
+TEST(LeaseFence, NodesInMaintenanceMayOutvoteTheRestOfADeadOne) {
+  FleetView fleet = Removed(absl::Seconds(100));
+  fleet.nodes[0].revoked = false;
+  fleet.nodes[0].state = State::DEAD;
+  for (const int switched_off : {1, 2}) {
+    fleet.nodes[switched_off].maintenance = true;
+    fleet.nodes[switched_off].state = State::DEAD;
+    fleet.nodes[switched_off].leased_beat = fleet.now - absl::Hours(1);
+    EXPECT_EQ(Fence(fleet), switched_off == 1 ? LeaseFence::kProven : LeaseFence::kUnprovable);
+  }
+}
+
+TEST(LeaseFence, WhoIsBackCountsOnceItsVoteIsForgotten) {
+  FleetView fleet = Removed(absl::Seconds(100));
+  for (const int back : {1, 2, 3}) fleet.nodes[back].leased_since = fleet.now - absl::Seconds(44);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kPending);
+  for (const int back : {1, 2}) fleet.nodes[back].leased_since = fleet.now - absl::Seconds(45);
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
+}
+
+// Whoever joined while it was silent is nobody that it asks.
+TEST(LeaseFence, OnlyPeersThatItKnowsSpeakAgainstIt) {
+  FleetView fleet = Removed(absl::Seconds(100));
+  fleet.nodes[0].peers_told = {};
+  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "alone, it is its own majority";
+  fleet.nodes[0].peers_told = {"b"};
+  EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
+  fleet.nodes[4].leased_since = fleet.now;
+  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "it may have heard of e meanwhile";
+}
+
+TEST(FailureDetector, OfTwoNodesOneMayDieAndComeBack) {
+  const absl::Duration now = absl::Hours(1);
+  FleetView fleet =
+      Fleet({Node("a", now - absl::Seconds(kDeadSeconds)), Node("b", now)}, now);
+  const FleetVerdict verdict = Judge(fleet);
+  EXPECT_FALSE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.nodes[0].state, State::DEAD);
+  fleet.nodes[1].last_beat = now - absl::Seconds(kDeadSeconds);
+  EXPECT_TRUE(Judge(fleet).freeze.frozen) << "both";
+}
+
+// With the letter of "70 % are back" it would never thaw.
+TEST(FailureDetector, AFrozenEstateOfThreeThawsWithOneDead) {
+  const absl::Duration now = absl::Hours(1);
+  FleetView fleet = Fleet({Node("a", now - absl::Seconds(600), State::UNREACHABLE), Node("b", now),
+                           Node("c", now)},
+                          now);
+  fleet.freeze.frozen = true;
+  fleet.freeze.thaw_from = now - absl::Seconds(kThawSeconds);
+  const FleetVerdict verdict = Judge(fleet);
+  EXPECT_FALSE(verdict.freeze.frozen);
+  EXPECT_EQ(verdict.nodes[0].state, State::DEAD);
 }
 
 TEST(FailureDetector, OneOfThreeDyingDoesNotFreeze) {

@@ -1,6 +1,9 @@
 // What an operator may ask of the controller, and what is refused.
 #include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/limits.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/nodes.h"
 #include "controller/recover/saga.h"
 #include "controller/service/services.h"
 #include "ember/v1/control.grpc.pb.h"
@@ -37,15 +40,19 @@ class Operator : public EmFixture {
     Put(workload);
   }
   void Serve() {
-    fleet_service_ = controller::NewFleetService(em_.get(), "em:7443");
+    em_->advertise = "em:7443";
+    fleet_service_ = controller::NewFleetService(em_.get());
     recovery_service_ = controller::NewRecoveryService(em_.get());
     protection_service_ = controller::NewProtectionService(em_.get());
+    estate_service_ = controller::NewEstateService(em_.get());
     grpc::ServerBuilder builder;
+    builder.RegisterService(estate_service_.get());
     builder.RegisterService(fleet_service_.get());
     builder.RegisterService(recovery_service_.get());
     builder.RegisterService(protection_service_.get());
     server_ = builder.BuildAndStart();
     const auto channel = server_->InProcessChannel({});
+    estate_ = v1::EstateService::NewStub(channel);
     fleet_ = v1::FleetService::NewStub(channel);
     recovery_ = v1::RecoveryService::NewStub(channel);
     protection_ = v1::ProtectionService::NewStub(channel);
@@ -57,6 +64,13 @@ class Operator : public EmFixture {
                     const Request& request, Reply* reply) {
     grpc::ClientContext context;
     return rpc::FromGrpc((stub.*method)(&context, request, reply));
+  }
+  absl::Status Apply(const std::string& text) {
+    v1::ApplyRequest request;
+    request.set_text(text);
+    request.set_confirmed(true);
+    v1::ApplyReply reply;
+    return Call(*estate_, &v1::EstateService::Stub::Apply, request, &reply);
   }
   absl::Status RestartWorkload(const std::string& name) {
     v1::RestartWorkloadRequest request;
@@ -150,8 +164,9 @@ class Operator : public EmFixture {
     return count;
   }
 
-  std::unique_ptr<grpc::Service> fleet_service_, recovery_service_, protection_service_;
+  std::unique_ptr<grpc::Service> estate_service_, fleet_service_, recovery_service_, protection_service_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::EstateService::Stub> estate_;
   std::unique_ptr<v1::FleetService::Stub> fleet_;
   std::unique_ptr<v1::RecoveryService::Stub> recovery_;
   std::unique_ptr<v1::ProtectionService::Stub> protection_;
@@ -213,6 +228,63 @@ TEST_F(Operator, RestartIsRefusedWhileARecoveryIsUnderWay) {
   const uint64_t before = Generation();
   EXPECT_THAT(RestartWorkload("db"), HasCodeAndText(Code::kFailedPrecondition, "being recovered"));
   EXPECT_EQ(Generation(), before);
+}
+
+// A recovery would start it all the same, perhaps elsewhere.
+TEST_F(Operator, HoldIsRefusedWhileARecoveryIsUnderWay) {
+  AddRecovery(v1::RecoveryState::FENCING);
+  const absl::Status refused = Hold("db", true);
+  EXPECT_THAT(refused, HasCodeAndText(Code::kFailedPrecondition, "being recovered by r-1"));
+  EXPECT_THAT(HintOf(refused), HasSubstr("ember recovery cancel r-1"));
+  EXPECT_FALSE(Workload().held());
+  EXPECT_OK(Hold("db", false));
+}
+
+TEST_F(Operator, WhileARecoveryIsOpenDataAreLookedAtAndNotReplaced) {
+  AddBackup("db/20260101-000000", v1::Outcome::OK);
+  AddRecovery(v1::RecoveryState::APPROVAL);
+  EXPECT_THAT(Restore("db/20260101-000000", true),
+              HasCodeAndText(Code::kFailedPrecondition, "being recovered by r-1"));
+  v1::RestoreRequest comparison;
+  comparison.set_backup("db/20260101-000000");
+  comparison.set_dry_run(true);
+  EXPECT_OK(Call(*protection_, &v1::ProtectionService::Stub::Restore, comparison, &run_));
+}
+
+constexpr char kEstate[] = "workloads: [{name: db, node: n1}]\n";
+
+// Agents and vaults remember the epochs of what is gone.
+TEST_F(Operator, AWorkloadThatComesBackBeginsAboveItsOldEpoch) {
+  ASSERT_OK(Apply("workloads: []\n"));
+  ASSERT_OK(Apply(kEstate));
+  EXPECT_GT(Workload().epoch(), 7u);
+}
+
+TEST_F(Operator, ShorterTimesCountWhenTheOldLeasesAreOver) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const std::string slow = absl::StrCat(kEstate, "settings: {lease: 60s, dead_after: 90s}\n");
+  ASSERT_OK(Apply(slow));
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(controller::PolicyOf(*em_).dead_after, absl::Seconds(90));
+  ASSERT_OK(Apply(kEstate));
+  EXPECT_EQ(controller::PolicyOf(*em_).lease, absl::Seconds(kLeaseSeconds));
+  EXPECT_EQ(controller::PolicyOf(*em_).dead_after, absl::Seconds(90));
+  Restart();
+  clock_.Advance(absl::Seconds(89));
+  EXPECT_EQ(controller::PolicyOf(*em_).dead_after, absl::Seconds(90));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(controller::PolicyOf(*em_).dead_after, absl::Seconds(kDeadSeconds));
+}
+
+TEST_F(Operator, AMoveEndsTheRecoveryAtTheOldPlace) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  AddNode("n2");
+  AddRecovery(v1::RecoveryState::PLANNED);
+  rec::WorkloadRecord workload = Workload();
+  workload.set_held(true);
+  Put(workload);
+  ASSERT_OK(Apply("workloads: [{name: db, node: n2}]\n"));
+  EXPECT_EQ(Recovery().state(), v1::RecoveryState::CANCELLED);
+  EXPECT_EQ(Workload().node(), "n2");
+  EXPECT_EQ(Workload().epoch(), 8u);
 }
 
 TEST_F(Operator, ReleaseLetsAGivenUpOneBeTriedAgain) {
@@ -298,15 +370,19 @@ TEST_F(Operator, ANameIsGivenOnceAlsoWhileItsBackupWaits) {
 }
 
 TEST_F(Operator, AFullDiskIsSaidAndChangesNothing) {
-  AddRecovery(v1::RecoveryState::APPROVAL);
   AddBackup("db/20260101-000000", v1::Outcome::OK);
-  disk_.full = true;
-  const uint64_t before = Generation();
-  for (const absl::Status& status : {Hold("db", true), Maintain("n1", true, 0), Approve("r-1"),
-                                     Cancel("r-1"), Restore("db/20260101-000000", true)}) {
-    EXPECT_THAT(status, HasCode(Code::kResourceExhausted));
-  }
-  EXPECT_EQ(Generation(), before);
+  const auto expect_refused = [this](const std::vector<std::function<absl::Status()>>& wishes) {
+    disk_.full = true;
+    const uint64_t before = Generation();
+    for (const auto& wish : wishes) EXPECT_THAT(wish(), HasCode(Code::kResourceExhausted));
+    EXPECT_EQ(Generation(), before);
+    disk_.full = false;
+  };
+  expect_refused({[&] { return Hold("db", true); }, [&] { return Maintain("n1", true, 0); },
+                  [&] { return Restore("db/20260101-000000", true); },
+                  [&] { return Apply("workloads: []\n"); }});
+  AddRecovery(v1::RecoveryState::APPROVAL);
+  expect_refused({[&] { return Approve("r-1"); }, [&] { return Cancel("r-1"); }});
   EXPECT_FALSE(Workload().held());
 }
 

@@ -1,83 +1,8 @@
-#include "controller/recover/saga.h"
-
-#include "common/base/limits.h"
-#include "common/rpc/convert.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+// A recovery from the death to its end.
+#include "tests/unit/controller/saga_story.h"
 
 namespace ember::controller {
 namespace {
-
-namespace rec = record::v1;
-using State = v1::RecoveryState;
-using ::testing::HasSubstr;
-
-const absl::Time kNow = absl::FromUnixSeconds(1767225600);
-
-BackupChoice Backup(const std::string& id, absl::Duration age) {
-  BackupChoice backup;
-  backup.id = id;
-  backup.created = kNow - age;
-  backup.vault.set_name("main");
-  backup.vault.set_node("nas");
-  backup.reachable = true;
-  return backup;
-}
-
-// A database on host1 with a standby, whose data is gone, and two good backups.
-struct Story {
-  RecoveryView view;
-  rec::RecoveryRecord recovery;
-
-  Story() {
-    view.now = kNow;
-    view.spec.set_name("db");
-    view.spec.set_node("host1");
-    view.spec.add_sources()->mutable_files()->add_paths("/srv/db");
-    view.spec.mutable_recovery()->add_standby("host2");
-    view.workload.set_name("db");
-    view.workload.set_node("host1");
-    view.workload.set_epoch(1);
-    view.nodes = {{"host1", v1::NodeState::ALIVE},
-                  {"host2", v1::NodeState::ALIVE},
-                  {"nas", v1::NodeState::ALIVE}};
-    view.judgement = {Health::kDead, "data is missing"};
-    view.fact.emplace();
-    view.fact->set_epoch(1);
-    view.fact->set_data_missing(true);
-    view.backups = {Backup("db/new", absl::Hours(1)), Backup("db/old", absl::Hours(25))};
-    recovery = NewRecovery("r-1", view.spec, view.workload, "data is missing",
-                           kNow - absl::Seconds(3), kNow, false);
-  }
-
-  RecoveryStepResult Step() {
-    RecoveryStepResult result = AdvanceRecovery(recovery, view);
-    recovery = result.recovery;
-    view.workload = result.workload;
-    view.order_result.reset();
-    return result;
-  }
-  // Until nothing changes any more or an order leaves.
-  RecoveryStepResult Run() {
-    RecoveryStepResult last;
-    for (int i = 0; i < 20; ++i) {
-      last = Step();
-      if (!last.changed || last.order) break;
-    }
-    return last;
-  }
-  void Answer(bool ok, const std::string& error = "") {
-    view.order_result.emplace();
-    view.order_result->set_state(ok ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
-    view.order_result->set_error(error);
-  }
-  void Healthy() {
-    view.judgement = {Health::kHealthy, ""};
-    view.fact->set_data_missing(false);
-    view.fact->set_epoch(view.workload.epoch());
-  }
-  State::Value state() const { return recovery.recovery().state(); }
-};
 
 TEST(Saga, MissingDataIsRestoredInPlaceStartedAndVerified) {
   Story story;
@@ -152,6 +77,30 @@ TEST(Saga, WhatDiedIsHeldUntilItsDependencyIsVerifiedAndNotCalledHealthyBefore) 
   EXPECT_FALSE(story.view.workload.hold_recovery());
 }
 
+TEST(Saga, WhatIsRestoredIsNotStartedBeforeWhatDiedMeanwhileIsVerified) {
+  Story story;
+  ASSERT_TRUE(story.Run().order.has_value());
+  story.view.unmet_dependencies = {"disk"};
+  story.Answer(true);
+  const RecoveryStepResult restored = story.Run();
+  EXPECT_FALSE(restored.order.has_value());
+  EXPECT_EQ(story.state(), State::RESTORING);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+  EXPECT_EQ(story.recovery.order_id(), "") << "it holds no place among those that restore";
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("waiting for disk"));
+  EXPECT_FALSE(story.Step().changed);
+  Story given_up = story;
+  story.view.unmet_dependencies.clear();
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_start());
+  EXPECT_EQ(story.state(), State::STARTING);
+  given_up.view.escalated_dependencies = {"disk"};
+  given_up.Run();
+  EXPECT_EQ(given_up.state(), State::ESCALATED);
+  EXPECT_TRUE(given_up.recovery.blocked());
+}
+
 // Whatever way it ends.
 TEST(Saga, TheHoldForADependencyEndsWithTheRecovery) {
   Story healthy;
@@ -208,130 +157,16 @@ TEST(Saga, WhatIsHealthyAfterItsNodeWasSilentIsNotStoppedForItsDependency) {
   EXPECT_EQ(story.state(), State::DONE);
 }
 
-TEST(Saga, WhatWasFencedWithItsNodeIsHeldForItsDependencyIfThatNodeComesBack) {
-  Story story;
-  story.view.nodes["host1"] = v1::NodeState::DEAD;
-  story.view.fence_by_lease = true;
-  story.view.judgement = {};
-  story.recovery.set_node_death(true);
-  story.view.unmet_dependencies = {"disk"};
-  story.Run();
-  EXPECT_EQ(story.state(), State::PLANNED);
-  EXPECT_TRUE(story.view.workload.hold_recovery());
-}
-
 TEST(Saga, AnEscalatedDependencyEscalatesTheDependant) {
   Story story;
   story.view.unmet_dependencies = story.view.escalated_dependencies = {"disk"};
   story.Run();
   EXPECT_EQ(story.state(), State::ESCALATED);
-  EXPECT_TRUE(story.recovery.blocked_by_dependency());
-}
-
-TEST(Saga, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
-  Story story;
-  story.view.nodes["host1"] = v1::NodeState::UNREACHABLE;
-  story.view.fact.reset();
-  story.view.judgement = {};
-  story.recovery.set_node_death(true);
-  EXPECT_FALSE(story.Run().order.has_value());
-  EXPECT_EQ(story.state(), State::FENCING);
-  story.view.nodes["host1"] = v1::NodeState::DEAD;
-  story.view.fence_by_lease = true;
-  const RecoveryStepResult step = story.Run();
-  ASSERT_TRUE(step.order.has_value());
-  EXPECT_EQ(step.order_node, "host2");
-  EXPECT_EQ(step.order->epoch(), 2u);
-  EXPECT_EQ(story.view.workload.node(), "host2");
-  EXPECT_TRUE(story.recovery.fence_proven());
+  EXPECT_TRUE(story.recovery.blocked());
 }
 
 // What becomes of a workload of a removed node, by what is known about the fence.
-TEST(Saga, OfARemovedNodeNothingWaitsForEver) {
-  using Spec = v1::RecoverySpec;
-  const struct {
-    Spec::Class kind;
-    Spec::Mode mode;
-    bool proven;
-    bool unprovable;
-    State::Value want;
-  } kTable[] = {
-      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, false, State::FENCING},
-      {Spec::EXCLUSIVE, Spec::AUTOMATIC, true, false, State::RESTORING},
-      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, true, State::ESCALATED},
-      {Spec::EXCLUSIVE, Spec::APPROVE, false, false, State::APPROVAL},
-      {Spec::EXCLUSIVE, Spec::APPROVE, false, true, State::APPROVAL},
-      {Spec::STATELESS, Spec::AUTOMATIC, false, false, State::FENCING},
-      {Spec::STATELESS, Spec::AUTOMATIC, true, false, State::RESTORING},
-      {Spec::STATELESS, Spec::AUTOMATIC, false, true, State::RESTORING},
-  };
-  for (const auto& row : kTable) {
-    SCOPED_TRACE(::testing::Message()
-                 << Spec::Class_Name(row.kind) << " " << Spec::Mode_Name(row.mode) << " "
-                 << row.proven << " " << row.unprovable);
-    Story story;
-    story.view.spec.mutable_recovery()->set_class_(row.kind);
-    story.view.spec.mutable_recovery()->set_mode(row.mode);
-    story.view.nodes["host1"] = v1::NodeState::REVOKED;
-    story.view.fact.reset();
-    story.view.judgement = {};
-    story.view.fence_by_lease = row.proven;
-    story.view.fence_unprovable = row.unprovable;
-    story.recovery.set_node_death(true);
-    const RecoveryStepResult step = story.Run();
-    EXPECT_EQ(story.state(), row.want);
-    EXPECT_EQ(step.order.has_value(), row.want == State::RESTORING);
-    EXPECT_EQ(story.view.workload.node(), row.want == State::RESTORING ? "host2" : "host1");
-    if (row.want != State::ESCALATED) continue;
-    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nothing proves"));
-    EXPECT_EQ(story.recovery.recovery().next_command(), "ember node show host1");
-  }
-}
-
-TEST(Saga, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
-  Story story;
-  story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
-  story.view.nodes["host1"] = v1::NodeState::DEAD;
-  story.view.fence_by_lease = true;
-  story.view.fact.reset();
-  story.view.judgement = {};
-  story.recovery.set_node_death(true);
-  EXPECT_FALSE(story.Run().order.has_value());
-  EXPECT_EQ(story.state(), State::APPROVAL);
-  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
-  story.recovery.set_approved(true);
-  const RecoveryStepResult step = story.Run();
-  ASSERT_TRUE(step.order.has_value());
-  EXPECT_EQ(step.order_node, "host2");
-}
-
-TEST(Saga, MovingFromALiveNodeStopsItThereFirst) {
-  Story story;
-  story.Run();
-  story.Answer(false, "no space");
-  const RecoveryStepResult step = story.Run();
-  ASSERT_TRUE(step.order.has_value());
-  EXPECT_TRUE(step.order->has_stop());
-  EXPECT_EQ(step.order_node, "host1");
-  EXPECT_EQ(story.state(), State::FENCING);
-  story.Answer(true);
-  const RecoveryStepResult moved = story.Run();
-  ASSERT_TRUE(moved.order.has_value());
-  EXPECT_EQ(moved.order_node, "host2");
-  EXPECT_EQ(moved.order->restore().backup_id(), "db/new");
-}
-
-TEST(Saga, IfItCannotBeStoppedItIsNotStartedElsewhere) {
-  Story story;
-  story.Run();
-  story.Answer(false, "no space");
-  story.Run();
-  story.Answer(false, "process in D state");
-  story.Run();
-  EXPECT_EQ(story.state(), State::ESCALATED);
-  EXPECT_EQ(story.view.workload.node(), "host1");
-}
-
+// Its standby was declared when its node was silent already: the agent there knows of no fence.
 TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
   Story story;
   story.view.spec.mutable_recovery()->clear_standby();
@@ -349,6 +184,20 @@ TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
   EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("it does not work"));
   EXPECT_EQ(story.recovery.recovery().next_command(), "ember workload restart db");
   EXPECT_FALSE(story.recovery.recovery().diagnostics().empty());
+}
+
+TEST(Saga, WhatHasNothingToTryIsGivenUpWithItsCause) {
+  Story story;
+  story.view.spec.clear_sources();
+  story.view.spec.mutable_recovery()->clear_standby();
+  story.view.backups.clear();
+  story.view.fact->set_data_missing(false);
+  story.view.fact->set_restarts_exhausted(true);
+  story.recovery.mutable_recovery()->set_cause("it keeps failing after 3 local restarts");
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_EQ(story.recovery.recovery().message(),
+            "there is nothing to try: it keeps failing after 3 local restarts");
 }
 
 TEST(Saga, NotHealthyWithinTheDeadlineIsAFailure) {
@@ -429,7 +278,7 @@ TEST(Saga, AVaultOnADeadNodeIsNamed) {
     story.Run();
     EXPECT_EQ(story.state(), State::ESCALATED);
     EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nas"));
-    EXPECT_TRUE(story.recovery.blocked_by_dependency()) << "it is tried again when nas is back";
+    EXPECT_TRUE(story.recovery.blocked()) << "it is tried again when nas is back";
   }
 }
 
@@ -490,22 +339,6 @@ TEST(Saga, HealthyAgainByItselfEndsIt) {
   story.Healthy();
   story.Run();
   EXPECT_EQ(story.state(), State::DONE);
-}
-
-TEST(Saga, TheTargetDyingIsFencedLikeAnyOtherNode) {
-  Story story;
-  story.view.nodes["host1"] = v1::NodeState::DEAD;
-  story.view.fence_by_lease = true;
-  story.view.fact.reset();
-  story.view.judgement = {};
-  story.recovery.set_node_death(true);
-  story.Run();
-  ASSERT_EQ(story.recovery.recovery().target(), "host2");
-  story.view.nodes["host2"] = v1::NodeState::DEAD;
-  const RecoveryStepResult step = story.Step();
-  EXPECT_FALSE(step.abandoned_order.empty());
-  EXPECT_EQ(story.state(), State::FENCING);
-  EXPECT_FALSE(story.recovery.fence_proven());
 }
 
 TEST(Saga, ItDoesNotActBeforeItsAgentReported) {

@@ -2,6 +2,7 @@
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
+#include "controller/fleet/told.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/views.h"
 #include "tests/unit/controller/em_fixture.h"
@@ -252,6 +253,63 @@ ABSL_NO_THREAD_SAFETY_ANALYSIS {
   EXPECT_EQ(Recoveries()[0].state(), v1::RecoveryState::ESCALATED);
 }
 
+// What a silent node proves is what its agent was told, not what the estate says now.
+TEST_F(Workloads, AStandbyCountsForTheFenceOnceTheAgentKnowsOfIt) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Declare(v1::RecoverySpec::AUTOMATIC);
+  Report();
+  rec::EstateRecord estate = em_->catalog->estate();
+  estate.mutable_estate()->mutable_workloads(0)->mutable_recovery()->add_standby("n2");
+  controller::Batch batch;
+  batch.Put(estate);
+  ASSERT_OK(em_->Commit(batch));
+  Advance();
+  EXPECT_FALSE(Record().self_fences());
+  ASSERT_OK(controller::RecordTold(*em_));
+  EXPECT_FALSE(Record().self_fences());
+  const uint64_t told = controller::ConfigFor(*em_, "n1").version();
+  em_->board.nodes["n1"].config_version = told;
+  ASSERT_OK(controller::RecordTold(*em_));
+  EXPECT_TRUE(Record().self_fences());
+  estate.mutable_estate()->mutable_workloads(0)->mutable_recovery()->clear_standby();
+  controller::Batch without;
+  without.Put(estate);
+  ASSERT_OK(em_->Commit(without));
+  Advance();
+  EXPECT_FALSE(Record().self_fences()) << "it may have heard of this by now";
+  v1::HeartbeatRequest beat;
+  beat.set_config_version(told);
+  EXPECT_TRUE(controller::ComposeReply(*em_, "n1", beat).has_config());
+  controller::Batch again;
+  estate.mutable_estate()->mutable_workloads(0)->mutable_recovery()->add_standby("n2");
+  again.Put(estate);
+  ASSERT_OK(em_->Commit(again));
+  ASSERT_OK(controller::RecordTold(*em_));
+  EXPECT_FALSE(Record().self_fences()) << "what it has stored is not what is in force there";
+}
+
+TEST_F(Workloads, ARestoredOneThatWaitsKeepsNobodyFromRestoring) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Declare(v1::RecoverySpec::AUTOMATIC);
+  BackUp();
+  controller::Batch batch;
+  for (int i = 0; i < kRecoveriesAtOnce; ++i) {
+    rec::RecoveryRecord other;
+    other.mutable_recovery()->set_id(absl::StrCat("r-", 10 + i));
+    other.mutable_recovery()->set_workload("other");
+    other.mutable_recovery()->set_state(v1::RecoveryState::RESTORING);
+    other.set_order_id("its restore");
+    batch.Put(other);
+  }
+  ASSERT_OK(em_->Commit(batch));
+  const v1::WorkloadSpec spec = em_->catalog->estate().estate().workloads(0);
+  EXPECT_FALSE(controller::ViewFor(*em_, spec, {}).slot_free);
+  rec::RecoveryRecord restored = em_->catalog->recoveries().at("r-10");
+  restored.clear_order_id();
+  controller::Batch done;
+  done.Put(restored);
+  ASSERT_OK(em_->Commit(done));
+  EXPECT_TRUE(controller::ViewFor(*em_, spec, {}).slot_free);
+}
+
 TEST_F(Workloads, InMaintenanceNothingIsEscalated) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Declare(v1::RecoverySpec::MANUAL);
   rec::NodeRecord node = em_->catalog->nodes().at("n1");
@@ -263,6 +321,30 @@ TEST_F(Workloads, InMaintenanceNothingIsEscalated) ABSL_NO_THREAD_SAFETY_ANALYSI
   Report();
   EXPECT_THAT(Recoveries(), IsEmpty());
   EXPECT_EQ(Record().state(), State::DEAD);
+  SetNode("n1", v1::NodeState::DEAD);
+  EXPECT_EQ(controller::StatusWire(*em_).alarms_size(), 0) << "nobody need be told";
+}
+
+TEST_F(Workloads, OldRecoveriesMakeWayButTheirIdsAreNotGivenAgain) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Declare(v1::RecoverySpec::MANUAL);
+  controller::Batch batch;
+  for (size_t i = 1; i <= kEndedRecoveriesKept + 1; ++i) {
+    rec::RecoveryRecord old;
+    old.mutable_recovery()->set_id(absl::StrCat("r-", i));
+    old.mutable_recovery()->set_state(v1::RecoveryState::DONE);
+    *old.mutable_recovery()->mutable_ended() =
+        rpc::ToTimestamp(clock_.Now() + absl::Seconds(static_cast<int64_t>(i)));
+    batch.Put(old);
+  }
+  ASSERT_OK(em_->Commit(batch));
+  Down();
+  Report();
+  const std::string id = absl::StrCat("r-", kEndedRecoveriesKept + 2);
+  EXPECT_EQ(Record().last_recovery(), id);
+  ASSERT_OK(controller::AdvanceRecoveries(*em_));
+  EXPECT_LE(em_->catalog->recoveries().size(), kEndedRecoveriesKept);
+  EXPECT_EQ(em_->catalog->recoveries().count("r-1"), 0u);
+  EXPECT_EQ(em_->catalog->recoveries().count(id), 1u) << "the workload refers to it";
 }
 
 // 10 s, three misses: silent for more than 30 s is dead.

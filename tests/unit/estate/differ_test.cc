@@ -78,8 +78,8 @@ TEST(EstateDiffer, RemovalNeedsConfirmation) {
       ElementsAre("remove vault nas: its backups stay on disk, out of reach",
                   "remove vault usb: its backups stay on disk, out of reach",
                   "remove policy daily: its backups stay", "remove policy weekly: its backups stay",
-                  "remove workload db: no more backups and recovery; its backups stay",
-                  "remove workload app: no more backups and recovery; its backups stay"));
+                  "remove workload db: its service is stopped; no more backups and recovery; its backups stay",
+                  "remove workload app: its service is stopped; no more backups and recovery; its backups stay"));
   EXPECT_TRUE(plan.needs_confirmation);
 }
 

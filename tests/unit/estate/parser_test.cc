@@ -87,7 +87,8 @@ TEST(EstateParser, ReadsTheExample) {
   EXPECT_THAT(
       warnings,
       ElementsAre(HasSubstr("keep: retention is recorded; this version never removes backups"),
-                  HasSubstr("verify is recorded"), HasSubstr("keep: retention is recorded")));
+                  HasSubstr("goes to the first of these vaults"), HasSubstr("verify is recorded"),
+                  HasSubstr("keep: retention is recorded")));
 }
 
 TEST(EstateParser, FillsInDefaults) {
@@ -143,7 +144,7 @@ settings: {notify: [{ntfy: "https://ntfy.sh/x"}, {webhook: "https://x.y/z"}, {sm
   EXPECT_THAT(
       warnings,
       ElementsAre(HasSubstr("e.yaml:4:26: on_change is recorded"), HasSubstr("e.yaml:4:49: drill"),
-                  HasSubstr("keep: retention is recorded"), HasSubstr("e.yaml:5:20: notify")));
+                  HasSubstr("keep: retention is recorded"), HasSubstr("e.yaml:5:78: smtp is recorded")));
 }
 
 TEST(EstateParser, ReadsTheRulesOfAVault) {

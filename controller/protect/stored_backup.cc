@@ -1,0 +1,73 @@
+#include "controller/protect/stored_backup.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/runs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRecord* record) {
+  v1::Backup& backup = *record->mutable_backup();
+  backup.set_outcome(result.outcome());
+  backup.set_size_bytes(result.size_bytes());
+  backup.set_added_bytes(result.added_bytes());
+  backup.set_files(result.files());
+  backup.set_verified(result.read_back_ok());
+  backup.set_error(result.read_back_error());
+  if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em.clock->Now());
+  backup.clear_vaults();
+  backup.add_vaults(record->vault());
+  *backup.mutable_problems() = result.problems();
+  backup.set_problems_total(result.problems_total());
+  const bool damaged =
+      !result.read_back_ok() &&
+      (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
+       result.read_back_code() == 0);  // an older agent does not say
+  if (!damaged) backup.clear_error();
+  record->set_restore_failed(damaged);
+  const std::vector<const rec::BackupRecord*> good = GoodBackups(em, backup.workload());
+  // Of an interrupted commit the agent knows no more how many files there were.
+  const bool counted = result.read_back_code() != static_cast<int>(absl::StatusCode::kAborted);
+  if (counted && result.files() == 0 && !good.empty() && good[0]->backup().files() > 0) {
+    backup.set_outcome(v1::Outcome::PARTIAL);
+    backup.add_problems()->set_problem(
+        absl::StrCat("every file is gone since ", good[0]->backup().id()));
+    backup.set_problems_total(backup.problems_total() + 1);
+  }
+  record->set_vault_sequence(result.vault_sequence());
+  *record->mutable_vault_received() = result.vault_received();
+  record->set_manifest_root(result.manifest_root());
+  return damaged;
+}
+
+void TakeLateBackup(const EmState& em, const v1::OrderUpdate& update, Batch* batch) {
+  if (update.state() != v1::OrderUpdate::DONE || !update.has_backup()) return;
+  // run/workload/backup/attempt
+  const std::vector<std::string> parts = absl::StrSplit(update.order_id(), '/');
+  const auto run = em.catalog->runs().find(parts[0]);
+  int attempt = 0;
+  const bool newest = parts.size() == 4 && run != em.catalog->runs().end() &&
+                      absl::SimpleAtoi(parts[3], &attempt) && run->second.attempt() == attempt;
+  if (!newest) return;  // an earlier attempt's record has made way
+  const auto it = em.catalog->backups().find(run->second.run().backup_id());
+  if (it == em.catalog->backups().end() || it->second.run_id() != parts[0] ||
+      it->second.backup().outcome() != v1::Outcome::FAILED) {
+    return;
+  }
+  rec::BackupRecord record = it->second;
+  FillStored(em, update.backup(), &record);
+  batch->Put(record);
+  batch->AddEvent("backup.found", record.backup().id(),
+                  absl::StrCat("it was stored although its run had failed: ",
+                               v1::Outcome::Value_Name(record.backup().outcome())),
+                  record.backup().workload());
+}
+
+}  // namespace ember::controller

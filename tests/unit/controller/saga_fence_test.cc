@@ -1,0 +1,218 @@
+// Before it runs elsewhere, it must have stopped where it was.
+#include "tests/unit/controller/saga_story.h"
+
+namespace ember::controller {
+namespace {
+
+TEST(SagaFence, WhatWasFencedWithItsNodeIsHeldForItsDependencyIfThatNodeComesBack) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.view.unmet_dependencies = {"disk"};
+  story.Run();
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.view.workload.hold_recovery());
+}
+
+TEST(SagaFence, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::UNREACHABLE;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::FENCING);
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order_node, "host2");
+  EXPECT_EQ(step.order->epoch(), 2u);
+  EXPECT_EQ(story.view.workload.node(), "host2");
+  EXPECT_TRUE(story.recovery.fence_proven());
+}
+
+TEST(SagaFence, OfARemovedNodeNothingWaitsForEver) {
+  using Spec = v1::RecoverySpec;
+  const struct {
+    Spec::Class kind;
+    Spec::Mode mode;
+    bool proven;
+    bool unprovable;
+    State::Value want;
+  } kTable[] = {
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, false, State::FENCING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::EXCLUSIVE, Spec::AUTOMATIC, false, true, State::ESCALATED},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, false, State::APPROVAL},
+      {Spec::EXCLUSIVE, Spec::APPROVE, false, true, State::APPROVAL},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, false, State::RESTORING},
+      {Spec::STATELESS, Spec::AUTOMATIC, true, false, State::RESTORING},
+      {Spec::STATELESS, Spec::AUTOMATIC, false, true, State::RESTORING},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(::testing::Message()
+                 << Spec::Class_Name(row.kind) << " " << Spec::Mode_Name(row.mode) << " "
+                 << row.proven << " " << row.unprovable);
+    Story story;
+    story.view.spec.mutable_recovery()->set_class_(row.kind);
+    story.view.spec.mutable_recovery()->set_mode(row.mode);
+    story.view.workload.set_self_fences(row.mode == Spec::AUTOMATIC);
+    story.view.nodes["host1"] = v1::NodeState::REVOKED;
+    story.view.fact.reset();
+    story.view.judgement = {};
+    story.view.fence_by_lease = row.proven;
+    story.view.fence_unprovable = row.unprovable;
+    story.recovery.set_node_death(true);
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), row.want);
+    EXPECT_EQ(step.order.has_value(), row.want == State::RESTORING);
+    EXPECT_EQ(story.view.workload.node(), row.want == State::RESTORING ? "host2" : "host1");
+    if (row.want != State::ESCALATED) continue;
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("nothing proves"));
+    EXPECT_EQ(story.recovery.recovery().next_command(), "ember node show host1");
+  }
+}
+
+TEST(SagaFence, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
+  Story story;
+  story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
+  story.view.workload.set_self_fences(false);
+  story.Die();
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
+  story.recovery.set_approved(true);
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order_node, "host2");
+}
+
+TEST(SagaFence, ANodeThatWasNeverToldToFenceProvesNothingByItsSilence) {
+  Story story;
+  story.view.workload.set_self_fences(false);
+  story.Die();
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
+  story.recovery.set_approved(true);
+  EXPECT_EQ(story.Run().order_node, "host2");
+  EXPECT_FALSE(story.view.workload.self_fences()) << "host2 has not said yet that it knows";
+}
+
+TEST(SagaFence, ApprovalOfAnOldBackupIsNoProofOfAFence) {
+  Story story;
+  story.view.workload.set_self_fences(false);
+  story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(1800);
+  story.Run();
+  ASSERT_EQ(story.state(), State::APPROVAL);
+  story.recovery.set_approved(true);
+  ASSERT_TRUE(story.Run().order.has_value());
+  story.Die();
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
+}
+
+TEST(SagaFence, AFenceIsForgottenWhenTheNodeComesBackBeforeTheMove) {
+  Story story;
+  story.Die();
+  story.view.slot_free = false;
+  story.Run();
+  ASSERT_EQ(story.state(), State::PLANNED);
+  ASSERT_TRUE(story.recovery.fence_proven());
+  story.view.nodes["host1"] = v1::NodeState::ALIVE;
+  story.view.fact.emplace();
+  story.view.fact->set_epoch(1);
+  story.Run();
+  EXPECT_FALSE(story.recovery.fence_proven()) << "its agent may have started it again";
+  story.Answer(false, "no such file");
+  story.Run();
+  story.view.slot_free = true;
+  story.Run();
+  story.Answer(false, "no space");
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_stop());
+}
+
+TEST(SagaFence, ANodeThatDiesBeforeItStoppedIsFencedByItsLease) {
+  Story story;
+  story.Run();
+  story.Answer(false, "no space");
+  ASSERT_TRUE(story.Run().order->has_stop());
+  const std::string asked = story.recovery.order_id();
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  const RecoveryStepResult died = story.Step();
+  EXPECT_EQ(died.abandoned_order, asked);
+  EXPECT_EQ(story.state(), State::FENCING);
+  EXPECT_FALSE(story.Run().order.has_value());
+  story.view.fence_by_lease = true;
+  EXPECT_EQ(story.Run().order_node, "host2");
+}
+
+TEST(SagaFence, AStandbyThatIsSilentForAWhileIsWaitedFor) {
+  for (const bool comes_back : {true, false}) {
+    SCOPED_TRACE(comes_back);
+    Story story;
+    story.Die();
+    story.view.nodes["host2"] = v1::NodeState::SUSPECT;
+    EXPECT_FALSE(story.Run().order.has_value());
+    EXPECT_EQ(story.state(), State::PLANNED);
+    EXPECT_EQ(story.recovery.recovery().message(),
+              "waiting for its standby node host2, which is silent");
+    story.view.nodes["host2"] = comes_back ? v1::NodeState::ALIVE : v1::NodeState::DEAD;
+    EXPECT_EQ(story.Run().order.has_value(), comes_back);
+    EXPECT_EQ(story.state(), comes_back ? State::RESTORING : State::ESCALATED);
+  }
+}
+
+TEST(SagaFence, MovingFromALiveNodeStopsItThereFirst) {
+  Story story;
+  story.Run();
+  story.Answer(false, "no space");
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_TRUE(step.order->has_stop());
+  EXPECT_EQ(step.order_node, "host1");
+  EXPECT_EQ(story.state(), State::FENCING);
+  story.Answer(true);
+  const RecoveryStepResult moved = story.Run();
+  ASSERT_TRUE(moved.order.has_value());
+  EXPECT_EQ(moved.order_node, "host2");
+  EXPECT_EQ(moved.order->restore().backup_id(), "db/new");
+}
+
+TEST(SagaFence, IfItCannotBeStoppedItIsNotStartedElsewhere) {
+  Story story;
+  story.Run();
+  story.Answer(false, "no space");
+  story.Run();
+  story.Answer(false, "process in D state");
+  story.Run();
+  EXPECT_EQ(story.state(), State::ESCALATED);
+  EXPECT_EQ(story.view.workload.node(), "host1");
+}
+
+TEST(SagaFence, TheTargetDyingIsFencedLikeAnyOtherNode) {
+  Story story;
+  story.view.nodes["host1"] = v1::NodeState::DEAD;
+  story.view.fence_by_lease = true;
+  story.view.fact.reset();
+  story.view.judgement = {};
+  story.recovery.set_node_death(true);
+  story.Run();
+  ASSERT_EQ(story.recovery.recovery().target(), "host2");
+  story.view.nodes["host2"] = v1::NodeState::DEAD;
+  const RecoveryStepResult step = story.Step();
+  EXPECT_FALSE(step.abandoned_order.empty());
+  EXPECT_EQ(story.state(), State::FENCING);
+  EXPECT_FALSE(story.recovery.fence_proven());
+}
+
+}  // namespace
+}  // namespace ember::controller
