@@ -23,9 +23,9 @@
 namespace ember::controller {
 namespace {
 
-int Complain(const absl::Status& status) {
-  std::cerr << "ember-controller: " << status.message() << "\n";
-  if (!HintOf(status).empty()) std::cerr << "next: " << HintOf(status) << "\n";
+int Complain(const absl::Status& status, std::ostream& err = std::cerr) {
+  err << "ember-controller: " << status.message() << "\n";
+  if (!HintOf(status).empty()) err << "next: " << HintOf(status) << "\n";
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
 }
 
@@ -98,13 +98,15 @@ std::optional<int> Parse(int argc, char** argv, std::ostream& out, std::ostream&
     return app.exit(error, out, err) == 0 ? 0 : 2;
   }
   if (bootstrap->parsed()) {
-    return Complain(WithHint(
-        absl::InvalidArgumentError("bootstrap comes in a later version"),
-        "`ember vault ls` and `ember vault restore` need a vault and the kit only"));
+    return Complain(
+        WithHint(absl::InvalidArgumentError("bootstrap comes in a later version"),
+                 "`ember vault ls` and `ember vault restore` need a vault and the kit only"),
+        err);
   }
   if (line->options.state_directory.empty()) {
-    return Complain(WithHint(absl::InvalidArgumentError("--state-dir is missing"),
-                             "ember-controller --help"));
+    return Complain(
+        WithHint(absl::InvalidArgumentError("--state-dir is missing"), "ember-controller --help"),
+        err);
   }
   line->init = init->parsed();
   return std::nullopt;
@@ -122,8 +124,7 @@ void Reload(int argc, char** argv, const ControllerOptions& running, Controller*
   controller->SetAdvertise(line.options.advertise);
   const bool moved = line.options.listen != running.listen ||
                      line.options.state_directory != running.state_directory;
-  if (moved)
-    LogWarning("controller", "--listen and --state-dir change with a restart only");
+  if (moved) LogWarning("controller", "--listen and --state-dir change with a restart only");
   LogInfo("controller", "--config was read again", {{"advertise", line.options.advertise}});
 }
 
@@ -156,11 +157,10 @@ int Run(int argc, char** argv, const ControllerOptions& options) {
 }  // namespace ember::controller
 
 int main(int argc, char** argv) {
-  ember::controller::CommandLine line;
-  if (const std::optional<int> code = ember::controller::Parse(argc, argv, std::cout, std::cerr, &line)) return *code;
+  using namespace ember::controller;
+  CommandLine line;
+  if (const auto code = Parse(argc, argv, std::cout, std::cerr, &line)) return *code;
   ember::ConfigureLog(ember::LogLevel::kInfo, line.log_json);
-  const ember::controller::ControllerOptions& options = line.options;
-  if (line.init)
-    return ember::controller::Init(options.state_directory, options.listen, !line.no_install);
-  return ember::controller::Run(argc, argv, options);
+  if (line.init) return Init(line.options.state_directory, line.options.listen, !line.no_install);
+  return Run(argc, argv, line.options);
 }

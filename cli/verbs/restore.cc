@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -72,18 +73,16 @@ std::string Differences(const v1::RestoreResult& result) {
 
 // Some names below the counts: enough to see what it is about.
 void PrintChanges(std::ostream& out, const v1::RestoreResult& result) {
-  for (const char* what : {"removed", "changed", "added"}) {
-    int64_t left = absl::string_view(what) == "removed"   ? result.removed()
-                   : absl::string_view(what) == "changed" ? result.changed()
-                                                          : result.added();
+  for (const auto& [what, total] :
+       {std::pair("removed", result.removed()), std::pair("changed", result.changed()),
+        std::pair("added", result.added())}) {
     int shown = 0;
     for (const v1::PathProblem& change : result.changes()) {
       if (change.problem() != what || shown == kChangesShown) continue;
       out << "  " << what << " " << Escape(change.path()) << "\n";
       ++shown;
-      --left;
     }
-    if (left > 0 && shown > 0) out << "  and " << left << " more " << what << "\n";
+    if (shown > 0 && total > shown) out << "  and " << total - shown << " more " << what << "\n";
   }
 }
 

@@ -305,9 +305,9 @@ class GrpcVault : public VaultPort {
       });
       if (!absl::IsUnavailable(read) || !sunk || request.ids().empty()) return read;
       if (left.empty()) return absl::OkStatus();
-      if (left.size() == before && std::exchange(in_vain, true)) return read;
-      if (left.size() < before) in_vain = false;
-      if (!Connected()) return read;
+      const bool came = left.size() < before;
+      if ((!came && in_vain) || !Connected()) return read;
+      in_vain = !came;
       *request.mutable_ids() = {left.begin(), left.end()};
     }
   }

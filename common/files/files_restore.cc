@@ -280,8 +280,8 @@ v1::RestoreResult FilesRestore::Result() const {
   result.set_verified_files(target_ != nullptr ? target_->verified_files() : 0);
   result.set_added(survey_->added);
   result.set_removed(survey_->removed);
-  for (const v1::PathProblem& change : survey_->changes) *result.add_changes() = change;
   result.set_changed(survey_->changed);
+  for (const v1::PathProblem& change : survey_->changes) *result.add_changes() = change;
   for (const Place& place : places_) {
     if (!place.safety_copy.empty()) result.add_safety_copies(Shown(place.safety_copy.substr(1)));
   }

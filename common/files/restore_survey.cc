@@ -112,7 +112,6 @@ void RestoreSurvey::Note(int64_t number, absl::string_view path, const char* wha
 
 // Objects at and below a place, but not in mounts that will stay as they are.
 absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) {
-  int64_t named = 0;
   struct statx info;
   if (!place.parent.valid() || !Stat({.directory = place.parent.get(), .name = place.name}, &info))
     return 0;
@@ -143,7 +142,7 @@ absl::StatusOr<int64_t> RestoreSurvey::Count(const Place& place) {
     if (IsOwnLeftover(name.name) || skipped.contains(path)) continue;
     ++count;
     if (matched_.size() < kNamedRemovalsOfMax && !matched_.contains(absl::HashOf(path)))
-      Note(++named, path, "removed");
+      Note(++removed_named_, path, "removed");
     if (name.type != DT_DIR && name.type != DT_UNKNOWN) continue;
     absl::StatusOr<Fd> fd = OpenDirectoryAt(stack.fd(), name.name);
     if (!fd.ok()) continue;  // no directory, or unreadable: it counts as one

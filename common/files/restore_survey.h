@@ -61,6 +61,7 @@ class RestoreSurvey {
   std::vector<Disk> disks_;
   MetadataReader metadata_;
   absl::flat_hash_set<size_t> matched_;  // hashes of the paths that are in both
+  int64_t removed_named_ = 0;
 };
 
 }  // namespace ember::files

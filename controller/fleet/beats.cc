@@ -32,7 +32,7 @@ absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard
   for (const v1::OrderUpdate& update : request.orders()) {
     const auto order = em.catalog->orders().find(update.order_id());
     if (order == em.catalog->orders().end()) {
-      TakeLateBackup(em, update, &batch);
+      TakeLateBackup(em, node, update, &batch);
       continue;
     }
     if (order->second.node() != node) continue;

@@ -130,7 +130,7 @@ FleetVerdict JudgeFleet(const FleetView& fleet, const DetectorPolicy& policy) {
 }
 
 LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
-                           const DetectorPolicy& policy) {
+                           const std::set<std::string>& told, const DetectorPolicy& policy) {
   const auto it = std::find_if(fleet.nodes.begin(), fleet.nodes.end(),
                                [&](const NodeView& other) { return other.name == node; });
   if (it == fleet.nodes.end()) return LeaseFence::kUnprovable;
@@ -144,15 +144,15 @@ LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
   int hoped = 0;  // hold a lease, or may again
   for (const NodeView& other : fleet.nodes) {
     if (&other == &*it || !other.ever_beat) continue;
-    const bool told = it->peers_told.count(other.name) > 0;
+    const bool knows = told.count(other.name) > 0;
     const bool forgotten =
-        !told && other.revoked && other.state_since + policy.dead_after <= last_told;
+        !knows && other.revoked && other.state_since + policy.dead_after <= last_told;
     if (forgotten) continue;
     const bool held = !other.revoked && fleet.now - other.leased_beat < SureLease(policy.lease) &&
                       other.leased_since + policy.dead_after <= fleet.now;
-    if (!told && held) continue;
+    if (!knows && held) continue;
     ++voters;
-    if (!told || other.revoked) continue;
+    if (!knows || other.revoked) continue;
     if (held) ++leased;
     if (held || other.state != State::DEAD) ++hoped;
   }

@@ -44,8 +44,7 @@ struct NodeView {
   // held without a gap.
   absl::Duration leased_beat = -absl::InfiniteDuration();
   absl::Duration leased_since = -absl::InfiniteDuration();
-  std::set<std::string> peers_told;  // whom it asks when it has no lease
-  bool maintenance = false;          // silence is expected: judged, but neither counted nor acted upon
+  bool maintenance = false;  // silence is expected: judged, but neither counted nor acted upon
   bool revoked = false;
 };
 
@@ -92,9 +91,9 @@ enum class LeaseFence {
 // them: unless it counts a majority without a lease in the vote of its peers. Its voters are itself,
 // the peers it was told of, and those it may have been told of meanwhile; also when they are in
 // maintenance, or removed with it. Nothing is proven while fewer than half of them, all of whom it
-// knows, have held a lease for that time.
+// knows, have held a lease for that time. `told`: the peers it asks when it has no lease.
 LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
-                           const DetectorPolicy& policy);
+                           const std::set<std::string>& told, const DetectorPolicy& policy);
 
 }  // namespace ember::controller
 

@@ -1,6 +1,7 @@
 #include "controller/fleet/nodes.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
@@ -43,7 +44,6 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
     node.ever_beat = node.ever_beat || node.last_beat != -absl::InfiniteDuration();
     node.state_since = OnBoard(em, record.state_since());
     node.recorded_beat = OnBoard(em, record.last_beat());
-    node.peers_told.insert(record.peers_told().begin(), record.peers_told().end());
     if (heard != em.board.nodes.end()) {
       node.leased_beat = heard->second.leased_beat;
       node.leased_since = heard->second.leased_since;
@@ -146,7 +146,10 @@ void SupersedeCertificates(record::v1::NodeRecord& node) {
 }
 
 LeaseFence LeaseFenceOf(const EmState& em, const std::string& node) {
-  return JudgeLeaseFence(ViewOf(em), node, PolicyOf(em));
+  std::set<std::string> told;
+  if (const auto it = em.catalog->nodes().find(node); it != em.catalog->nodes().end())
+    told.insert(it->second.peers_told().begin(), it->second.peers_told().end());
+  return JudgeLeaseFence(ViewOf(em), node, told, PolicyOf(em));
 }
 
 }  // namespace ember::controller

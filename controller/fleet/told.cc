@@ -1,6 +1,7 @@
 #include "controller/fleet/told.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,23 +14,19 @@ namespace rec = record::v1;
 
 namespace {
 
-bool LacksFence(const EmState& em, const v1::Assignment& assignment, const std::string& node)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto it = em.catalog->workloads().find(assignment.spec().name());
-  return assignment.self_fence() && it != em.catalog->workloads().end() &&
-         it->second.node() == node && !it->second.self_fences();
+bool LacksFence(const rec::WorkloadRecord& workload, const v1::WorkloadSpec& spec) {
+  return SelfFences(spec) && !workload.self_fences();
 }
 
-// Cheap to ask at every tick.
-bool MayLackFence(const EmState& em, const std::string& node)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto& specs = em.catalog->estate().estate().workloads();
-  return std::any_of(specs.begin(), specs.end(),
-                     [&](const v1::WorkloadSpec& spec) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                       const auto it = em.catalog->workloads().find(spec.name());
-                       return it != em.catalog->workloads().end() && it->second.node() == node &&
-                              !it->second.self_fences() && SelfFences(spec);
-                     });
+// Where a workload is whose agent may have stored by now that it fences itself.
+std::set<std::string> NodesLackingFences(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  std::set<std::string> nodes;
+  for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads()) {
+    const auto it = em.catalog->workloads().find(spec.name());
+    if (it != em.catalog->workloads().end() && LacksFence(it->second, spec))
+      nodes.insert(it->second.node());
+  }
+  return nodes;
 }
 
 absl::Status RecordFor(EmState& em, const std::string& node, HeardNode& heard)
@@ -46,8 +43,8 @@ absl::Status RecordFor(EmState& em, const std::string& node, HeardNode& heard)
     batch.Put(record);
   }
   for (const v1::Assignment& assignment : config.workloads()) {
-    if (!LacksFence(em, assignment, node)) continue;
     rec::WorkloadRecord workload = em.catalog->workloads().at(assignment.spec().name());
+    if (workload.node() != node || !LacksFence(workload, assignment.spec())) continue;
     workload.set_self_fences(true);
     batch.Put(workload);
   }
@@ -59,12 +56,13 @@ absl::Status RecordFor(EmState& em, const std::string& node, HeardNode& heard)
 }  // namespace
 
 absl::Status RecordTold(EmState& em) {
+  const std::set<std::string> lacking = NodesLackingFences(em);
   for (auto& [node, heard] : em.board.nodes) {
     const auto record = em.catalog->nodes().find(node);
     const bool there = record != em.catalog->nodes().end() &&
                        record->second.state() == v1::NodeState::ALIVE && heard.config_version != 0;
     if (!there) continue;
-    if (heard.config_version != heard.told_version || MayLackFence(em, node))
+    if (heard.config_version != heard.told_version || lacking.count(node) > 0)
       EMBER_RETURN_IF_ERROR(RecordFor(em, node, heard));
   }
   return absl::OkStatus();

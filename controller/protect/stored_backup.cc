@@ -47,7 +47,8 @@ bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRe
   return damaged;
 }
 
-void TakeLateBackup(const EmState& em, const v1::OrderUpdate& update, Batch* batch) {
+void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderUpdate& update,
+                    Batch* batch) {
   if (update.state() != v1::OrderUpdate::DONE || !update.has_backup()) return;
   // run/workload/backup/attempt
   const std::vector<std::string> parts = absl::StrSplit(update.order_id(), '/');
@@ -58,6 +59,7 @@ void TakeLateBackup(const EmState& em, const v1::OrderUpdate& update, Batch* bat
   if (!newest) return;  // an earlier attempt's record has made way
   const auto it = em.catalog->backups().find(run->second.run().backup_id());
   if (it == em.catalog->backups().end() || it->second.run_id() != parts[0] ||
+      it->second.backup().node() != node ||
       it->second.backup().outcome() != v1::Outcome::FAILED) {
     return;
   }

@@ -2,6 +2,8 @@
 #ifndef EMBER_CONTROLLER_PROTECT_STORED_BACKUP_H_
 #define EMBER_CONTROLLER_PROTECT_STORED_BACKUP_H_
 
+#include <string>
+
 #include "controller/em_state.h"
 
 namespace ember::controller {
@@ -11,9 +13,10 @@ namespace ember::controller {
 bool FillStored(const EmState& em, const v1::BackupResult& result,
                 record::v1::BackupRecord* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// `update` is the result of an order that nobody waits for any more (its node had been taken for
-// dead, or its run was cancelled): what was stored all the same is shown, not lost.
-void TakeLateBackup(const EmState& em, const v1::OrderUpdate& update, Batch* batch)
+// `update`, of `node`, is the result of an order that nobody waits for any more (the node had been
+// taken for dead, or the run was cancelled): what was stored all the same is shown, not lost.
+void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderUpdate& update,
+                    Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller

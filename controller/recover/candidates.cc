@@ -24,11 +24,6 @@ bool Tried(const rec::RecoveryRecord& recovery, Action::Value action, const std:
                      });
 }
 
-bool Alive(const RecoveryView& view, const std::string& node) {
-  const auto it = view.nodes.find(node);
-  return it != view.nodes.end() && it->second == v1::NodeState::ALIVE;
-}
-
 std::string BackupsFailed(const rec::RecoveryRecord& recovery) {
   std::vector<std::string> lines;
   for (const rec::Tried& tried : recovery.tried()) {
@@ -56,7 +51,7 @@ Candidate WithApproval(Candidate candidate, const rec::RecoveryRecord& recovery,
   const absl::Duration loss = view.now - candidate.backup.created;
   const bool restores = !candidate.backup.id.empty();
   const std::string& here = view.workload.node();
-  if (!Alive(view, here) && !FencesItselfWhenSilent(view.spec, view.workload)) {
+  if (!view.IsAlive(here) && !FencesItselfWhenSilent(view.spec, view.workload)) {
     candidate.needs_approval = true;
     candidate.reason =
         absl::StrCat("approve only when you are sure that ", here, " does not run it any more");
@@ -93,7 +88,7 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
                                  view.spec.recovery().standby().end());
   if (!nodes.empty()) nodes.push_back(view.spec.node());
   for (const std::string& node : nodes) {
-    if (node == view.workload.node() || !Alive(view, node)) continue;
+    if (node == view.workload.node() || !view.IsAlive(node)) continue;
     if (view.spec.sources().empty()) {
       if (!Tried(recovery, Action::START_STANDBY, node, ""))
         return Try(Action::START_STANDBY, node, {});
@@ -108,9 +103,8 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
 
 // Silent for a while, and judged soon: ALIVE again or DEAD.
 bool MayReturn(const RecoveryView& view, const std::string& node) {
-  const auto it = view.nodes.find(node);
-  return it != view.nodes.end() &&
-         (it->second == v1::NodeState::SUSPECT || it->second == v1::NodeState::UNREACHABLE);
+  const v1::NodeState::Value state = view.StateOf(node);
+  return state == v1::NodeState::SUSPECT || state == v1::NodeState::UNREACHABLE;
 }
 
 // A standby that may be ALIVE again soon, or empty.
@@ -183,7 +177,7 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
     return candidate;
   }
   if (!view.unmet_dependencies.empty()) return Wait(WaitsForDependencies(view.unmet_dependencies));
-  const bool here_alive = Alive(view, view.workload.node());
+  const bool here_alive = view.IsAlive(view.workload.node());
   if (here_alive && !view.fact) {
     const absl::Duration waited = view.now - rpc::FromTimestamp(recovery.recovery().started());
     if (waited < absl::Seconds(kRecoveryVerifySeconds))

@@ -10,11 +10,6 @@ namespace rec = record::v1;
 
 namespace {
 
-v1::NodeState::Value StateOf(const RecoveryView& view, const std::string& node) {
-  const auto it = view.nodes.find(node);
-  return it == view.nodes.end() ? v1::NodeState::UNKNOWN : it->second;
-}
-
 std::string ProbeText(const v1::WorkloadFact& fact) {
   const std::string message =
       fact.probe_message().empty() ? "" : absl::StrCat(": ", fact.probe_message());
@@ -34,7 +29,7 @@ bool WasTried(const rec::RecoveryRecord& recovery, const std::string& backup) {
 std::vector<std::string> Diagnostics(const rec::RecoveryRecord& recovery,
                                      const RecoveryView& view) {
   const std::string& node = view.workload.node();
-  const v1::NodeState::Value state = StateOf(view, node);
+  const v1::NodeState::Value state = view.StateOf(node);
   std::vector<std::string> lines;
   lines.push_back(absl::StrCat("cause: ", recovery.recovery().cause()));
   lines.push_back(absl::StrCat("node ", node, ": ", v1::NodeState::Value_Name(state)));
@@ -68,7 +63,7 @@ std::string NextCommand(const rec::RecoveryRecord& recovery, const RecoveryView&
   if (!view.escalated_dependencies.empty())
     return absl::StrCat("ember workload show ", view.escalated_dependencies[0]);
   const std::string& node = view.workload.node();
-  if (StateOf(view, node) != v1::NodeState::ALIVE || !view.fact)
+  if (!view.IsAlive(node) || !view.fact)
     return absl::StrCat("ember node show ", node);
   const std::string restart = absl::StrCat("ember workload restart ", view.spec.name());
   const bool restored = std::any_of(recovery.tried().begin(), recovery.tried().end(),

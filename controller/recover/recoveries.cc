@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -74,6 +75,15 @@ const rec::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& 
       return &recovery;
   }
   return nullptr;
+}
+
+absl::Status RefuseWhileRecovered(const EmState& em, const std::string& workload) {
+  const rec::RecoveryRecord* open = OpenRecoveryOf(em, workload);
+  if (open == nullptr) return absl::OkStatus();
+  const std::string& id = open->recovery().id();
+  return WithHint(absl::FailedPreconditionError(
+                      absl::StrCat("workload '", workload, "' is being recovered by ", id)),
+                  absl::StrCat("ember recovery cancel ", id, " holds it where it is"));
 }
 
 const rec::RecoveryRecord* RecoveryToShow(const EmState& em, const rec::WorkloadRecord& workload) {

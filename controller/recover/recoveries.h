@@ -33,6 +33,10 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
 const record::v1::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// FAILED_PRECONDITION while a recovery of it is open: that stops and starts it as it needs.
+absl::Status RefuseWhileRecovered(const EmState& em, const std::string& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // What a person should look at: the open recovery, or the last one as long as it waits for a
 // person; else null.
 const record::v1::RecoveryRecord* RecoveryToShow(const EmState& em,

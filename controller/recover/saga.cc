@@ -141,8 +141,7 @@ class Step {
   void Detected() {
     if (HealthyAgain()) return;
     if (out_.recovery.node_death()) {
-      const auto node = view_.nodes.find(recovery().node());
-      const bool removed = node != view_.nodes.end() && node->second == v1::NodeState::REVOKED;
+      const bool removed = view_.StateOf(recovery().node()) == v1::NodeState::REVOKED;
       Enter(State::FENCING,
             absl::StrCat("node ", recovery().node(), removed ? " was removed" : " is dead",
                          ": proving that nothing runs there"));
@@ -153,7 +152,7 @@ class Step {
 
   void Fencing() {
     if (!out_.recovery.order_id().empty()) return StopBeforeMove();
-    if (IsAlive(recovery().node())) {
+    if (view_.IsAlive(recovery().node())) {
       out_.recovery.set_node_death(false);
       Enter(State::PLANNED, absl::StrCat("node ", recovery().node(), " is back"));
       return;
@@ -180,15 +179,10 @@ class Step {
     Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
   }
 
-  bool IsAlive(const std::string& node) const {
-    const auto it = view_.nodes.find(node);
-    return it != view_.nodes.end() && it->second == v1::NodeState::ALIVE;
-  }
-
   bool IsGone(const std::string& node) const {
-    const auto it = view_.nodes.find(node);
-    return it == view_.nodes.end() || it->second == v1::NodeState::DEAD ||
-           it->second == v1::NodeState::REVOKED;
+    const v1::NodeState::Value state = view_.StateOf(node);
+    return view_.nodes.count(node) == 0 || state == v1::NodeState::DEAD ||
+           state == v1::NodeState::REVOKED;
   }
 
   bool FencesItself() const { return FencesItselfWhenSilent(view_.spec, out_.workload); }
@@ -222,7 +216,7 @@ class Step {
 
   // Fenced, and then its node came back: it may run there again.
   void ForgetFenceOfReturned() {
-    if (!out_.recovery.node_death() || !IsAlive(view_.workload.node())) return;
+    if (!out_.recovery.node_death() || !view_.IsAlive(view_.workload.node())) return;
     out_.recovery.set_node_death(false);
     out_.recovery.set_fence_proven(false);
     out_.changed = true;
@@ -260,7 +254,7 @@ class Step {
 
   void FenceForMove(const Candidate& candidate) {
     const std::string& here = view_.workload.node();
-    if (!IsAlive(here)) {
+    if (!view_.IsAlive(here)) {
       const bool asked = out_.recovery.node_death() && out_.recovery.approved();
       if (FencesItself() || !asked) {
         return FenceAnew(

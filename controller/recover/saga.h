@@ -45,6 +45,13 @@ struct RecoveryView {
   bool slot_free = true;                        // room for one more restore in the estate
   bool fence_by_lease = false;    // the node to be fenced has stopped what fences itself
   bool fence_unprovable = false;  // and nobody will ever know whether it has
+
+  // UNKNOWN when there is no such node.
+  v1::NodeState::Value StateOf(const std::string& node) const {
+    const auto it = nodes.find(node);
+    return it == nodes.end() ? v1::NodeState::UNKNOWN : it->second;
+  }
+  bool IsAlive(const std::string& node) const { return StateOf(node) == v1::NodeState::ALIVE; }
 };
 
 struct RecoveryEvent {

@@ -98,7 +98,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     const grpc::Status status = ChangeWorkload(
         request->name(), reply,
         [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-          if (request->hold()) refused = RefuseWhileRecovered(workload->name());
+          if (request->hold()) refused = RefuseWhileRecovered(em_, workload->name());
           if (!refused.ok()) return false;
           workload->set_held(request->hold());
           if (!request->hold()) ClearEscalation(workload);
@@ -118,7 +118,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     grpc::Status status = ChangeWorkload(
         request->name(), reply,
         [&](rec::WorkloadRecord* workload, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-          refused = RefuseWhileRecovered(workload->name());
+          refused = RefuseWhileRecovered(em_, workload->name());
           if (!refused.ok()) return false;
           workload->set_held(false);
           ClearEscalation(workload);
@@ -158,17 +158,6 @@ class FleetServiceImpl : public v1::FleetService::Service {
   }
 
  private:
-  // A recovery stops and starts it as it needs. Cancelled, it leaves it held.
-  absl::Status RefuseWhileRecovered(const std::string& workload) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const rec::RecoveryRecord* open = OpenRecoveryOf(em_, workload);
-    if (open == nullptr) return absl::OkStatus();
-    const std::string& id = open->recovery().id();
-    return WithHint(absl::FailedPreconditionError(absl::StrCat("workload '", workload,
-                                                               "' is being recovered by ", id)),
-                    absl::StrCat("ember recovery cancel ", id, " holds it where it is"));
-  }
-
   static void ClearEscalation(rec::WorkloadRecord* workload) {
     workload->set_flap_penalty(0);
     const bool given_up = workload->state() == v1::WorkloadState::ESCALATED ||

@@ -234,14 +234,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     rec::RunRecord run = NewRun(em_, "restore", wire.workload());
     run.mutable_run()->set_backup_id(wire.id());
     *run.mutable_restore_request() = request;
-    const rec::RecoveryRecord* recovery = OpenRecoveryOf(em_, wire.workload());
-    if (recovery != nullptr && TouchesData(run)) {
-      const std::string& id = recovery->recovery().id();
-      return WithHint(
-          absl::FailedPreconditionError(absl::StrCat("workload '", wire.workload(),
-                                                     "' is being recovered by ", id)),
-          absl::StrCat("ember recovery show ", id, "; `ember recovery cancel ", id, "` ends it"));
-    }
+    if (TouchesData(run)) EMBER_RETURN_IF_ERROR(RefuseWhileRecovered(em_, wire.workload()));
     Batch batch;
     if (!request.dry_run()) {
       batch.AddEvent(

@@ -32,10 +32,10 @@ absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
   options.clock = plane.clock;
   options.cancelled = context.cancelled;
   // A backup that knows the last one knows more than a walk would find out.
-  const bool first = full || !FileExists(options.cache_path);
-  const auto size = first ? std::make_unique<BackupSize>(backup.spec()) : nullptr;
+  std::unique_ptr<BackupSize> size;
+  if (full || !FileExists(options.cache_path)) size = std::make_unique<BackupSize>(backup.spec());
   options.progress = [&](v1::Progress progress) {
-    if (first) progress.set_bytes_total(size->bytes());
+    if (size != nullptr) progress.set_bytes_total(size->bytes());
     context.progress(progress);
   };
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::BackupWriter> writer,

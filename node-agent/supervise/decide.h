@@ -28,10 +28,10 @@ struct Situation {
 
 enum class Decision { kNothing, kStart, kStop, kGiveUp };
 
-// Never starts on lost data, below the highest epoch seen, during a restore, or, what fences itself or
-// may be elsewhere, before the gate
-// opens. Never stops anything for want of the controller except what fences itself. A running
-// workload whose data is lost keeps running: what becomes of it is the controller's decision.
+// Never starts on lost data, below the highest epoch seen or during a restore; nor, what fences
+// itself or may be elsewhere, before the gate opens. Never stops anything for want of the controller
+// except what fences itself. A running workload whose data is lost keeps running: what becomes of it
+// is the controller's decision.
 Decision Decide(const Situation& situation);
 
 }  // namespace ember::agent

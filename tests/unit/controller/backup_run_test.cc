@@ -275,6 +275,10 @@ TEST_F(BackupRun, WhatWasStoredAlthoughItsRunFailedIsShown) ABSL_NO_THREAD_SAFET
   beat.set_node("n1");
   *beat.mutable_sent_at() = rpc::ToTimestamp(clock_.Now());
   *beat.add_orders() = update;
+  v1::HeartbeatRequest of_another = beat;
+  of_another.set_node("nas1");
+  ASSERT_OK(controller::RecordBeat(*em_, "nas1", "10.0.0.2", of_another));
+  EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED) << "not its order";
   ASSERT_OK(controller::RecordBeat(*em_, "n1", "10.0.0.1", beat));
   EXPECT_EQ(Shown(id).outcome(), v1::Outcome::OK);
   EXPECT_TRUE(Shown(id).verified());

@@ -93,7 +93,6 @@ FleetView Removed(absl::Duration silent) {
                           now);
   fleet.nodes[0].revoked = true;
   fleet.nodes[0].state_since = now - silent;
-  fleet.nodes[0].peers_told = {"b", "c", "d", "e"};
   for (int i = 1; i < 5; ++i) {
     fleet.nodes[i].leased_beat = now;
     fleet.nodes[i].leased_since = kLongAgo;
@@ -105,8 +104,9 @@ void Remove(NodeView* node, absl::Duration since) {
   node->state = State::REVOKED;
   node->state_since = since;
 }
-LeaseFence Fence(const FleetView& fleet) {
-  return JudgeLeaseFence(fleet, "a", PolicyFrom(v1::Settings()));
+LeaseFence Fence(const FleetView& fleet,
+                 const std::set<std::string>& told = {"b", "c", "d", "e"}) {
+  return JudgeLeaseFence(fleet, "a", told, PolicyFrom(v1::Settings()));
 }
 
 TEST(LeaseFence, ARemovedNodeIsFencedAfterTheTimeOfADeadOne) {
@@ -132,7 +132,7 @@ TEST(LeaseFence, OfANodeThatIsNotRemovedOnlyDeathProvesIt) {
   }
   fleet.nodes[0].state = State::DEAD;
   EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
-  EXPECT_EQ(JudgeLeaseFence(fleet, "nobody", PolicyFrom(v1::Settings())), LeaseFence::kUnprovable);
+  EXPECT_EQ(JudgeLeaseFence(fleet, "nobody", {}, PolicyFrom(v1::Settings())), LeaseFence::kUnprovable);
 }
 
 TEST(LeaseFence, ANewTermAndAFreezeProveNothing) {
@@ -155,11 +155,10 @@ TEST(LeaseFence, NodesRemovedTogetherMayOutvoteTheRest) {
   EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable);
   fleet.nodes[1].state_since = fleet.nodes[2].state_since = then - absl::Seconds(kDeadSeconds);
   EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "it has not said that it knows";
-  fleet.nodes[0].peers_told = {"d", "e"};
-  EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "it was told that they are gone";
+  EXPECT_EQ(Fence(fleet, {"d", "e"}), LeaseFence::kProven) << "it was told that they are gone";
   fleet.nodes[0].recorded_beat = fleet.nodes[0].last_beat;
   fleet.nodes[0].last_beat = kLongAgo;
-  EXPECT_EQ(Fence(fleet), LeaseFence::kProven) << "in an earlier term";
+  EXPECT_EQ(Fence(fleet, {"d", "e"}), LeaseFence::kProven) << "in an earlier term";
 }
 
 TEST(LeaseFence, WhoMayComeBackIsWaitedFor) {
@@ -196,12 +195,10 @@ TEST(LeaseFence, WhoIsBackCountsOnceItsVoteIsForgotten) {
 // Whoever joined while it was silent is nobody that it asks.
 TEST(LeaseFence, OnlyPeersThatItKnowsSpeakAgainstIt) {
   FleetView fleet = Removed(absl::Seconds(100));
-  fleet.nodes[0].peers_told = {};
-  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "alone, it is its own majority";
-  fleet.nodes[0].peers_told = {"b"};
-  EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
+  EXPECT_EQ(Fence(fleet, {}), LeaseFence::kUnprovable) << "alone, it is its own majority";
+  EXPECT_EQ(Fence(fleet, {"b"}), LeaseFence::kProven);
   fleet.nodes[4].leased_since = fleet.now;
-  EXPECT_EQ(Fence(fleet), LeaseFence::kUnprovable) << "it may have heard of e meanwhile";
+  EXPECT_EQ(Fence(fleet, {"b"}), LeaseFence::kUnprovable) << "it may have heard of e meanwhile";
 }
 
 TEST(FailureDetector, OfTwoNodesOneMayDieAndComeBack) {

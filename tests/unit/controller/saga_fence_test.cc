@@ -34,6 +34,7 @@ TEST(SagaFence, ADeadNodeIsFencedByItsLeaseBeforeTheStandbyStarts) {
   EXPECT_TRUE(story.recovery.fence_proven());
 }
 
+// What becomes of a workload of a removed node, by what is known about the fence.
 TEST(SagaFence, OfARemovedNodeNothingWaitsForEver) {
   using Spec = v1::RecoverySpec;
   const struct {
@@ -76,30 +77,24 @@ TEST(SagaFence, OfARemovedNodeNothingWaitsForEver) {
   }
 }
 
+// APPROVE: its agent never stops it. AUTOMATIC: its standby was declared when its node was silent
+// already, and the agent there knows of no fence.
 TEST(SagaFence, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
-  Story story;
-  story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
-  story.view.workload.set_self_fences(false);
-  story.Die();
-  EXPECT_FALSE(story.Run().order.has_value());
-  EXPECT_EQ(story.state(), State::APPROVAL);
-  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
-  story.recovery.set_approved(true);
-  const RecoveryStepResult step = story.Run();
-  ASSERT_TRUE(step.order.has_value());
-  EXPECT_EQ(step.order_node, "host2");
-}
-
-TEST(SagaFence, ANodeThatWasNeverToldToFenceProvesNothingByItsSilence) {
-  Story story;
-  story.view.workload.set_self_fences(false);
-  story.Die();
-  EXPECT_FALSE(story.Run().order.has_value());
-  EXPECT_EQ(story.state(), State::APPROVAL);
-  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
-  story.recovery.set_approved(true);
-  EXPECT_EQ(story.Run().order_node, "host2");
-  EXPECT_FALSE(story.view.workload.self_fences()) << "host2 has not said yet that it knows";
+  for (const auto mode : {v1::RecoverySpec::APPROVE, v1::RecoverySpec::AUTOMATIC}) {
+    SCOPED_TRACE(v1::RecoverySpec::Mode_Name(mode));
+    Story story;
+    story.view.spec.mutable_recovery()->set_mode(mode);
+    story.view.workload.set_self_fences(false);
+    story.Die();
+    EXPECT_FALSE(story.Run().order.has_value());
+    EXPECT_EQ(story.state(), State::APPROVAL);
+    EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("sure that host1"));
+    story.recovery.set_approved(true);
+    const RecoveryStepResult step = story.Run();
+    ASSERT_TRUE(step.order.has_value());
+    EXPECT_EQ(step.order_node, "host2");
+    EXPECT_FALSE(story.view.workload.self_fences()) << "host2 has not said yet that it knows";
+  }
 }
 
 TEST(SagaFence, ApprovalOfAnOldBackupIsNoProofOfAFence) {
@@ -200,11 +195,7 @@ TEST(SagaFence, IfItCannotBeStoppedItIsNotStartedElsewhere) {
 
 TEST(SagaFence, TheTargetDyingIsFencedLikeAnyOtherNode) {
   Story story;
-  story.view.nodes["host1"] = v1::NodeState::DEAD;
-  story.view.fence_by_lease = true;
-  story.view.fact.reset();
-  story.view.judgement = {};
-  story.recovery.set_node_death(true);
+  story.Die();
   story.Run();
   ASSERT_EQ(story.recovery.recovery().target(), "host2");
   story.view.nodes["host2"] = v1::NodeState::DEAD;

@@ -165,8 +165,6 @@ TEST(Saga, AnEscalatedDependencyEscalatesTheDependant) {
   EXPECT_TRUE(story.recovery.blocked());
 }
 
-// What becomes of a workload of a removed node, by what is known about the fence.
-// Its standby was declared when its node was silent already: the agent there knows of no fence.
 TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
   Story story;
   story.view.spec.mutable_recovery()->clear_standby();
