@@ -148,6 +148,9 @@ void AgentImpl::BuildWorkloads() {
   plane.open_vault = [this](const v1::VaultAddress& address) {
     return DialVault(address, em_->identity());
   };
+  plane.open_replica_source = [this](const v1::VaultAddress& address) {
+    return DialReplicaSource(address, em_->identity());
+  };
   plane.find_vault = [this](const std::string& name) { return vaults_->Find(name); };
   plane.rebuild_index = [this](const std::string& name) { return vaults_->RebuildIndex(name); };
   plane.keys = [this](const std::string& order_id) {
@@ -202,6 +205,8 @@ void AgentImpl::BuildLink() {
   ports.reply = [this](const v1::HeartbeatReply& reply, absl::Duration sent) {
     return exchange_->Reply(reply, sent);
   };
+  ports.refused = [this] { lease_->Refused(); };
+  ports.unanswered = [this] { lease_->Unanswered(); };
   ports.duplicate = options_.duplicate;
   ports.renewed = [this] { peers_->Redial(); };
   link_ = std::make_unique<Link>(std::move(ports));

@@ -16,7 +16,7 @@ absl::Status Exchange::ApplyStored() {
   EMBER_ASSIGN_OR_RETURN(const v1::NodeConfig config, parts_.state->LoadConfig());
   Apply(config);
   config_version_ = config.version();
-  parts_.orders->Release();
+  // Orders wait for the first reply: what they start may need its word, and some are cancelled.
   return absl::OkStatus();
 }
 

@@ -182,6 +182,10 @@ class AgentServiceImpl
 
   // Records the facts, lets go of the older beat, and holds this one.
   void Accept(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto heard = em_.board.nodes.find(beat->node());
+    // What may run elsewhere waits, on a node that comes back, for the first answer.
+    const bool begins = heard == em_.board.nodes.end() ||
+                        heard->second.boot_id != beat->request().boot_id();
     const absl::Status recorded = RecordBeat(em_, beat->node(), beat->seen_host, beat->request());
     if (const auto older = held_.find(beat->node()); older != held_.end()) {
       HeldBeat* old = older->second;
@@ -192,7 +196,7 @@ class AgentServiceImpl
     if (!recorded.ok()) return beat->Finish(rpc::ToGrpc(recorded));
     held_[beat->node()] = beat;
     beat->release_at = em_.clock->Monotonic() + absl::Seconds(kBeatSeconds);
-    if (beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
+    if (begins || beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
   }
 
   void Answer(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {

@@ -63,6 +63,11 @@ std::string EmChannel::node() const {
   return node_;
 }
 
+bool EmChannel::HasExpired() const {
+  absl::MutexLock lock(&mu_);
+  return clock_->Now() >= not_after_;
+}
+
 absl::Status EmChannel::RenewIfDue() {
   const absl::Time now = clock_->Now();
   {

@@ -36,6 +36,8 @@ class EmChannel {
   const std::string& address() const { return address_; }
   // The name in the certificate.
   std::string node() const;
+  // By this machine's clock: whoever is refused with an expired certificate is refused for that.
+  bool HasExpired() const;
 
   // Reads the identity again and dials anew.
   absl::Status Reload();

@@ -34,6 +34,19 @@ void LeaseKeeper::Granted(absl::Duration sent, absl::Duration length) {
   Apply();
 }
 
+void LeaseKeeper::Refused() {
+  {
+    absl::MutexLock lock(&mu_);
+    fence_.Refused();
+  }
+  Apply();
+}
+
+void LeaseKeeper::Unanswered() {
+  absl::MutexLock lock(&mu_);
+  fence_.Unanswered();
+}
+
 bool LeaseKeeper::HasLease() const {
   absl::MutexLock lock(&mu_);
   return lease_.Held(ports_.clock->Monotonic());
@@ -46,6 +59,7 @@ void LeaseKeeper::Loop() {
 }
 
 void LeaseKeeper::LookOnce() {
+  NoteSilence();
   if (!ports_.has_self_fencing()) return;
   SelfFence::Step step;
   {
@@ -60,6 +74,15 @@ void LeaseKeeper::LookOnce() {
       ports_.event("node.self_fenced",
                    "no lease and no majority: workloads with fail-over were stopped here");
       break;
+  }
+  Apply();
+}
+
+// Tells the workloads that wait for the controller's word when none came.
+void LeaseKeeper::NoteSilence() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (had_its_say_ || !fence_.controller_had_its_say(ports_.clock->Monotonic())) return;
   }
   Apply();
 }
@@ -87,6 +110,8 @@ void LeaseKeeper::Apply() {
     state.deadline = fence_.deadline();
     state.fenced = fence_.fenced();
     state.gate_open = fence_.gate_open();
+    had_its_say_ = fence_.controller_had_its_say(ports_.clock->Monotonic());
+    state.controller_had_its_say = had_its_say_;
   }
   ports_.apply(state);
 }

@@ -35,11 +35,16 @@ class LeaseKeeper {
 
   // The beat sent at `sent` was answered. What it changes is in force when this returns.
   void Granted(absl::Duration sent, absl::Duration length);
+  // The controller does not know this node (any more). In force when this returns.
+  void Refused();
+  // A beat brought no reply.
+  void Unanswered();
   bool HasLease() const;
 
  private:
   void Loop();
   void LookOnce();
+  void NoteSilence();
   void Ask(absl::Duration timeout);
   void Apply();
 
@@ -47,6 +52,7 @@ class LeaseKeeper {
   mutable absl::Mutex mu_;
   Lease lease_ ABSL_GUARDED_BY(mu_);
   SelfFence fence_ ABSL_GUARDED_BY(mu_);
+  bool had_its_say_ ABSL_GUARDED_BY(mu_) = false;  // as it was applied last
   absl::Mutex apply_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // an older state never overwrites a newer one
   absl::Notification stop_;
   std::thread thread_;

@@ -26,6 +26,10 @@ class Link {
     std::function<v1::HeartbeatRequest()> facts;
     // A reply to the beat sent at `sent` (Monotonic). Not OK: some of it could not be carried out.
     std::function<absl::Status(const v1::HeartbeatReply&, absl::Duration sent)> reply;
+    // The controller does not know this node (any more); beats go on, because it may again.
+    std::function<void()> refused;
+    // A beat brought no reply.
+    std::function<void()> unanswered;
     // Another live agent has this name. No beat follows.
     std::function<void()> duplicate;
     std::function<void()> renewed;  // there is a new certificate

@@ -18,12 +18,13 @@ bool ControllerIsDown(const Vote& vote) {
 }
 
 SelfFence::SelfFence(absl::Duration start)
-    : right_until_(start + absl::Seconds(kLeaseSeconds)), ask_from_(start) {}
+    : start_(start), right_until_(start + absl::Seconds(kLeaseSeconds)), ask_from_(start) {}
 
 absl::Duration SelfFence::FenceAt() const { return right_until_ + absl::Seconds(kAskSeconds); }
 
 void SelfFence::Granted(const Lease& lease) {
   known_ = true;
+  refused_ = false;
   gate_open_ = true;
   fenced_ = false;
   by_vote_ = false;
@@ -49,6 +50,11 @@ SelfFence::Step SelfFence::Next(absl::Duration now) {
     return {Action::kFence, absl::ZeroDuration()};
   }
   return {Action::kAskPeers, std::min(absl::Milliseconds(kPeerVoteMillis), FenceAt() - now)};
+}
+
+bool SelfFence::controller_had_its_say(absl::Duration now) const {
+  const bool silent = unanswered_ && now >= start_ + absl::Seconds(kBeatDeadlineSeconds);
+  return !refused_ && (gate_open_ || silent);
 }
 
 std::optional<absl::Duration> SelfFence::deadline() const {

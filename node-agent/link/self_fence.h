@@ -33,6 +33,10 @@ class SelfFence {
   explicit SelfFence(absl::Duration start);
 
   void Granted(const Lease& lease);
+  // The controller answered that this node is not one of its own (any more).
+  void Refused() { refused_ = true; }
+  // A beat brought no reply.
+  void Unanswered() { unanswered_ = true; }
   // The answers to a vote that was asked at `asked`, by a node whose lease lasts `length`.
   void Voted(absl::Duration asked, const Vote& vote, absl::Duration length);
 
@@ -51,12 +55,18 @@ class SelfFence {
   bool fenced() const { return fenced_; }
   // May a self-fencing workload be started? Needs one lease in the life of this agent, and no
   // fencing since.
-  bool gate_open() const { return gate_open_ && !fenced_; }
+  bool gate_open() const { return gate_open_ && !fenced_ && !refused_; }
+  // Did the controller grant a lease, or leave a beat unanswered and let the time of one pass since
+  // `start`? Not while it refuses this node.
+  bool controller_had_its_say(absl::Duration now) const;
 
  private:
   absl::Duration FenceAt() const;
 
+  absl::Duration start_;
   bool known_ = false;
+  bool refused_ = false;
+  bool unanswered_ = false;
   bool gate_open_ = false;
   bool fenced_ = false;
   bool by_vote_ = false;

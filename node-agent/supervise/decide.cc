@@ -2,9 +2,11 @@
 
 namespace ember::agent {
 
-bool MayRunElsewhere(const v1::WorkloadSpec& spec) {
-  return spec.recovery().class_() == v1::RecoverySpec::EXCLUSIVE &&
-         spec.recovery().standby_size() > 0;
+bool WaitsForController(const v1::WorkloadSpec& spec, bool self_fence, bool gate_open,
+                        bool controller_had_its_say) {
+  const bool exclusive = spec.recovery().class_() == v1::RecoverySpec::EXCLUSIVE;
+  if (self_fence || (exclusive && spec.recovery().standby_size() > 0)) return !gate_open;
+  return exclusive && !controller_had_its_say;
 }
 
 Decision Decide(const Situation& s) {
@@ -12,8 +14,7 @@ Decision Decide(const Situation& s) {
   const bool must_stop = !s.want_run || s.restoring || (s.self_fence && s.fenced);
   if (must_stop) return s.running ? Decision::kStop : Decision::kNothing;
   if (s.running) return Decision::kNothing;
-  const bool gated = s.self_fence || s.may_be_elsewhere;
-  const bool may_start = s.epoch_current && !s.data_lost && (!gated || s.gate_open);
+  const bool may_start = s.epoch_current && !s.data_lost && !s.waits;
   if (!may_start || s.exhausted) return Decision::kNothing;
   if (s.restarts > s.restart_limit) return Decision::kGiveUp;
   return s.restart_due ? Decision::kStart : Decision::kNothing;

@@ -6,8 +6,11 @@
 
 namespace ember::agent {
 
-// It may have been moved while this node was away: what was stored here about it proves nothing.
-bool MayRunElsewhere(const v1::WorkloadSpec& spec);
+// Must a start wait? What fences itself, and what is exclusive and has a standby, needs a lease. Any
+// other exclusive workload may have been moved by a person while this node was away: it waits until
+// the controller had its say (link/self_fence.h), so that it starts here without a controller, too.
+bool WaitsForController(const v1::WorkloadSpec& spec, bool self_fence, bool gate_open,
+                        bool controller_had_its_say);
 
 struct Situation {
   bool has_service = true;    // false: kind none
@@ -16,9 +19,8 @@ struct Situation {
   bool restoring = false;     // an in-place restore is accepted or under way
   bool data_lost = false;     // data is expected and plainly gone
   bool self_fence = false;
-  bool may_be_elsewhere = false;  // see MayRunElsewhere
-  bool fenced = false;            // without lease and majority
-  bool gate_open = true;  // a lease was granted since this agent started, and it is not fenced
+  bool fenced = false;  // without lease and majority
+  bool waits = false;   // see WaitsForController
   bool running = false;
   int restarts = 0;  // exits within the restart window
   int restart_limit = 0;
@@ -28,10 +30,9 @@ struct Situation {
 
 enum class Decision { kNothing, kStart, kStop, kGiveUp };
 
-// Never starts on lost data, below the highest epoch seen or during a restore; nor, what fences
-// itself or may be elsewhere, before the gate opens. Never stops anything for want of the controller
-// except what fences itself. A running workload whose data is lost keeps running: what becomes of it
-// is the controller's decision.
+// Never starts on lost data, below the highest epoch seen, during a restore, or what waits for the
+// controller. Never stops anything for want of the controller except what fences itself. A running
+// workload whose data is lost keeps running: what becomes of it is the controller's decision.
 Decision Decide(const Situation& situation);
 
 }  // namespace ember::agent

@@ -39,6 +39,7 @@ struct FenceState {
   std::optional<absl::Duration> deadline;
   bool fenced = false;
   bool gate_open = false;
+  bool controller_had_its_say = false;
 };
 
 }  // namespace ember::agent

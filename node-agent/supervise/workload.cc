@@ -148,8 +148,9 @@ v1::WorkloadFact Workload::Fact() const {
 // --- orders
 // ----------------------------------------------------------------------------------------------------------
 
-bool Workload::WaitsForGate() const {
-  return (record_.assignment().self_fence() || MayRunElsewhere(spec())) && !fence_.gate_open;
+bool Workload::Waits() const {
+  return WaitsForController(spec(), record_.assignment().self_fence(), fence_.gate_open,
+                            fence_.controller_had_its_say);
 }
 
 absl::Status Workload::MayStart() const {
@@ -165,8 +166,9 @@ absl::Status Workload::MayStart() const {
     return absl::FailedPreconditionError(
         absl::StrCat("workload '", name_, "' is not started: ", seen_.data.message()));
   }
-  if (WaitsForGate()) {
-    return absl::UnavailableError(absl::StrCat("workload '", name_, "' waits for a lease"));
+  if (Waits()) {
+    return absl::UnavailableError(
+        absl::StrCat("workload '", name_, "' waits for a word of the controller"));
   }
   return absl::OkStatus();
 }

@@ -51,7 +51,7 @@ class Workload {
 
   // --- orders; these wait for the service ---
   // FAILED_PRECONDITION: data is missing, a restore is under way, not assigned. UNAVAILABLE: waits
-  // for a lease.
+  // for the controller.
   absl::Status Start(uint64_t epoch, bool fresh);
   // Stays stopped until a Start or a changed assignment.
   absl::Status StopService();
@@ -86,7 +86,7 @@ class Workload {
   void Note(const Seen& seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteExit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Situation SituationNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool WaitsForGate() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status DoStart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   absl::Status DoStop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);

@@ -32,9 +32,8 @@ Situation Workload::SituationNow() {
   situation.restoring = restoring_;
   situation.data_lost = absl::IsNotFound(seen_.data);
   situation.self_fence = record_.assignment().self_fence();
-  situation.may_be_elsewhere = MayRunElsewhere(spec());
   situation.fenced = fence_.fenced;
-  situation.gate_open = fence_.gate_open;
+  situation.waits = Waits();
   situation.running = seen_.service.running;
   situation.restarts = static_cast<int>(exits_.size());
   situation.restart_limit = service.restart_limit() > 0 ? service.restart_limit() : kRestartLimit;
@@ -89,7 +88,7 @@ void Workload::ProbeOnce() {
   uint64_t start = 0;
   {
     absl::MutexLock lock(&mu_);
-    const bool waits = WaitsForGate() && !seen_.service.running;
+    const bool waits = Waits() && !seen_.service.running;
     if (!WantRun() || restoring_ || waits || !looked_ || service_ == nullptr) return;
     assignment = record_.assignment();
     service = service_;

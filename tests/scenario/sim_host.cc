@@ -77,9 +77,10 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
   situation.epoch_current = assignment.epoch() >= highest;
   situation.data_lost = assignment.expect_data() && !service->data;
   situation.self_fence = assignment.self_fence();
-  situation.may_be_elsewhere = agent::MayRunElsewhere(assignment.spec());
   situation.fenced = agent_->fence.fenced();
-  situation.gate_open = agent_->fence.gate_open();
+  situation.waits = agent::WaitsForController(
+      assignment.spec(), assignment.self_fence(), agent_->fence.gate_open(),
+      agent_->fence.controller_had_its_say(now));
   situation.running = service->running;
   situation.restarts = service->restarts;
   situation.restart_limit = kRestartLimit;
@@ -177,6 +178,8 @@ v1::HeartbeatRequest SimHost::MakeBeat(absl::Duration now, absl::Time wall) {
     fact->set_restarts_exhausted(service.exhausted);
     if (service.failures > 0) fact->set_probe_message(service.running ? "no data" : "not running");
   }
+  if (agent_->outstanding && now - agent_->beat_sent > absl::Seconds(kBeatDeadlineSeconds))
+    agent_->fence.Unanswered();
   agent_->outstanding = true;
   agent_->urgent = false;
   agent_->beat_sent = now;

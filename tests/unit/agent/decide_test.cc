@@ -34,29 +34,12 @@ TEST(Decide, FollowsTheTable) {
        Decision::kNothing},
       {"self-fenced",
        [](Situation& s) {
-         s.self_fence = s.fenced = true;
-         s.gate_open = false;
+         s.self_fence = s.fenced = s.waits = true;
        },
        Decision::kNothing, Decision::kStop},
-      {"fenced, but it never fences itself",
-       [](Situation& s) {
-         s.fenced = true;
-         s.gate_open = false;
-       },
+      {"fenced, but it never fences itself", [](Situation& s) { s.fenced = true; },
        Decision::kStart, Decision::kNothing},
-      {"boot gate",
-       [](Situation& s) {
-         s.self_fence = true;
-         s.gate_open = false;
-       },
-       Decision::kNothing, Decision::kNothing},
-      {"boot gate, may have been moved",
-       [](Situation& s) {
-         s.may_be_elsewhere = true;
-         s.gate_open = false;
-       },
-       Decision::kNothing, Decision::kNothing},
-      {"boot gate, needs none", [](Situation& s) { s.gate_open = false; }, Decision::kStart,
+      {"waits for the controller", [](Situation& s) { s.waits = true; }, Decision::kNothing,
        Decision::kNothing},
       {"third restart", [](Situation& s) { s.restarts = 3; }, Decision::kStart, Decision::kNothing},
       {"one too many", [](Situation& s) { s.restarts = 4; }, Decision::kGiveUp, Decision::kNothing},
@@ -87,6 +70,35 @@ TEST(Decide, FollowsTheTable) {
     EXPECT_EQ(Decide(situation), row.down) << row.what << ", down";
     situation.running = true;
     EXPECT_EQ(Decide(situation), row.running) << row.what << ", running";
+  }
+}
+
+TEST(Decide, WhatMayBeElsewhereWaits) {
+  v1::WorkloadSpec exclusive;
+  v1::WorkloadSpec with_standby;
+  with_standby.mutable_recovery()->add_standby("host2");
+  v1::WorkloadSpec stateless = with_standby;
+  stateless.mutable_recovery()->set_class_(v1::RecoverySpec::STATELESS);
+  struct Row {
+    const char* what;
+    const v1::WorkloadSpec& spec;
+    bool self_fence;
+    bool at_boot;            // nothing heard yet
+    bool controller_silent;  // and it had its time
+    bool leased;
+  };
+  const Row rows[] = {
+      {"exclusive", exclusive, false, true, false, false},
+      {"exclusive, fences itself", exclusive, true, true, true, false},
+      {"exclusive with a standby", with_standby, false, true, true, false},
+      {"stateless", stateless, false, false, false, false},
+      {"stateless, fences itself", stateless, true, true, true, false},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(WaitsForController(row.spec, row.self_fence, false, false), row.at_boot) << row.what;
+    EXPECT_EQ(WaitsForController(row.spec, row.self_fence, false, true), row.controller_silent)
+        << row.what;
+    EXPECT_EQ(WaitsForController(row.spec, row.self_fence, true, true), row.leased) << row.what;
   }
 }
 

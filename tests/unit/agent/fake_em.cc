@@ -100,6 +100,11 @@ void FakeEm::Say(v1::HeartbeatReply reply) {
   replies_.push_back(std::move(reply));
 }
 
+void FakeEm::Remove() {
+  absl::MutexLock lock(&mu_);
+  removed_ = true;
+}
+
 void FakeEm::GiveOrder(const v1::Order& order) {
   v1::HeartbeatReply reply;
   *reply.add_orders() = order;
@@ -153,6 +158,7 @@ v1::DomainKeys FakeEm::domain() const {
 grpc::Status FakeEm::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                v1::HeartbeatReply* reply) {
   absl::MutexLock lock(&mu_);
+  if (removed_) return {grpc::StatusCode::PERMISSION_DENIED, "it was removed"};
   beats_.push_back(*request);
   const auto said = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !replies_.empty(); };
   for (int i = 0; i < 300 && !context->IsCancelled() && !request->urgent(); ++i) {

@@ -31,6 +31,8 @@ class FakeEm final : public v1::AgentService::Service {
   // Stops answering, and answers again at the same address.
   void Down();
   void Up();
+  // From now on the node is not one of the estate's.
+  void Remove();
 
   // The reply to the next beat, and to none after it.
   void Say(v1::HeartbeatReply reply);
@@ -67,6 +69,7 @@ class FakeEm final : public v1::AgentService::Service {
   std::vector<v1::HeartbeatReply> replies_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::HeartbeatRequest> beats_ ABSL_GUARDED_BY(mu_);
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 1;
+  bool removed_ ABSL_GUARDED_BY(mu_) = false;
   int renewals_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -54,6 +54,7 @@ class LeaseKeeperTest : public ::testing::Test {
   }
 
   testing::FakeClock clock_;
+  const absl::Duration started_ = clock_.Monotonic();
   std::atomic<int> asked_{0};
   std::atomic<int> looks_{0};
   std::atomic<int> without_lease_{0};
@@ -104,6 +105,33 @@ TEST_F(LeaseKeeperTest, WhileTheControllerIsDownForTheMajorityItRunsOn) {
   without_lease_ = 0;
   EXPECT_TRUE(EventuallyAsTimePasses([&] { return state().fenced; }))
       << "the others have a controller again";
+}
+
+TEST_F(LeaseKeeperTest, AControllerThatIsSilentForTheTimeOfABeatHadItsSay) {
+  has_self_fencing_ = false;
+  Run();
+  ASSERT_TRUE(EventuallyAsTimePasses([&] {
+    return clock_.Monotonic() - started_ > absl::Seconds(kBeatDeadlineSeconds + 1);
+  }));
+  EXPECT_FALSE(state().controller_had_its_say) << "no beat has failed yet";
+  keeper_->Unanswered();
+  EXPECT_TRUE(EventuallyAsTimePasses([&] { return state().controller_had_its_say; }));
+  EXPECT_FALSE(state().gate_open);
+}
+
+TEST_F(LeaseKeeperTest, ANodeThatIsRefusedWaitsOn) {
+  has_self_fencing_ = false;
+  keeper_->Unanswered();
+  keeper_->Refused();
+  Run();
+  ASSERT_TRUE(EventuallyAsTimePasses(
+      [&] { return clock_.Monotonic() - started_ > absl::Seconds(2 * kBeatDeadlineSeconds); }));
+  EXPECT_FALSE(state().controller_had_its_say);
+  keeper_->Granted(clock_.Monotonic(), absl::Seconds(20));
+  EXPECT_TRUE(state().controller_had_its_say) << "it was enrolled again";
+  keeper_->Refused();
+  EXPECT_FALSE(state().controller_had_its_say) << "in force at once";
+  EXPECT_FALSE(state().gate_open);
 }
 
 TEST_F(LeaseKeeperTest, NobodyIsAskedWhenNothingFencesItself) {

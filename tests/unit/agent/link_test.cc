@@ -44,6 +44,8 @@ class LinkTest : public ::testing::Test {
       sent_ = sent;
       return absl::OkStatus();
     };
+    ports.refused = [this] { ++refused_; };
+    ports.unanswered = [this] { ++unanswered_; };
     ports.duplicate = [this] { duplicate_ = true; };
     ports.renewed = [this] { ++renewed_; };
     link_ = std::make_unique<Link>(std::move(ports));
@@ -60,6 +62,8 @@ class LinkTest : public ::testing::Test {
   std::vector<v1::HeartbeatReply> replies_ ABSL_GUARDED_BY(mu_);
   absl::Duration sent_ ABSL_GUARDED_BY(mu_);
   std::atomic<int> beats_{0};
+  std::atomic<int> refused_{0};
+  std::atomic<int> unanswered_{0};
   std::atomic<bool> duplicate_{false};
   std::atomic<int> renewed_{0};
   std::unique_ptr<Link> link_;
@@ -100,6 +104,7 @@ TEST_F(LinkTest, ComesBackAfterTheControllerWasDown) {
   ASSERT_TRUE(Eventually([&] { return em_.beats().size() == 1; }));
   em_.Down();
   const size_t before = em_.beats().size();
+  ASSERT_TRUE(Eventually([&] { return unanswered_ >= 1; }));
   em_.Up();
   ASSERT_TRUE(Eventually([&] { return em_.beats().size() > before; }));
   const size_t replied = replies();
@@ -115,6 +120,12 @@ TEST_F(LinkTest, ADuplicateIsToldOnceAndBeatsNoMore) {
   ASSERT_TRUE(Eventually([&] { return duplicate_.load(); }));
   link_->Stop();
   EXPECT_EQ(replies(), 0u) << "nothing of such a reply is used";
+}
+
+TEST_F(LinkTest, ARemovedNodeIsToldAndGoesOnAsking) {
+  em_.Remove();
+  Connect();
+  EXPECT_TRUE(Eventually([&] { return refused_ >= 2; }));
 }
 
 TEST_F(LinkTest, StopEndsAHeldBeat) {

@@ -70,6 +70,7 @@ class SupervisorTest : public ::testing::Test {
     environment.urgent = [this] { ++urges_; };
     environment_ = environment;
     supervisor_ = std::make_unique<Supervisor>(environment, epochs_.get());
+    supervisor_->SetFence({.controller_had_its_say = true});
   }
 
   std::shared_ptr<FakeProcess> Process(const std::string& name) {
@@ -127,7 +128,7 @@ class SupervisorTest : public ::testing::Test {
     return watched_[name];
   }
   static FenceState Leased() {
-    return {SystemClock()->Monotonic() + absl::Seconds(25), false, true};
+    return {SystemClock()->Monotonic() + absl::Seconds(25), false, true, true};
   }
 
   testing::TempDir dir_;
@@ -335,6 +336,18 @@ TEST_F(SupervisorTest, SelfFencingWorkloadsWaitForALeaseAndOthersDoNot) {
   EXPECT_TRUE(Eventually([&] { return Runs("db"); }));
 }
 
+TEST_F(SupervisorTest, WhatIsExclusiveWaitsUntilTheControllerHadItsSay) {
+  v1::Assignment stateless = Assigned("web");
+  stateless.mutable_spec()->mutable_recovery()->set_class_(v1::RecoverySpec::STATELESS);
+  supervisor_->SetFence({});
+  Apply({Assigned("db"), stateless});
+  ASSERT_TRUE(Eventually([&] { return Runs("web"); }));
+  LetItLook("db");
+  EXPECT_EQ(Process("db")->starts(), 0) << "it may have been moved while this node was away";
+  supervisor_->SetFence({.controller_had_its_say = true});
+  EXPECT_TRUE(Eventually([&] { return Runs("db"); }));
+}
+
 TEST_F(SupervisorTest, FencingStopsOnlyWhatFencesItselfAndALeaseStartsItAgain) {
   v1::Assignment fenced = Assigned("db");
   fenced.set_self_fence(true);
@@ -357,7 +370,7 @@ TEST_F(SupervisorTest, FencingStopsOnlyWhatFencesItselfAndALeaseStartsItAgain) {
 TEST_F(SupervisorTest, ADeadlineStopsItEvenWithoutTheAgent) {
   v1::Assignment fenced = Assigned("db");
   fenced.set_self_fence(true);
-  supervisor_->SetFence({SystemClock()->Monotonic() + absl::Milliseconds(500), false, true});
+  supervisor_->SetFence({SystemClock()->Monotonic() + absl::Milliseconds(500), false, true, true});
   Apply({fenced});
   ASSERT_TRUE(Eventually([&] { return Runs("db"); }));
   supervisor_ = nullptr;
