@@ -57,6 +57,12 @@ Cell OutcomeCell(v1::Outcome::Value outcome) {
   }
 }
 
+std::string VerifiedText(const v1::Backup& backup) {
+  return !backup.verified()                ? "no"
+         : backup.verified_level().empty() ? "yes"
+                                           : backup.verified_level();
+}
+
 Cell RpoCell(const v1::Workload& workload) {
   const double age = workload.last_backup_age_seconds();
   const std::string text = age < 0 ? "never" : FormatRough(absl::Seconds(age));

@@ -15,6 +15,8 @@ Cell NodeStateCell(const v1::Node& node);
 Cell WorkloadStateCell(const v1::Workload& workload);
 Cell RecoveryStateCell(const v1::Recovery& recovery);
 Cell OutcomeCell(v1::Outcome::Value outcome);
+// "no", "yes", or the highest level that passed.
+std::string VerifiedText(const v1::Backup& backup);
 // "3 h / 24 h ok", "never / 24 h LATE", "3 h" without an RPO.
 Cell RpoCell(const v1::Workload& workload);
 // "2 h, last 34 s".

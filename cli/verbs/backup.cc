@@ -33,18 +33,6 @@ absl::StatusOr<v1::Backup> GetBackup(Client& client, const std::string& id) {
   return client.Call(&Protection::GetBackup, request);
 }
 
-std::string VerifiedText(const v1::Backup& backup) {
-  return !backup.verified()                ? "no"
-         : backup.verified_level().empty() ? "yes"
-                                           : backup.verified_level();
-}
-
-// What a check or a verification found is said before what the backup itself was.
-Cell StateCell(const v1::Backup& backup) {
-  if (backup.trashed()) return Cell("in trash", Style::kWarning);
-  return backup.damaged() ? Cell("damaged", Style::kBad) : OutcomeCell(backup.outcome());
-}
-
 ExitCode PrintStarted(Context& context, const v1::Run& run) {
   if (context.options.json) return PrintJson(context, run);
   // The backup has its id once the node begins; until then the run's id is the one thing that names
@@ -87,38 +75,6 @@ absl::StatusOr<ExitCode> RunBackup(Context& context, const RunArguments& argumen
   PrintProblems(context, in_run ? run.problems() : backup.problems(),
                 in_run ? run.problems_total() : backup.problems_total(), "not backed up");
   return kExitPartial;
-}
-
-absl::StatusOr<ExitCode> ListBackups(Context& context, const std::string& workload) {
-  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
-  v1::ListBackupsRequest request;
-  request.set_workload(workload);
-  EMBER_ASSIGN_OR_RETURN(const v1::ListBackupsReply reply,
-                         client.Call(&Protection::ListBackups, request));
-  if (context.options.json) return PrintJson(context, reply);
-  Table table({{"BACKUP", false, true},
-               {"NAME"},
-               {"AGE", true},
-               {"SIZE", true},
-               {"ADDED", true},
-               {"FILES", true},
-               {"OUTCOME"},
-               {"VERIFIED"},
-               {"VERSION"},
-               {"REASON"}});
-  for (const v1::Backup& backup : reply.items()) {
-    table.Add({backup.id(), backup.name(), FormatRough(absl::Seconds(backup.age_seconds())),
-               FormatBytes(backup.size_bytes()), FormatBytes(backup.added_bytes()),
-               absl::StrCat(backup.files()), StateCell(backup),
-               absl::StrCat(VerifiedText(backup), backup.pinned() ? ", pinned" : ""),
-               backup.version(), backup.reason()});
-  }
-  *context.out << table.Format(ColorsWelcome(context)) << Counted(reply.items_size(), "backup")
-               << ", " << FormatBytes(reply.stored_bytes()) << " stored\n";
-  for (const std::string& line : reply.retention()) *context.out << Escape(line) << "\n";
-  if (reply.retention_size() > 0)
-    *context.out << "this version removes nothing by itself\n";
-  return kExitDone;
 }
 
 ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
@@ -251,12 +207,6 @@ Action DeclareBackupRun(CLI::App& app) {
       ->check(CLI::IsMember({"full"}).description(""));
   app.add_flag("--no-wait", arguments->no_wait, "Ask for it and return at once");
   return [arguments](Context& context) { return RunBackup(context, *arguments); };
-}
-
-Action DeclareBackupList(CLI::App& app) {
-  auto workload = std::make_shared<std::string>();
-  app.add_option("WORKLOAD", *workload, "Only this workload's")->type_name("");
-  return [workload](Context& context) { return ListBackups(context, *workload); };
 }
 
 Action DeclareBackupShow(CLI::App& app) {

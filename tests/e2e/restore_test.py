@@ -37,6 +37,8 @@ def listing(estate, data, backup):
 def by_time(estate, data, first):
     estate.ember("restore", "svc", "--at", first["created"], "--dry-run").expect_text("1 changed", "changed " + f"{data}/settings.json"[1:])
     check_equal(estate.events("restore.ok"), [], "a comparison is no event")
+    oldest, newest = (item["difference"] for item in estate.ask("backup", "list", "svc", "--compare")["items"])
+    check_equal((newest["changed"], oldest["changed"]), (0, 1), "what each would change")
     restored = estate.ember("restore", "svc", "--at", first["created"], "--yes")
     check_equal(read(f"{data}/settings.json"), OLD, "the settings of then")
     check("mv -T" in restored.out, f"the way back to the safety copy:\n{restored.out}")

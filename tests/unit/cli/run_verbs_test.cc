@@ -5,6 +5,7 @@
 namespace ember::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -176,6 +177,43 @@ TEST_F(Session, VerifySaysWhatWasReadAndFindsDamage) {
   script_.starts = {Failed(absl::StatusCode::kDataLoss, "pack 12 is corrupt")};
   EXPECT_EQ(Ember({"backup", "verify", "db@latest", "--json"}), 7);
   EXPECT_EQ(Json()["error"]["code"], "DATA_LOSS");
+}
+
+TEST_F(Session, TheListComparesEachStoredBackupWithWhatIsThereNow) {
+  script_.backups.add_items()->set_id("db/20260102-000000");
+  script_.backups.mutable_items(0)->set_outcome(v1::Outcome::OK);
+  script_.backups.add_items()->set_id("db/20260101-000000");
+  script_.backups.mutable_items(1)->set_outcome(v1::Outcome::FAILED);
+  v1::Run comparison = RunWith(v1::Outcome::OK);
+  comparison.mutable_restore()->set_added(11);
+  comparison.mutable_restore()->set_changed(22);
+  comparison.mutable_restore()->set_removed(33);
+  script_.starts = {comparison};
+  EXPECT_EQ(Ember({"backup", "list", "db", "--compare"}), 0) << err_;
+  ASSERT_EQ(script_.restores.size(), 1u) << "of what failed there is nothing to compare";
+  EXPECT_TRUE(script_.restores[0].dry_run());
+  EXPECT_EQ(script_.restores[0].backup(), "db/20260102-000000");
+  EXPECT_THAT(out_, ContainsRegex("11 +22 +33\n.*FAILED +- +- +-"));
+  script_.starts = {comparison};
+  EXPECT_EQ(Ember({"backup", "list", "db", "--compare", "--json"}), 0);
+  EXPECT_EQ(Json()["items"][0]["difference"]["removed"], 33);
+  EXPECT_TRUE(Json()["items"][1]["difference"].is_null());
+}
+
+TEST_F(Session, ABackupThatCannotBeComparedIsSaidAndTheOthersAreCompared) {
+  for (const char* id : {"db/2", "db/1"}) {
+    v1::Backup* backup = script_.backups.add_items();
+    backup->set_id(id);
+    backup->set_outcome(v1::Outcome::OK);
+  }
+  v1::Run damaged = RunWith(v1::Outcome::FAILED);
+  damaged.set_code(static_cast<int>(absl::StatusCode::kDataLoss));
+  damaged.set_error("records are missing");
+  script_.starts = {damaged, RunWith(v1::Outcome::OK)};
+  EXPECT_EQ(Ember({"backup", "list", "db", "--compare"}), 3);
+  EXPECT_THAT(err_, HasSubstr("db/2 cannot be compared"));
+  EXPECT_EQ(script_.restores.size(), 2u);
+  EXPECT_EQ(Ember({"backup", "list", "--compare"}), 2) << "of one workload at a time";
 }
 
 class RestoreVerb : public Session {
