@@ -170,6 +170,8 @@ absl::StatusOr<uint64_t> ParityBytes(const PackParity& table) {
     bytes += shape.parity_slices * shape.slice_bytes;
     checksums += shape.data_slices + shape.parity_slices;
   }
+  // Whoever repairs makes room for all of it.
+  if (bytes > kPackBytesMax) return absl::DataLossError("the parity is larger than a pack can be");
   if (checksums != static_cast<uint64_t>(table.slice_crc32c_size()))
     return absl::DataLossError("the parity's table has the wrong number of checksums");
   return bytes;
