@@ -40,6 +40,8 @@ constexpr Command kCommands[] = {
     {"vault", "gc", "Free the space of what no backup needs any more", DeclareVaultGc},
     {"vault", "rebuild-index", "Make a vault's index anew from its packs",
      DeclareVaultRebuildIndex},
+    {"vault", "replicate", "Copy into a vault what another one has and it lacks",
+     DeclareVaultReplicate},
     {"vault", "ls", "List the backups in a vault's directory, with no EM and no agent",
      DeclareVaultLs},
     {"vault", "restore", "Restore from a vault's directory, with no EM and no agent",

@@ -61,6 +61,7 @@ Action DeclareVaultList(CLI::App& app);
 Action DeclareVaultShow(CLI::App& app);
 Action DeclareVaultCheck(CLI::App& app);
 Action DeclareVaultGc(CLI::App& app);
+Action DeclareVaultReplicate(CLI::App& app);
 Action DeclareVaultRebuildIndex(CLI::App& app);
 Action DeclareVaultLs(CLI::App& app);
 Action DeclareVaultRestore(CLI::App& app);

@@ -47,6 +47,8 @@ ExitCode PrintVault(Context& context, const v1::Vault& vault) {
       {"last check", LastJob(context, vault.last_check(), vault.last_check().level())},
       {"last gc", LastJob(context, vault.last_gc(),
                           absl::StrCat(FormatBytes(vault.last_gc().bytes_freed()), " freed"))},
+      {"last replication", LastJob(context, vault.last_replication(),
+                                   Counted(vault.last_replication().backups_copied(), "backup"))},
       {"vault id", vault.vault_id()},
   });
   return kExitDone;
@@ -126,6 +128,22 @@ absl::StatusOr<ExitCode> CollectGarbage(Context& context, const v1::VaultJobRequ
   return kExitDone;
 }
 
+absl::StatusOr<ExitCode> ReplicateVault(Context& context, const v1::VaultJobRequest& request) {
+  const std::string what =
+      absl::StrCat("the copying from '", request.from(), "' to '", request.vault(), "'");
+  EMBER_ASSIGN_OR_RETURN(const v1::Run run, RunToEnd(context, request, what));
+  const v1::VaultResult& result = run.vault_result();
+  for (const std::string& problem : result.problems())
+    *context.err << "  " << Escape(problem) << "\n";
+  EMBER_RETURN_IF_ERROR(FailureOf(run, what));
+  if (context.options.json) return PrintJson(context, run);
+  *context.out << Escape(request.vault()) << " has " << Counted(result.backups_size(), "backup")
+               << " of " << Escape(request.from()) << ": "
+               << Counted(result.records_copied(), "record") << ", "
+               << FormatBytes(result.bytes_copied()) << " copied now\n";
+  return kExitDone;
+}
+
 absl::StatusOr<ExitCode> RebuildIndex(Context& context, const v1::VaultJobRequest& request) {
   const std::string what = absl::StrCat("making the index of '", request.vault(), "' anew");
   EMBER_ASSIGN_OR_RETURN(const v1::Run run, RunToEnd(context, request, what));
@@ -170,14 +188,14 @@ Action DeclareVaultCheck(CLI::App& app) {
       "Read every byte; without it only records and references are looked at");
   app.add_flag_callback(
       "--repair", [request] { request->set_repair(true); }, "Repair what can be repaired");
-  app.add_option("--from", *request->mutable_from(), "Take what is damaged from this vault")
+  app.add_option("--from", *request->mutable_from(),
+                 "Read every byte, and take what is damaged from this other vault")
       ->type_name("VAULT");
-  return [request](Context& context) -> absl::StatusOr<ExitCode> {
+  return [request](Context& context) {
+    // Healing needs both, and is what was asked for.
     if (!request->from().empty()) {
-      return WithHint(absl::InvalidArgumentError(absl::StrCat(
-                          "`ember vault check --from` comes in a later version: ", kVersion,
-                          " does not have it")),
-                      "--repair uses the vault's own parity; the next backup sends the rest again");
+      request->set_read_data(true);
+      request->set_repair(true);
     }
     return CheckVault(context, *request);
   };
@@ -189,6 +207,18 @@ Action DeclareVaultGc(CLI::App& app) {
       "--empty-trash", [request] { request->set_empty_trash(true); },
       "Remove deleted backups for good, before their time is over");
   return [request](Context& context) { return CollectGarbage(context, *request); };
+}
+
+Action DeclareVaultReplicate(CLI::App& app) {
+  auto request = std::make_shared<v1::VaultJobRequest>();
+  request->set_job("replicate");
+  app.add_option("FROM", *request->mutable_from(), "The vault whose backups are copied")
+      ->type_name("")
+      ->required();
+  app.add_option("TO", *request->mutable_vault(), "The vault that they are copied into")
+      ->type_name("")
+      ->required();
+  return [request](Context& context) { return ReplicateVault(context, *request); };
 }
 
 Action DeclareVaultRebuildIndex(CLI::App& app) {

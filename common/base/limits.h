@@ -218,6 +218,12 @@ inline constexpr size_t kDamagedIdsMax = 16384;
 inline constexpr int64_t kTrashDays = 7;
 // Of a vault's backups, within a day of the vault's clock, without a person's word; at least one.
 inline constexpr int kDeletionBudgetPercent = 10;
+// Ids looked up, and asked of another vault, at a time: some pack reads, and never a message's worth of memory.
+inline constexpr size_t kReplicaBatchIds = 1024;
+// What could not be copied because a vault was away is tried again after this.
+inline constexpr int64_t kReplicationRetrySeconds = 300;
+// Anything else that a vault lacks, and that no new backup brings to mind, is looked at so often.
+inline constexpr int64_t kReplicationSweepHours = 24;
 // The records of a backup that was interrupted are kept for its next try.
 inline constexpr int64_t kSessionLeaseHours = 24;
 // A pack is rewritten when more than this much of it is garbage.

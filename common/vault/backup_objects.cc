@@ -88,6 +88,9 @@ v1::StoredBackup ToWire(const StoredBackupRecord& record) {
   backup.set_sealed_summary(record.sealed_summary());
   backup.set_summary_nonce(record.summary_nonce());
   backup.set_ids_total(record.ids_total());
+  backup.set_origin_vault_id(record.origin_vault_id());
+  backup.set_origin_sequence(record.origin_sequence());
+  if (record.has_origin_received()) *backup.mutable_origin_received() = record.origin_received();
   return backup;
 }
 

@@ -98,8 +98,9 @@ class FileWriter : public ObjectWriter {
     if (!path.ok()) return Fail(path.status());
     if (absl::Status moved = MoveTo(*path); !moved.ok()) {
       // Whoever made it may have failed right after its rename.
-      if (absl::IsAlreadyExists(moved)) EMBER_RETURN_IF_ERROR(SyncDirectory(ParentOf(*path)));
-      return Fail(std::move(moved));
+      if (!absl::IsAlreadyExists(moved)) return Fail(std::move(moved));
+      EMBER_RETURN_IF_ERROR(SyncDirectory(ParentOf(*path)));
+      return moved;
     }
     published_ = true;
     if (absl::Status synced = SyncDirectory(ParentOf(*path)); !synced.ok()) {

@@ -23,7 +23,7 @@ class ObjectWriter {
   virtual ~ObjectWriter() = default;  // not published: removed
   virtual absl::Status Append(absl::string_view data) = 0;
   // Durable under `name` when OK; ALREADY_EXISTS when the name is taken (the object stays as it
-  // was, and is durable).
+  // was, and is durable; Replace may follow).
   virtual absl::Status Publish(absl::string_view name) = 0;
   // Like Publish, in place of the object `name`, at one instant: whoever reads finds the old bytes
   // or the new ones. On an error either of them is there. NOT_FOUND when there is no such object.

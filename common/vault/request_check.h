@@ -16,6 +16,8 @@ absl::Status CheckRecord(const v1::Record& record);
 // `ids`: 32 bytes each, ascending, as many as the header says, the manifest's root among them.
 absl::Status CheckCommit(const v1::CommitHeader& header, const std::vector<std::string>& ids);
 absl::Status CheckRead(const v1::ReadRequest& request);
+// What another vault says about a backup; the keybox of its session is among its keyboxes.
+absl::Status CheckReplica(const v1::StoredBackup& backup);
 
 }  // namespace ember::vault
 

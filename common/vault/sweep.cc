@@ -63,6 +63,16 @@ absl::Status Sweep::Run() {
   return absl::OkStatus();
 }
 
+absl::Status Sweep::Rewrite(const GcParts& parts, const JobContext& context,
+                            const std::vector<ChunkIndex::PackFacts>& packs,
+                            v1::VaultResult& result) {
+  const absl::flat_hash_map<uint32_t, uint64_t> live_bytes;
+  Sweep sweep(parts, context, 0, live_bytes, result, [] { return absl::OkStatus(); });
+  for (const ChunkIndex::PackFacts& pack : packs)
+    EMBER_RETURN_IF_ERROR(sweep.SweepGroup(absl::MakeConstSpan(&pack, 1)));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<Sweep::Entry>> Sweep::EntriesOf(const ChunkIndex::PackFacts& pack) {
   std::vector<Entry> entries;
   const auto table = ReadPackFooter(parts_.store, pack.name);

@@ -35,6 +35,11 @@ class Sweep {
         empty_trash_(std::move(empty_trash)) {}
 
   absl::Status Run();
+  // Replaces these packs, whatever of them is garbage. Those with damage in what is not condemned
+  // stay.
+  static absl::Status Rewrite(const GcParts& parts, const JobContext& context,
+                              const std::vector<ChunkIndex::PackFacts>& packs,
+                              v1::VaultResult& result);
 
  private:
   struct Entry {

@@ -41,10 +41,12 @@
 #include "common/vault/presence.h"
 #include "common/vault/reader_leases.h"
 #include "common/vault/record_reader.h"
+#include "common/vault/replication.h"
 #include "common/vault/request_check.h"
 #include "common/vault/session.h"
 #include "common/vault/session_table.h"
 #include "common/vault/stored_backups.h"
+#include "common/vault/sweep.h"
 #include "common/vault/vault_header.h"
 #include "common/vault/vault_state.h"
 #include "ember/format/v1/format.pb.h"
@@ -359,9 +361,10 @@ absl::StatusOr<std::set<uint32_t>> VaultImpl::SessionsNow(const StoredBackupReco
 absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_id) {
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, backups_->Get(backup_id));
   v1::StoredBackup backup = ToWire(record);
+  backup.set_vault_id(vault_id_);
   std::map<std::string, std::string> keyboxes = {{record.session_id(), record.keybox()}};
   const auto add = [&keyboxes](const format::v1::PackSession& session) {
-    if (!session.keybox().empty()) keyboxes[session.session_id()] = session.keybox();
+    if (!session.keybox().empty()) keyboxes.emplace(session.session_id(), session.keybox());
   };
   for (const std::string& session_id : record.sessions()) {
     if (const auto session = index_->FindSession(session_id)) add(*session);
@@ -376,6 +379,7 @@ absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_
   const auto boxes = ReadDomainBoxes(*store_, record.domain_id());
   if (boxes.ok()) {
     *backup.mutable_recovery_boxes() = boxes->boxes();
+    backup.set_estate_id(boxes->estate_id());
   } else if (!absl::IsNotFound(boxes.status())) {
     LogError("vault", "recovery boxes cannot be read", {{"why", boxes.status().message()}});
   }
@@ -427,29 +431,41 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
   }
   const auto unlock = absl::MakeCleanup([this] { maintenance_mu_.Unlock(); });
   const VaultRules rules = Rules();
+  const CopyParts copies{.store = *store_,
+                         .index = *index_,
+                         .trash = *trash_,
+                         .damaged = *damaged_,
+                         .parity = ParityMode(rules)};
+  const GcParts collected{.store = *store_,
+                          .index = *index_,
+                          .backups = *backups_,
+                          .state = *state_,
+                          .trash = *trash_,
+                          .sessions = sessions_,
+                          .readers = readers_,
+                          .gate = gate_,
+                          .clock = clock_,
+                          .trash_window = rules.trash,
+                          .parity = ParityMode(rules)};
   switch (order.job_case()) {
-    case v1::VaultOrder::kGc:
-      return GarbageCollection({.store = *store_,
-                                .index = *index_,
-                                .backups = *backups_,
-                                .state = *state_,
-                                .trash = *trash_,
-                                .sessions = sessions_,
-                                .readers = readers_,
-                                .gate = gate_,
-                                .clock = clock_,
-                                .trash_window = rules.trash,
-                                .parity = ParityMode(rules)},
-                               context)
-          .Run(order.gc());
-    case v1::VaultOrder::kCheck:
-      return Check({.store = *store_,
-                    .index = *index_,
-                    .backups = *backups_,
-                    .trash = *trash_,
-                    .damaged = *damaged_},
-                   context)
+    case v1::VaultOrder::kGc: return GarbageCollection(collected, context).Run(order.gc());
+    case v1::VaultOrder::kCheck: {
+      const auto rewrite = [&](const std::vector<ChunkIndex::PackFacts>& packs,
+                               v1::VaultResult& result) {
+        return Sweep::Rewrite(collected, context, packs, result);
+      };
+      return Check({.copies = copies, .backups = *backups_, .rewrite = rewrite}, context)
           .Run(order.check());
+    }
+    case v1::VaultOrder::kReplicate:
+      return Replication({.copies = copies,
+                          .backups = *backups_,
+                          .presence = *presence_,
+                          .sessions = sessions_,
+                          .boxes_mu = boxes_mu_,
+                          .clock = clock_},
+                         context)
+          .Run(order.replicate());
     default: return absl::UnimplementedError("this vault does not know the job");
   }
 }

@@ -115,10 +115,6 @@ void ReadCare(MapReader* map, absl::string_view path, Reading* reading, v1::Vaul
   if (const DocumentNode* check = map->Take("check"))
     vault->set_check_every_seconds(ReadEvery("check", *check, reading));
   ReadNames("vault", "replicate_from", path, map, reading, vault->mutable_replicate_from());
-  if (!vault->replicate_from().empty()) {
-    reading->problems.Warn(map->Of("replicate_from"),
-                           "replicate_from is recorded; this version does not replicate by itself");
-  }
 }
 
 }  // namespace
@@ -163,11 +159,6 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
   if (vaults != nullptr && vaults->kind == DocumentNode::kList && vaults->items.empty()) {
     reading->problems.Error(vaults->position,
                             absl::StrCat(map.what(), " names no vault: its backups have no place"));
-  }
-  if (policy->vaults_size() > 1) {
-    reading->problems.Warn(vaults->position,
-                           "a backup goes to the first of these vaults that can be reached; this "
-                           "version makes no copies in the others");
   }
   if (const DocumentNode* verify = map.Take("verify")) {
     policy->set_verify_every_seconds(ReadEvery("verify", *verify, reading));

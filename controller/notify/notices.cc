@@ -26,6 +26,8 @@ constexpr struct {
     {"restore.failed", "", true, "the restore failed"},
     {"check.failed", "", true, "the check of a vault failed"},
     {"gc.failed", "", true, "the garbage collection failed"},
+    {"replicate.failed", "", true, "backups could not be copied"},
+    {"backup.copy_damaged", "", true, "a copy of a backup is damaged"},
     {"workload.start_failed", "", true, "could not be started"},
 };
 

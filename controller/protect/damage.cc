@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "controller/protect/replicas.h"
 
 namespace ember::controller {
 
@@ -12,11 +13,16 @@ namespace rec = record::v1;
 
 namespace {
 
-// The backup that an order reads; empty for orders that read none.
-const std::string& ReadBy(const v1::Order& order) {
-  if (order.has_restore()) return order.restore().backup_id();
-  if (order.has_list_files()) return order.list_files().backup_id();
-  return order.verify().backup_id();
+// What an order reads; an empty id for orders that read no backup.
+struct Reading {
+  std::string backup_id;
+  std::string vault;
+};
+Reading ReadBy(const v1::Order& order) {
+  if (order.has_restore()) return {order.restore().backup_id(), order.restore().vault().name()};
+  if (order.has_list_files())
+    return {order.list_files().backup_id(), order.list_files().vault().name()};
+  return {order.verify().backup_id(), order.verify().vault().name()};
 }
 
 }  // namespace
@@ -35,18 +41,24 @@ void MarkDamaged(const rec::BackupRecord& record, absl::string_view why, Batch* 
 
 void MarkDamageMet(const EmState& em, const v1::Order& order, const v1::OrderUpdate& update,
                    Batch* batch) {
-  const auto backup = em.catalog->backups().find(ReadBy(order));
+  const Reading read = ReadBy(order);
+  const auto backup = em.catalog->backups().find(read.backup_id);
   if (backup == em.catalog->backups().end()) return;
+  std::string why;
   if (update.state() == v1::OrderUpdate::FAILED) {
-    if (update.code() == static_cast<int>(absl::StatusCode::kDataLoss))
-      MarkDamaged(backup->second, update.error(), batch);
+    if (update.code() != static_cast<int>(absl::StatusCode::kDataLoss)) return;
+    why = update.error();
+  } else if (update.restore().holes_size() > 0) {
+    // Passed over because a person said --anyway: damage all the same.
+    why = absl::StrCat("a restore of it left holes: ", update.restore().holes(0).problem());
+  } else {
     return;
   }
-  // Passed over because a person said --anyway: damage all the same.
-  if (update.restore().holes_size() > 0) {
-    MarkDamaged(backup->second,
-                absl::StrCat("a restore of it left holes: ", update.restore().holes(0).problem()),
-                batch);
+  // Damage in a copy says nothing about the backup itself.
+  if (read.vault == backup->second.vault() || read.vault.empty()) {
+    MarkDamaged(backup->second, why, batch);
+  } else {
+    DropCopy(backup->second, read.vault, why, batch);
   }
 }
 

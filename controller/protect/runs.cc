@@ -14,6 +14,7 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/beats.h"
 #include "controller/protect/damage.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/stored_backup.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/recoveries.h"
@@ -102,6 +103,7 @@ class RunStep {
       return Commit();
     }
     NoteVaultJobEnd(em_, record_, &batch_);
+    if (message.empty()) return Commit();
     const std::string subject = !run().backup_id().empty() ? run().backup_id()
                                 : !run().vault().empty()   ? run().vault()
                                                            : run().id();
@@ -163,7 +165,7 @@ class RunStep {
     auto node = Fill(&order);
     if (!node.ok())
       return node.status().code() == absl::StatusCode::kUnavailable &&
-                     (IsScheduled() || vault_is_new_ || ReadBackIsOpen())
+                     (WaitsForItsVault() || vault_is_new_ || ReadBackIsOpen())
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
@@ -193,6 +195,9 @@ class RunStep {
     return record_.run().kind() == "backup" && record_.run().has_backup() &&
            !record_.run().backup().verified();
   }
+
+  // A replication that waited for its source would hold up those from other ones; it comes again.
+  bool WaitsForItsVault() const { return IsScheduled() && record_.run().kind() != "replicate"; }
 
   bool IsScheduled() const {
     return !record_.policy().empty() || (IsVaultJob(record_.run()) && record_.who().empty());
@@ -326,11 +331,14 @@ class RunStep {
     const auto it = em_.catalog->backups().find(run().backup_id());
     if (it == em_.catalog->backups().end()) return BackupNotFound(run().backup_id());
     const rec::BackupRecord& backup = it->second;
-    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, AddressOf(em_, backup.vault()));
+    const bool verifies = run().kind() == "verify" || ReadBackIsOpen();
+    // What a verification says is about the backup's own vault.
+    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault,
+                           verifies ? AddressOf(em_, backup.vault()) : NearestCopy(em_, backup));
     const auto workload = em_.catalog->workloads().find(run().workload());
     const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node()
                                                                           : workload->second.node();
-    if (run().kind() == "verify" || ReadBackIsOpen()) {
+    if (verifies) {
       v1::VerifyOrder* verify = order->mutable_verify();
       verify->set_backup_id(run().backup_id());
       *verify->mutable_vault() = vault;
@@ -431,6 +439,9 @@ class RunStep {
   absl::Status TakeVault(const v1::VaultResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const absl::StatusOr<std::string> done = TakeVaultResult(em_, record_, result, &batch_);
     *run().mutable_vault_result() = result;
+    // As many names as there are backups, in each of many runs.
+    if (run().kind() == "replicate" && record_.who().empty())
+      run().mutable_vault_result()->clear_backups();
     return done.ok() ? End(v1::Outcome::OK, *done) : Fail(done.status());
   }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/rpc/convert.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 
 namespace ember::controller {
@@ -22,14 +23,12 @@ bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRe
   backup.set_verified(result.read_back_ok());
   backup.set_error(result.read_back_error());
   if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em.clock->Now());
-  backup.clear_vaults();
-  backup.add_vaults(record->vault());
+  ShowVaults(record);
   *backup.mutable_problems() = result.problems();
   backup.set_problems_total(result.problems_total());
-  const bool damaged =
-      !result.read_back_ok() &&
-      (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
-       result.read_back_code() == 0);  // an older agent does not say
+  const bool damaged = !result.read_back_ok() &&
+                       (result.read_back_code() == static_cast<int>(absl::StatusCode::kDataLoss) ||
+                        result.read_back_code() == 0);  // an older agent does not say
   if (!damaged) backup.clear_error();
   record->set_restore_failed(damaged);
   const std::vector<const rec::BackupRecord*> good = GoodBackups(em, backup.workload());
@@ -59,8 +58,7 @@ void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderU
   if (!newest) return;  // an earlier attempt's record has made way
   const auto it = em.catalog->backups().find(run->second.run().backup_id());
   if (it == em.catalog->backups().end() || it->second.run_id() != parts[0] ||
-      it->second.backup().node() != node ||
-      it->second.backup().outcome() != v1::Outcome::FAILED) {
+      it->second.backup().node() != node || it->second.backup().outcome() != v1::Outcome::FAILED) {
     return;
   }
   rec::BackupRecord record = it->second;

@@ -10,14 +10,13 @@ namespace ember::controller {
 
 // Fills in the record of a backup just stored. True when reading it back met damage. A copy of a
 // loss (every file is gone since the newest good one) becomes PARTIAL.
-bool FillStored(const EmState& em, const v1::BackupResult& result,
-                record::v1::BackupRecord* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+bool FillStored(const EmState& em, const v1::BackupResult& result, record::v1::BackupRecord* record)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // `update`, of `node`, is the result of an order that nobody waits for any more (the node had been
 // taken for dead, or the run was cancelled): what was stored all the same is shown, not lost.
 void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderUpdate& update,
-                    Batch* batch)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+                    Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller
 

@@ -1,10 +1,13 @@
 // When a vault is collected and checked by itself, and what is remembered of the last time.
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/protect/deletable.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
 
@@ -16,6 +19,7 @@ namespace {
 
 constexpr char kGc[] = "gc";
 constexpr char kCheck[] = "check";
+constexpr char kReplicate[] = "replicate";
 
 rec::VaultRecord RecordOf(const EmState& em, const std::string& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -89,6 +93,61 @@ absl::Status AddWhenDue(EmState& em, const v1::VaultSpec& vault, absl::string_vi
   return em.Commit(batch);
 }
 
+// After the last replication, before what is still missing is looked at again. What that one could
+// not copy will hardly be there minutes later; a vault that was away may be.
+absl::Duration ReplicationPause(const EmState& em, const v1::VaultJobSummary& last)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto run = em.catalog->runs().find(last.run_id());
+  const bool away = run != em.catalog->runs().end() &&
+                    run->second.run().code() == static_cast<int>(absl::StatusCode::kUnavailable);
+  return away ? absl::Seconds(kReplicationRetrySeconds) : absl::Hours(kReplicationSweepHours);
+}
+
+// The source after the one that was tried last, so that none waits for another for ever.
+std::string NextSource(const EmState& em, const v1::VaultJobSummary& last,
+                       const std::set<std::string>& sources) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const auto run = em.catalog->runs().find(last.run_id());
+  if (run == em.catalog->runs().end()) return *sources.begin();
+  const auto next = sources.upper_bound(run->second.vault_request().from());
+  return next == sources.end() ? *sources.begin() : *next;
+}
+
+// A new backup is copied at once, and everything after a changed estate; what could not be copied
+// is tried again after a while.
+absl::Status AddReplicationWhenDue(EmState& em, const v1::VaultSpec& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const std::string& name = vault.name();
+  if (IsOpenJob(em, name, kReplicate)) return absl::OkStatus();
+  rec::VaultRecord record = RecordOf(em, name);
+  const v1::VaultJobSummary& last = record.last_replication();
+  const absl::Time now = em.clock->Now();
+  const absl::Time tried = record.has_replication_tried()
+                               ? rpc::FromTimestamp(record.replication_tried())
+                               : absl::InfinitePast();
+  const absl::Time ended = std::max(tried, rpc::FromTimestamp(last.time()));
+  const bool all = tried == absl::InfinitePast() || ended > now ||
+                   rpc::FromTimestamp(em.catalog->estate().applied()) >= tried ||
+                   now - ended >= ReplicationPause(em, last);
+  const std::set<std::string> sources =
+      SourcesToCopyFrom(em, vault, all ? absl::InfinitePast() : tried);
+  if (sources.empty()) return absl::OkStatus();
+  *record.mutable_replication_tried() = rpc::ToTimestamp(now);
+  rec::RunRecord run = NewRun(em, kReplicate, "");
+  run.mutable_run()->set_vault(name);
+  run.mutable_vault_request()->set_vault(name);
+  run.mutable_vault_request()->set_job(kReplicate);
+  run.mutable_vault_request()->set_from(NextSource(em, last, sources));
+  Batch batch;
+  batch.Put(record);
+  batch.Put(run);
+  return em.Commit(batch);
+}
+
+v1::VaultJobSummary* SummaryOf(absl::string_view kind, rec::VaultRecord* record) {
+  if (kind == kGc) return record->mutable_last_gc();
+  return kind == kCheck ? record->mutable_last_check() : record->mutable_last_replication();
+}
+
 absl::Status ForgetVaults(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   Batch batch;
   for (const auto& [name, record] : em.catalog->vaults()) {
@@ -103,16 +162,16 @@ absl::Status AddDueVaultJobs(EmState& em) {
   for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) {
     EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kGc));
     EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kCheck));
+    EMBER_RETURN_IF_ERROR(AddReplicationWhenDue(em, vault));
   }
   return ForgetVaults(em);
 }
 
 void NoteVaultJobEnd(const EmState& em, const rec::RunRecord& record, Batch* batch) {
   const v1::Run& run = record.run();
-  if (run.kind() != kGc && run.kind() != kCheck) return;
+  if (run.kind() != kGc && run.kind() != kCheck && run.kind() != kReplicate) return;
   rec::VaultRecord vault = RecordOf(em, run.vault());
-  v1::VaultJobSummary* summary =
-      run.kind() == kGc ? vault.mutable_last_gc() : vault.mutable_last_check();
+  v1::VaultJobSummary* summary = SummaryOf(run.kind(), &vault);
   summary->Clear();
   *summary->mutable_time() = run.ended();
   summary->set_outcome(run.outcome());
@@ -121,7 +180,8 @@ void NoteVaultJobEnd(const EmState& em, const rec::RunRecord& record, Batch* bat
   summary->set_records_damaged(run.vault_result().records_damaged());
   summary->set_error(run.error());
   summary->set_run_id(run.id());
-  *CountedFrom(run.kind(), &vault) = run.ended();
+  if (run.kind() == kReplicate) summary->set_backups_copied(run.vault_result().backups_size());
+  if (run.kind() != kReplicate) *CountedFrom(run.kind(), &vault) = run.ended();
   batch->Put(std::move(vault));
 }
 

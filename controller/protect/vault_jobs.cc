@@ -12,6 +12,7 @@
 #include "common/rpc/convert.h"
 #include "controller/protect/damage.h"
 #include "controller/protect/deletable.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 
 namespace ember::controller {
@@ -85,7 +86,11 @@ absl::StatusOr<std::string> TakeCheck(const EmState& em, const rec::RunRecord& r
   const std::set<std::string> damaged(result.damaged_backups().begin(),
                                       result.damaged_backups().end());
   for (const auto& [id, record] : em.catalog->backups()) {
-    if (record.vault() != run.run().vault()) continue;
+    if (record.vault() != run.run().vault()) {
+      if (damaged.count(id) > 0)
+        DropCopy(record, run.run().vault(), absl::StrCat(level, " check"), batch);
+      continue;
+    }
     if (damaged.count(id) > 0) {
       MarkDamaged(record,
                   absl::StrCat("vault '", record.vault(), "' lost records of it (", level,
@@ -128,11 +133,16 @@ std::string TakeGc(const EmState& em, const rec::RunRecord& run, const v1::Vault
   for (const std::string& id : result.backups()) {
     const rec::BackupRecord* backup = FindBackup(em, id);
     if (backup == nullptr || backup->vault() != run.run().vault()) continue;
-    batch->Erase(*backup);
-    batch->AddEvent("backup.purged", id,
-                    absl::StrCat("its time in the trash of vault '", run.run().vault(),
-                                 run.vault_request().empty_trash() ? "' was ended" : "' is over"),
-                    backup->backup().workload());
+    rec::BackupRecord left = *backup;
+    const bool has_copy = PromoteCopy(&left);
+    has_copy ? batch->Put(left) : batch->Erase(*backup);
+    batch->AddEvent(
+        "backup.purged", id,
+        absl::StrCat(
+            "its time in the trash of vault '", run.run().vault(),
+            run.vault_request().empty_trash() ? "' was ended" : "' is over",
+            has_copy ? absl::StrCat("; its copy in vault '", left.vault(), "' stays") : ""),
+        backup->backup().workload());
   }
   return absl::StrCat(result.backups_size(), " backups purged, ", result.bytes_freed(),
                       " bytes freed, ", result.bytes_in_trash(), " in the trash");
@@ -141,7 +151,7 @@ std::string TakeGc(const EmState& em, const rec::RunRecord& run, const v1::Vault
 }  // namespace
 
 bool IsVaultJob(const v1::Run& run) {
-  for (const char* kind : {"delete", "undelete", "gc", "check", "rebuild-index"}) {
+  for (const char* kind : {"delete", "undelete", "gc", "check", "rebuild-index", "replicate"}) {
     if (run.kind() == kind) return true;
   }
   return false;
@@ -175,6 +185,12 @@ absl::StatusOr<std::string> FillVaultOrder(const EmState& em, const rec::RunReco
   } else if (kind == "check") {
     vault->mutable_check()->set_read_data(request.read_data());
     vault->mutable_check()->set_repair(request.repair());
+    if (!request.from().empty()) {
+      EMBER_ASSIGN_OR_RETURN(*vault->mutable_check()->mutable_other(),
+                             AddressOf(em, request.from()));
+    }
+  } else if (kind == "replicate") {
+    EMBER_ASSIGN_OR_RETURN(*vault->mutable_replicate(), FillReplicate(em, run));
   } else {
     vault->mutable_rebuild_index();
   }
@@ -186,6 +202,7 @@ absl::StatusOr<std::string> TakeVaultResult(const EmState& em, const rec::RunRec
   const std::string& kind = run.run().kind();
   if (kind == "gc") return TakeGc(em, run, result, batch);
   if (kind == "check") return TakeCheck(em, run, result, batch);
+  if (kind == "replicate") return TakeReplicas(em, run, result, batch);
   if (kind == "rebuild-index") {
     return absl::StrCat("index made anew", result.problems().empty() ? "" : "; still wrong: ",
                         absl::StrJoin(result.problems(), "; "));

@@ -1,7 +1,7 @@
-// Work on a vault (docs/vault.md): deletion, undeletion, garbage collection, check, rebuild of the
-// index. The engine does it in the agent that hosts the vault; here is who may ask for what, and
-// what becomes of the answer. Lost answers are survived: a backup counts as trashed from the moment
-// its deletion may have happened.
+// Work on a vault (docs/vault.md): deletion, undeletion, garbage collection, check, replication,
+// rebuild of the index. The engine does it in the agent that hosts the vault; here is who may ask
+// for what, and what becomes of the answer. Lost answers are survived: a backup counts as trashed
+// from the moment its deletion may have happened.
 #ifndef EMBER_CONTROLLER_PROTECT_VAULT_JOBS_H_
 #define EMBER_CONTROLLER_PROTECT_VAULT_JOBS_H_
 
@@ -41,8 +41,8 @@ absl::StatusOr<std::string> FillVaultOrder(const EmState& em, const record::v1::
                                            v1::Order* order, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// Records in `batch` what the engine did. Returns the sentence for the run's event. DATA_LOSS: a
-// check found damage that was not repaired.
+// Records in `batch` what the engine did. Returns the sentence for the run's event, empty for none.
+// DATA_LOSS: a check found damage that was not repaired, a backup could not be copied.
 absl::StatusOr<std::string> TakeVaultResult(const EmState& em, const record::v1::RunRecord& run,
                                             const v1::VaultResult& result, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
@@ -51,12 +51,13 @@ absl::StatusOr<std::string> TakeVaultResult(const EmState& em, const record::v1:
 void TakeVaultFailure(const EmState& em, const record::v1::RunRecord& run, absl::StatusCode code,
                       Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// Adds the garbage collections and checks that the estate's `gc` and `check` ask for; a collection
-// also when something in the trash is due and nobody asks. At most one of a kind per vault.
+// Adds the garbage collections, checks and replications that the estate's `gc`, `check`,
+// `replicate_from` and the vaults of its policies ask for; a collection also when something in the
+// trash is due and nobody asks. At most one of a kind per vault.
 absl::Status AddDueVaultJobs(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// Writes the end of a check or a collection into the vault's record, whatever its outcome; of other
-// runs nothing is written. `run` is as it will be stored.
+// Writes the end of a check, a collection or a replication into the vault's record, whatever its
+// outcome; of other runs nothing is written. `run` is as it will be stored.
 void NoteVaultJobEnd(const EmState& em, const record::v1::RunRecord& run, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 

@@ -26,8 +26,11 @@ std::string LossOf(const EmState& em, const rec::BackupRecord& record)
   return absl::StrCat(
       "deleting ", backup.id(), " (", backup.files(), " files, ", backup.size_bytes(),
       " bytes) puts it into the trash of vault '", record.vault(), "' for ",
-      absl::FormatDuration(TrashWindow(em, record.vault())), ", then it is gone for good; ", others,
-      " other good backups of '", backup.workload(), "' stay");
+      absl::FormatDuration(TrashWindow(em, record.vault())), ", then it is gone ",
+      record.copies().empty() ? "for good"
+                              : absl::StrCat("from there, its copies in ",
+                                             absl::StrJoin(record.copies(), ", "), " stay"),
+      "; ", others, " other good backups of '", backup.workload(), "' stay");
 }
 
 // Empty when the trash is.
@@ -43,14 +46,30 @@ std::string TrashOf(const EmState& em, const std::string& vault)
                       total > ids.size() ? absl::StrCat(" and ", total - ids.size(), " more") : "");
 }
 
+absl::Status CheckFrom(const v1::VaultJobRequest& request) {
+  const std::string& job = request.job();
+  if (request.from().empty()) {
+    if (job != "replicate") return absl::OkStatus();
+    return absl::InvalidArgumentError("a replication needs a vault to copy from");
+  }
+  if (job != "replicate" && job != "check")
+    return absl::InvalidArgumentError(
+        absl::StrCat("wrong option: from is of check and replicate, not of ", job));
+  if (request.from() == request.vault())
+    return absl::InvalidArgumentError(
+        absl::StrCat("vault '", request.vault(), "' cannot help itself: name another one"));
+  if (job == "check" && (!request.read_data() || !request.repair()))
+    return absl::InvalidArgumentError("healing from another vault needs read_data and repair");
+  return absl::OkStatus();
+}
+
 absl::Status CheckOptions(const v1::VaultJobRequest& request) {
   const std::string& job = request.job();
-  if (job != "gc" && job != "check" && job != "rebuild-index") {
+  if (job != "gc" && job != "check" && job != "rebuild-index" && job != "replicate") {
     return absl::InvalidArgumentError(
-        absl::StrCat("no job '", job, "' of vaults: it is gc, check or rebuild-index"));
+        absl::StrCat("no job '", job, "' of vaults: it is gc, check, rebuild-index or replicate"));
   }
-  if (!request.from().empty())
-    return absl::UnimplementedError("reading from a second vault is not supported by this version");
+  EMBER_RETURN_IF_ERROR(CheckFrom(request));
   if (job != "check" && (request.read_data() || request.repair()))
     return absl::InvalidArgumentError(
         absl::StrCat("wrong option: read_data and repair are of check, not of ", job));
@@ -99,8 +118,10 @@ absl::StatusOr<rec::RunRecord> WishUndelete(const EmState& em, const std::string
 absl::StatusOr<rec::RunRecord> WishVaultJob(const EmState& em, const std::string& who,
                                             const v1::VaultJobRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckOptions(request));
-  if (FindVault(em.catalog->estate().estate(), request.vault()) == nullptr)
-    return VaultNotFound(request.vault());
+  for (const std::string& vault : {request.vault(), request.from()}) {
+    if (!vault.empty() && FindVault(em.catalog->estate().estate(), vault) == nullptr)
+      return VaultNotFound(vault);
+  }
   if (request.empty_trash() && !request.confirmed()) {
     const std::string trash = TrashOf(em, request.vault());
     return NeedsConfirmation(absl::StrCat(

@@ -12,6 +12,7 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/nodes.h"
 #include "controller/protect/damage.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/dependency_graph.h"
 #include "controller/recover/known.h"
@@ -108,6 +109,31 @@ WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec,
   return JudgeWorkload(spec, &heard->fact, beat);
 }
 
+namespace {
+
+// The first of the backup's vaults whose node is not DEAD; the first when all are.
+v1::VaultAddress VaultThatMayReturn(const EmState& em, const rec::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  v1::VaultAddress first;
+  first.set_name(backup.vault());
+  std::vector<std::string> names = {backup.vault()};
+  names.insert(names.end(), backup.copies().begin(), backup.copies().end());
+  for (const std::string& name : names) {
+    const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), name);
+    if (vault == nullptr) continue;
+    v1::VaultAddress address;
+    address.set_name(name);
+    address.set_node(vault->node());
+    const auto node = em.catalog->nodes().find(vault->node());
+    if (node != em.catalog->nodes().end() && node->second.state() != v1::NodeState::DEAD)
+      return address;
+    if (name == backup.vault()) first = address;
+  }
+  return first;
+}
+
+}  // namespace
+
 RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
                      const rec::RecoveryRecord& recovery) {
   RecoveryView view;
@@ -134,12 +160,9 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
     choice.id = good->backup().id();
     choice.created = rpc::FromTimestamp(good->backup().created());
     choice.domain_id = good->domain_id();
-    auto address = AddressOf(em, good->vault());
+    auto address = NearestCopy(em, *good);
     choice.reachable = address.ok();
-    if (address.ok()) choice.vault = *address;
-    choice.vault.set_name(good->vault());
-    if (const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), good->vault()))
-      choice.vault.set_node(vault->node());
+    choice.vault = address.ok() ? *address : VaultThatMayReturn(em, *good);
     view.backups.push_back(std::move(choice));
   }
   const auto order = em.catalog->orders().find(recovery.order_id());

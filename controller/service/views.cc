@@ -107,8 +107,8 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
     const auto state = workload.state();
     const auto node = em.catalog->nodes().find(workload.node());
     const bool expected = node != em.catalog->nodes().end() && node->second.maintenance();
-    if ((state == v1::WorkloadState::DEAD && !expected) ||
-        state == v1::WorkloadState::ESCALATED || state == v1::WorkloadState::QUARANTINED) {
+    if ((state == v1::WorkloadState::DEAD && !expected) || state == v1::WorkloadState::ESCALATED ||
+        state == v1::WorkloadState::QUARANTINED) {
       reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ",
                                      v1::WorkloadState::Value_Name(state), ": ",
                                      workload.message()));
@@ -117,8 +117,7 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
       reply->add_alarms(absl::StrCat("workload ", workload.name(),
                                      ": its newest good backup is older than its RPO"));
     }
-    const v1::WorkloadSpec* spec =
-        FindWorkload(em.catalog->estate().estate(), workload.name());
+    const v1::WorkloadSpec* spec = FindWorkload(em.catalog->estate().estate(), workload.name());
     const bool has_data = spec != nullptr && !spec->sources().empty();
     const bool explained = AddBackupAlarms(em, workload.name(), reply);
     if (has_data && workload.last_backup().empty() && !explained) {
@@ -136,7 +135,8 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
                                      " damaged records; the next backup sends again what it can"));
     }
     for (const auto& [job, last] :
-         {std::pair("check", vault.last_check()), std::pair("gc", vault.last_gc())}) {
+         {std::pair("check", vault.last_check()), std::pair("gc", vault.last_gc()),
+          std::pair("replication", vault.last_replication())}) {
       if (last.outcome() == v1::Outcome::FAILED)
         reply->add_alarms(
             absl::StrCat("vault ", vault.name(), ": its last ", job, " failed: ", last.error()));
@@ -247,6 +247,8 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
       record != em.catalog->vaults().end()) {
     if (record->second.has_last_check()) *wire.mutable_last_check() = record->second.last_check();
     if (record->second.has_last_gc()) *wire.mutable_last_gc() = record->second.last_gc();
+    if (record->second.has_last_replication())
+      *wire.mutable_last_replication() = record->second.last_replication();
   }
   const auto node = em.board.nodes.find(vault.node());
   const bool alive = AddressOf(em, vault.name()).ok();

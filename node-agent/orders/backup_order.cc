@@ -77,7 +77,7 @@ absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialVaultNode(const v1::VaultAddress& address,
                                                              const rpc::Identity& identity) {
   EMBER_RETURN_IF_ERROR(ValidateName("vault", address.name()));
   EMBER_RETURN_IF_ERROR(ValidateName("node", address.node()));
@@ -86,8 +86,13 @@ absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddr
                                                address.node(),
                                                "' cannot be reached: its address is not known"));
   }
-  return backup::OpenGrpcVault(rpc::Dial(address.address(), identity, "agent", address.node()),
-                               address.name());
+  return rpc::Dial(address.address(), identity, "agent", address.node());
+}
+
+absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
+                                                             const rpc::Identity& identity) {
+  EMBER_ASSIGN_OR_RETURN(auto channel, DialVaultNode(address, identity));
+  return backup::OpenGrpcVault(std::move(channel), address.name());
 }
 
 absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,

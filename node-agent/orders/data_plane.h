@@ -24,6 +24,8 @@ struct DataPlane {
   std::string cache_directory;
   std::function<absl::StatusOr<std::unique_ptr<backup::VaultPort>>(const v1::VaultAddress&)>
       open_vault;
+  std::function<absl::StatusOr<std::unique_ptr<vault::ReplicaSource>>(const v1::VaultAddress&)>
+      open_replica_source;
   // Of the vaults that this node hosts (node-agent/vault_host/vault_host.h).
   std::function<absl::StatusOr<std::shared_ptr<vault::Vault>>(const std::string& name)> find_vault;
   std::function<absl::StatusOr<std::string>(const std::string& name)> rebuild_index;
@@ -33,6 +35,13 @@ struct DataPlane {
 
 // The named vault on its node, over mutual TLS with `identity`.
 absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
+                                                             const rpc::Identity& identity);
+
+// The same vault, to be copied from.
+absl::StatusOr<std::unique_ptr<vault::ReplicaSource>> DialReplicaSource(
+    const v1::VaultAddress& address, const rpc::Identity& identity);
+// What both use: the vault's node; UNAVAILABLE when its address is not known.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialVaultNode(const v1::VaultAddress& address,
                                                              const rpc::Identity& identity);
 
 // Reads the sources of order.backup().spec() into the vault. When the vault lost records that the
@@ -51,8 +60,8 @@ absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPla
                                            const OrderContext& context);
 
 // Does order.vault() in the vault itself, which must be hosted here: UNAVAILABLE when it is not
-// open, or in use while its index is to be made anew. UNIMPLEMENTED: the job names a second vault.
-// Other errors are the engine's (common/vault/vault.h).
+// open, or in use while its index is to be made anew, and when a second vault that the job names does
+// not answer. Other errors are the engine's (common/vault/vault.h).
 absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPlane& plane,
                                             const OrderContext& context);
 

@@ -7,11 +7,13 @@
 namespace ember::agent {
 namespace {
 
-// A check that only half does what was asked would be taken for a repair.
-absl::Status CheckNeedsNoOther(const v1::VaultOrder& job) {
-  const bool heals = job.has_check() && !job.check().other().name().empty();
-  if (!heals && !job.has_replicate()) return absl::OkStatus();
-  return absl::UnimplementedError("this agent cannot read from a second vault");
+// The second vault that a job names; null when it names none.
+absl::StatusOr<std::unique_ptr<vault::ReplicaSource>> OpenOther(const v1::VaultOrder& job,
+                                                                const DataPlane& plane) {
+  if (job.has_replicate()) return plane.open_replica_source(job.replicate().from());
+  if (job.has_check() && !job.check().other().name().empty())
+    return plane.open_replica_source(job.check().other());
+  return nullptr;
 }
 
 }  // namespace
@@ -20,7 +22,6 @@ absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPl
                                             const OrderContext& context) {
   const v1::VaultOrder& job = order.vault();
   EMBER_RETURN_IF_ERROR(ValidateName("vault", job.vault()));
-  EMBER_RETURN_IF_ERROR(CheckNeedsNoOther(job));
   if (job.has_rebuild_index()) {
     EMBER_ASSIGN_OR_RETURN(const std::string problem, plane.rebuild_index(job.vault()));
     v1::VaultResult result;
@@ -34,7 +35,9 @@ absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPl
                         absl::StrCat("vault '", job.vault(), "' is not served on ", plane.node)),
                     absl::StrCat("ember vault show ", job.vault()));
   }
+  EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<vault::ReplicaSource> other, OpenOther(job, plane));
   vault::JobContext job_context;
+  job_context.other = other.get();
   job_context.cancelled = context.cancelled;
   job_context.progress = context.progress;
   return vault->Run(job, job_context);

@@ -6,11 +6,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
-from bench_measure import Measure, size_on_disk
+from bench_measure import Failed, Measure, bytes_read, size_on_disk
+
+POLICY = {"schedule": "*-*-* 03:00", "keep": {"last": 5}}
 
 
 def free_port():
@@ -39,7 +40,7 @@ def wait_for(predicate, seconds, what):
     end = time.monotonic() + seconds
     while not predicate():
         if time.monotonic() > end:
-            sys.exit(f"waited {seconds} s in vain: {what}")
+            raise Failed(f"waited {seconds} s in vain: {what}")
         time.sleep(0.02)
 
 
@@ -49,6 +50,7 @@ class Estate:
     def __init__(self, programs, directory):
         self._programs, self.directory, self._processes = programs, directory, {}
         self._em = f"127.0.0.1:{free_port()}"
+        self.agent_port, self._begun = free_port(), []
         self._environment = dict(os.environ, EMBER_EM=self._em, EMBER_IDENTITY=os.path.join(directory, "em", "admin"))
 
     def __enter__(self):
@@ -60,6 +62,9 @@ class Estate:
         return self
 
     def __exit__(self, *_):
+        for process in self._begun:
+            process.kill()
+            process.wait()
         for name in reversed(self._processes):
             process = self._processes[name]
             process.terminate()
@@ -78,7 +83,7 @@ class Estate:
         wait_for(lambda: self._try("ember", "status"), 30, "the controller")
         token = self._call("ember", "node", "token", "here", "--em-address", self._em).strip()
         self._call("ember-agent", "join", token, "--state-dir", agent)
-        self._start("ember-agent", "--state-dir", agent, "--name", "here", "--listen", f"127.0.0.1:{free_port()}")
+        self._start("ember-agent", "--state-dir", agent, "--name", "here", "--listen", f"127.0.0.1:{self.agent_port}")
         wait_for(lambda: self.json("node", "show", "here")["state"] == "ALIVE", 30, "the agent")
 
     def _start(self, name, *arguments):
@@ -94,7 +99,7 @@ class Estate:
         result = subprocess.run([os.path.join(self._programs, name), *arguments], env=self._environment, text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if result.returncode != 0:
-            sys.exit(f"{name} {' '.join(arguments)}: exit code {result.returncode}\n{result.stderr}")
+            raise Failed(f"{name} {' '.join(arguments)}: exit code {result.returncode}\n{result.stderr}")
         return result.stdout
 
     def ember(self, *arguments):
@@ -103,10 +108,22 @@ class Estate:
     def json(self, *arguments):
         return json.loads(self.ember("--json", *arguments))
 
-    def apply(self, workload):
-        estate = {"vaults": [{"name": "local", "node": "here", "path": os.path.join(self.directory, "vault")}],
-                  "policies": [{"name": "by-hand", "schedule": "*-*-* 03:00", "keep": {"last": 5}, "vaults": ["local"]}],
-                  "workloads": [{"name": "tree", "node": "here", "policies": ["by-hand"], **workload}]}
+    def begin(self, *arguments):
+        """`ember` in the background; it ends with the estate."""
+        process = subprocess.Popen([os.path.join(self._programs, "ember"), *arguments], stdin=subprocess.DEVNULL, text=True,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self._environment)
+        self._begun.append(process)
+        return process
+
+    @property
+    def agent_pid(self):
+        return self._processes["ember-agent"].pid
+
+    def apply(self, *workloads, vault=None, policy=None):
+        """`vault` and `policy`: what these say beside what they must."""
+        estate = {"vaults": [{"name": "local", "node": "here", "path": os.path.join(self.directory, "vault"), **(vault or {})}],
+                  "policies": [{"name": "by-hand", "vaults": ["local"], **(POLICY if policy is None else policy)}],
+                  "workloads": [{"name": "tree", "node": "here", "policies": ["by-hand"], **each} for each in workloads]}
         path = os.path.join(self.directory, "estate.json")
         with open(path, "w") as file:
             json.dump(estate, file)
@@ -114,21 +131,26 @@ class Estate:
 
     def measure(self, *arguments):
         """Runs an `ember` command that waits for the agent; CPU is the agent's and the command's own."""
-        agent, em = self._processes["ember-agent"].pid, self._processes["ember-controller"].pid
+        return self.measure_calls([arguments])
+
+    def measure_calls(self, calls):
+        """The same of several commands, one after the other."""
+        agent, em = self.agent_pid, self._processes["ember-controller"].pid
         reset_peak_rss(agent)
-        before = cpu_seconds(agent), cpu_seconds(em), sum(os.times()[2:4])
+        before = cpu_seconds(agent), cpu_seconds(em), sum(os.times()[2:4]), bytes_read(agent)
         start = time.monotonic()
-        self.ember(*arguments)
+        output = "".join([self.ember(*arguments) for arguments in calls])
         wall = time.monotonic() - start
         cpu = cpu_seconds(agent) - before[0] + sum(os.times()[2:4]) - before[2]
-        return Measure(wall, cpu, peak_rss(agent), cpu_seconds(em) - before[1])
+        return Measure(wall, cpu, peak_rss(agent), cpu_seconds(em) - before[1], bytes_read(agent) - before[3], output)
 
 
 class Ember:
     name = "ember"
 
-    def __init__(self, programs):
-        self._programs = programs
+    def __init__(self, programs, vault=None, policy=None):
+        """`vault` and `policy`: see Estate.apply."""
+        self._programs, self._vault, self._policy = programs, vault, policy
 
     def available(self):
         return all(os.access(os.path.join(self._programs, name), os.X_OK) for name in ("ember", "ember-agent", "ember-controller"))
@@ -138,27 +160,46 @@ class Ember:
                                          stdout=subprocess.PIPE).stdout.strip()
 
     @contextlib.contextmanager
-    def open(self, directory, tree):
+    def open(self, directory, tree, **others):
+        """`others`: names of further workloads, and their trees."""
         with Estate(self._programs, directory) as estate:
-            estate.apply({"sources": [{"files": {"paths": [tree]}}], "service": "none"})
+            estate.apply(*({"name": name, "sources": [{"files": {"paths": [path]}}], "service": "none"}
+                           for name, path in {"tree": tree, **others}.items()), vault=self._vault, policy=self._policy)
             yield EmberSession(estate)
 
 
 class EmberSession:
     def __init__(self, estate):
-        self._estate = estate
+        self.estate, self._backups = estate, []
+        self.repository = os.path.join(estate.directory, "vault")
 
     def backup(self):
-        return self._estate.measure("backup", "run", "tree")
+        measure = self.estate.measure("backup", "run", "tree")
+        self._backups.append(measure.output.strip())
+        return measure
 
-    def restore(self, target):
-        return self._estate.measure("restore", "tree@latest", "--to", f"here:{target}", "--yes")
+    def backups(self):
+        """The ids of those that `backup` made, oldest first."""
+        return list(self._backups)
+
+    def restore(self, target, backup="tree@latest", path=None):
+        """Of one path, or of everything."""
+        return self.estate.measure("restore", backup, "--to", f"here:{target}", *(["--path", path] if path else []), "--yes")
 
     def restored_tree(self, target):
         return target
 
+    def delete(self, backups):
+        """One by one: there is no verb for many."""
+        measure = self.estate.measure_calls([("backup", "delete", each, "--yes") for each in backups])
+        self._backups = [each for each in self._backups if each not in backups]
+        return measure
+
+    def collect(self):
+        return self.estate.measure("vault", "gc", "local", "--empty-trash", "--yes")
+
     def repository_bytes(self):
-        return size_on_disk(os.path.join(self._estate.directory, "vault"))
+        return size_on_disk(self.repository)
 
 
 def measure_restart(programs, work, runs):

@@ -1,5 +1,6 @@
 """Debian's restic and borg, on a local repository, encrypted, otherwise as they come."""
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -7,8 +8,8 @@ import subprocess
 from bench_measure import run_measured, size_on_disk
 
 
-def output_of(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def output_of(*command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options).stdout.strip()
 
 
 class Restic:
@@ -28,8 +29,8 @@ class Restic:
 class ResticSession:
     def __init__(self, directory, tree):
         self._tree = tree
-        self._repository = os.path.join(directory, "repository")
-        self._environment = dict(os.environ, RESTIC_REPOSITORY=self._repository, RESTIC_PASSWORD="bench",
+        self.repository = os.path.join(directory, "repository")
+        self._environment = dict(os.environ, RESTIC_REPOSITORY=self.repository, RESTIC_PASSWORD="bench",
                                  RESTIC_CACHE_DIR=os.path.join(directory, "cache"))
         self._run("init")
 
@@ -39,14 +40,26 @@ class ResticSession:
     def backup(self):
         return self._run("backup", self._tree)
 
-    def restore(self, target):
-        return self._run("restore", "latest", "--target", target)
+    def backups(self):
+        """Their names, oldest first."""
+        listed = json.loads(output_of("restic", "--quiet", "snapshots", "--json", env=self._environment))
+        return [each["id"] for each in sorted(listed, key=lambda each: each["time"])]
+
+    def restore(self, target, backup="latest", path=None):
+        """Of one path, or of everything."""
+        return self._run("restore", backup, "--target", target, *(["--include", path] if path else []))
+
+    def delete(self, backups):
+        return self._run("forget", *backups)
+
+    def collect(self):
+        return self._run("prune")
 
     def restored_tree(self, target):
         return target + self._tree
 
     def repository_bytes(self):
-        return size_on_disk(self._repository)
+        return size_on_disk(self.repository)
 
 
 class Borg:
@@ -66,9 +79,9 @@ class Borg:
 class BorgSession:
     def __init__(self, directory, tree):
         self._tree = tree
-        self._repository = os.path.join(directory, "repository")
+        self.repository = os.path.join(directory, "repository")
         self._backups = 0
-        self._environment = dict(os.environ, BORG_REPO=self._repository, BORG_PASSPHRASE="bench",
+        self._environment = dict(os.environ, BORG_REPO=self.repository, BORG_PASSPHRASE="bench",
                                  BORG_BASE_DIR=os.path.join(directory, "base"))
         os.makedirs(os.path.join(directory, "base"))
         self._run("init", "--encryption", "repokey-blake2")
@@ -80,12 +93,23 @@ class BorgSession:
         self._backups += 1
         return self._run("create", f"::{self._backups}", self._tree)
 
-    def restore(self, target):
+    def backups(self):
+        """Their names, oldest first."""
+        return output_of("borg", "list", "--short", "--sort-by", "timestamp", env=self._environment).split()
+
+    def restore(self, target, backup=None, path=None):
+        """Of one path, or of everything."""
         os.makedirs(target)
-        return self._run("extract", f"::{self._backups}", cwd=target)
+        return self._run("extract", f"::{backup or self._backups}", *([path.lstrip("/")] if path else []), cwd=target)
+
+    def delete(self, backups):
+        return self._run("delete", "::" + backups[0], *backups[1:])
+
+    def collect(self):
+        return self._run("compact")
 
     def restored_tree(self, target):
         return target + self._tree
 
     def repository_bytes(self):
-        return size_on_disk(self._repository)
+        return size_on_disk(self.repository)

@@ -67,6 +67,16 @@ TEST_P(ObjectStoreContract, IsInvisibleUntilPublished) {
   EXPECT_EQ(*store_->Read("x/y", 0, 6), "abcdef");
 }
 
+TEST_P(ObjectStoreContract, WhatFindsItsNameTakenCanReplaceIt) {
+  ASSERT_OK(vault::PutObject(*store_, "a/b", "damaged"));
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<vault::ObjectWriter> writer, store_->Create());
+  ASSERT_OK(writer->Append("whole"));
+  ASSERT_THAT(writer->Publish("a/b"), HasCode(absl::StatusCode::kAlreadyExists));
+  ASSERT_OK(writer->Replace("a/b"));
+  EXPECT_EQ(*store_->Read("a/b", 0, 5), "whole");
+  EXPECT_EQ(*store_->Size("a/b"), 5u);
+}
+
 TEST_P(ObjectStoreContract, AnUnpublishedObjectGoesAway) {
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<vault::ObjectWriter> writer, store_->Create());
   ASSERT_OK(writer->Append(std::string(3 << 20, 'a')));

@@ -80,13 +80,22 @@ TEST_F(VaultOrderTest, IsCancelled) {
   EXPECT_THAT(Run(Gc("nas")), HasCode(absl::StatusCode::kCancelled));
 }
 
-TEST_F(VaultOrderTest, AJobThatNeedsAnotherVaultIsNotHalfDone) {
+TEST_F(VaultOrderTest, AJobThatNeedsAnotherVaultOpensThatOne) {
+  std::vector<std::string> opened;
+  plane_.open_replica_source = [&](const v1::VaultAddress& address)
+      -> absl::StatusOr<std::unique_ptr<vault::ReplicaSource>> {
+    opened.push_back(address.name());
+    return absl::UnavailableError("the link is cut");
+  };
   v1::VaultOrder job;
   job.set_vault("nas");
+  job.mutable_check();
+  EXPECT_OK(Run(job));
   job.mutable_check()->mutable_other()->set_name("usb");
-  EXPECT_THAT(Run(job), HasCode(absl::StatusCode::kUnimplemented));
-  job.mutable_replicate();
-  EXPECT_THAT(Run(job), HasCode(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(Run(job), HasCode(absl::StatusCode::kUnavailable));
+  job.mutable_replicate()->mutable_from()->set_name("tape");
+  EXPECT_THAT(Run(job), HasCode(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(opened, ::testing::ElementsAre("usb", "tape"));
 }
 
 }  // namespace

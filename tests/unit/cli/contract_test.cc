@@ -106,6 +106,7 @@ const std::map<std::string, Shape>& Shapes() {
       {"vault show", {{"nas"}, {"name", "state", "last_check"}}},
       {"vault check", {{"nas"}, {"id", "outcome", "vault_result"}}},
       {"vault gc", {{"nas"}, {"id", "outcome", "vault_result"}}},
+      {"vault replicate", {{"nas", "usb"}, {"id", "outcome", "vault_result"}}},
       {"vault rebuild-index", {{"nas"}, {"id", "outcome", "vault_result"}}},
       {"recovery list", {{}, {"items"}}},
       {"recovery show", {{"r-1"}, {"id", "state", "steps"}}},

@@ -153,10 +153,34 @@ TEST_F(VaultVerbs, RebuildIndex) {
   EXPECT_EQ(script_.vault_jobs[0].job(), "rebuild-index");
 }
 
-TEST_F(VaultVerbs, HealingFromASecondVaultComesLater) {
-  EXPECT_EQ(Ember({"vault", "check", "nas", "--from", "usb"}), 2);
-  EXPECT_THAT(err_, HasSubstr("comes in a later version"));
-  EXPECT_TRUE(script_.vault_jobs.empty()) << "nothing is half done";
+TEST_F(VaultVerbs, HealingFromASecondVaultIsACheckOfEveryByteWithRepair) {
+  script_.polls = {JobRun(v1::Outcome::OK)};
+  EXPECT_EQ(Ember({"vault", "check", "nas", "--from", "usb"}), 0);
+  ASSERT_EQ(script_.vault_jobs.size(), 1u);
+  EXPECT_EQ(script_.vault_jobs[0].from(), "usb");
+  EXPECT_TRUE(script_.vault_jobs[0].read_data());
+  EXPECT_TRUE(script_.vault_jobs[0].repair());
+}
+
+TEST_F(VaultVerbs, ReplicateSaysWhatIsThereAndWhatWasCopied) {
+  v1::Run run = JobRun(v1::Outcome::OK);
+  run.mutable_vault_result()->add_backups("db/1");
+  run.mutable_vault_result()->set_records_copied(3);
+  run.mutable_vault_result()->set_bytes_copied(2048);
+  script_.polls = {run};
+  EXPECT_EQ(Ember({"vault", "replicate", "nas", "usb"}), 0);
+  EXPECT_EQ(out_, "usb has 1 backup of nas: 3 records, 2.0 KiB copied now\n");
+  EXPECT_EQ(script_.vault_jobs[0].job(), "replicate");
+  EXPECT_EQ(script_.vault_jobs[0].vault(), "usb");
+  EXPECT_EQ(script_.vault_jobs[0].from(), "nas");
+}
+
+TEST_F(VaultVerbs, WhatCannotBeCopiedIsListedAndExitSeven) {
+  v1::Run run = Failed(absl::StatusCode::kDataLoss, "others could not be");
+  run.mutable_vault_result()->add_problems("backup db/2 is not copied");
+  script_.polls = {run};
+  EXPECT_EQ(Ember({"vault", "replicate", "nas", "usb"}), 7);
+  EXPECT_THAT(err_, HasSubstr("backup db/2 is not copied"));
 }
 
 TEST_F(VaultVerbs, WhatIsDamagedShowsInsteadOfTheOutcome) {

@@ -104,8 +104,7 @@ void Remove(NodeView* node, absl::Duration since) {
   node->state = State::REVOKED;
   node->state_since = since;
 }
-LeaseFence Fence(const FleetView& fleet,
-                 const std::set<std::string>& told = {"b", "c", "d", "e"}) {
+LeaseFence Fence(const FleetView& fleet, const std::set<std::string>& told = {"b", "c", "d", "e"}) {
   return JudgeLeaseFence(fleet, "a", told, PolicyFrom(v1::Settings()));
 }
 
@@ -132,7 +131,8 @@ TEST(LeaseFence, OfANodeThatIsNotRemovedOnlyDeathProvesIt) {
   }
   fleet.nodes[0].state = State::DEAD;
   EXPECT_EQ(Fence(fleet), LeaseFence::kProven);
-  EXPECT_EQ(JudgeLeaseFence(fleet, "nobody", {}, PolicyFrom(v1::Settings())), LeaseFence::kUnprovable);
+  EXPECT_EQ(JudgeLeaseFence(fleet, "nobody", {}, PolicyFrom(v1::Settings())),
+            LeaseFence::kUnprovable);
 }
 
 TEST(LeaseFence, ANewTermAndAFreezeProveNothing) {
@@ -203,8 +203,7 @@ TEST(LeaseFence, OnlyPeersThatItKnowsSpeakAgainstIt) {
 
 TEST(FailureDetector, OfTwoNodesOneMayDieAndComeBack) {
   const absl::Duration now = absl::Hours(1);
-  FleetView fleet =
-      Fleet({Node("a", now - absl::Seconds(kDeadSeconds)), Node("b", now)}, now);
+  FleetView fleet = Fleet({Node("a", now - absl::Seconds(kDeadSeconds)), Node("b", now)}, now);
   const FleetVerdict verdict = Judge(fleet);
   EXPECT_FALSE(verdict.freeze.frozen);
   EXPECT_EQ(verdict.nodes[0].state, State::DEAD);
@@ -215,9 +214,9 @@ TEST(FailureDetector, OfTwoNodesOneMayDieAndComeBack) {
 // With the letter of "70 % are back" it would never thaw.
 TEST(FailureDetector, AFrozenEstateOfThreeThawsWithOneDead) {
   const absl::Duration now = absl::Hours(1);
-  FleetView fleet = Fleet({Node("a", now - absl::Seconds(600), State::UNREACHABLE), Node("b", now),
-                           Node("c", now)},
-                          now);
+  FleetView fleet = Fleet(
+      {Node("a", now - absl::Seconds(600), State::UNREACHABLE), Node("b", now), Node("c", now)},
+      now);
   fleet.freeze.frozen = true;
   fleet.freeze.thaw_from = now - absl::Seconds(kThawSeconds);
   const FleetVerdict verdict = Judge(fleet);

@@ -164,7 +164,8 @@ class Operator : public EmFixture {
     return count;
   }
 
-  std::unique_ptr<grpc::Service> estate_service_, fleet_service_, recovery_service_, protection_service_;
+  std::unique_ptr<grpc::Service> estate_service_, fleet_service_, recovery_service_,
+      protection_service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::EstateService::Stub> estate_;
   std::unique_ptr<v1::FleetService::Stub> fleet_;

@@ -1,0 +1,144 @@
+#include "controller/protect/replicas.h"
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "controller/protect/runs.h"
+
+namespace ember::controller {
+
+namespace rec = record::v1;
+
+bool IsIn(const rec::BackupRecord& backup, const std::string& vault) {
+  return backup.vault() == vault || absl::c_linear_search(backup.copies(), vault);
+}
+
+bool IsServed(const EmState& em, const std::string& vault) {
+  const absl::StatusOr<v1::VaultAddress> address = AddressOf(em, vault);
+  if (!address.ok()) return false;
+  const auto& facts = em.board.nodes.at(address->node()).vaults;
+  const auto fact = facts.find(vault);
+  return fact != facts.end() && !fact->second.vault_id().empty();
+}
+
+absl::StatusOr<v1::VaultAddress> NearestCopy(const EmState& em, const rec::BackupRecord& backup) {
+  if (!IsServed(em, backup.vault())) {
+    for (const std::string& copy : backup.copies())
+      if (IsServed(em, copy)) return AddressOf(em, copy);
+  }
+  return AddressOf(em, backup.vault());
+}
+
+std::set<std::string> WorkloadsOf(const EmState& em, const std::string& vault) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  std::set<std::string> workloads;
+  for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    for (const std::string& name : spec.policies()) {
+      const v1::PolicySpec* policy = FindPolicy(estate, name);
+      if (policy != nullptr && absl::c_linear_search(policy->vaults(), vault))
+        workloads.insert(spec.name());
+    }
+  }
+  return workloads;
+}
+
+std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& vault,
+                                        absl::Time fresh) {
+  std::set<std::string> sources;
+  const std::set<std::string> wanted = WorkloadsOf(em, vault.name());
+  if (vault.replicate_from().empty() && wanted.empty()) return sources;
+  if (!IsServed(em, vault.name())) return sources;
+  const absl::Time now = em.clock->Now();
+  for (const auto& [id, record] : em.catalog->backups()) {
+    const v1::Backup& backup = record.backup();
+    if (!IsStored(backup) || backup.trashed() || IsIn(record, vault.name())) continue;
+    const auto made_by = em.catalog->runs().find(record.run_id());
+    const absl::Time came = made_by == em.catalog->runs().end()
+                                ? absl::InfinitePast()
+                                : rpc::FromTimestamp(made_by->second.run().ended());
+    // One that came after now waits for the clock: it would be news for ever.
+    if (fresh != absl::InfinitePast() && (came < fresh || came > now)) continue;
+    std::vector<std::string> holders = {record.vault()};
+    holders.insert(holders.end(), record.copies().begin(), record.copies().end());
+    for (const std::string& source : holders) {
+      const bool asked = wanted.contains(backup.workload()) ||
+                         absl::c_linear_search(vault.replicate_from(), source);
+      if (asked && IsServed(em, source)) sources.insert(source);
+    }
+  }
+  return sources;
+}
+
+absl::StatusOr<v1::ReplicateJob> FillReplicate(const EmState& em, const rec::RunRecord& run) {
+  v1::ReplicateJob job;
+  EMBER_ASSIGN_OR_RETURN(*job.mutable_from(), AddressOf(em, run.vault_request().from()));
+  const v1::VaultSpec* target = FindVault(em.catalog->estate().estate(), run.run().vault());
+  const bool all = !run.who().empty() || target == nullptr ||
+                   absl::c_linear_search(target->replicate_from(), run.vault_request().from());
+  if (all) return job;
+  for (const std::string& workload : WorkloadsOf(em, target->name())) job.add_workloads(workload);
+  if (job.workloads().empty())
+    return absl::FailedPreconditionError("no policy asks for these copies any more");
+  return job;
+}
+
+absl::StatusOr<std::string> TakeReplicas(const EmState& em, const rec::RunRecord& run,
+                                         const v1::VaultResult& result, Batch* batch) {
+  const std::string& vault = run.run().vault();
+  int64_t copied = 0;
+  for (const std::string& id : result.backups()) {
+    const auto known = em.catalog->backups().find(id);
+    if (known == em.catalog->backups().end() || IsIn(known->second, vault)) continue;
+    rec::BackupRecord record = known->second;
+    record.add_copies(vault);
+    ShowVaults(&record);
+    batch->Put(std::move(record));
+    ++copied;
+  }
+  if (!result.problems().empty()) {
+    return absl::DataLossError(
+        absl::StrCat(copied, " backups were copied to vault '", vault,
+                     "', others could not be: ", absl::StrJoin(result.problems(), "; ")));
+  }
+  if (copied == 0 && run.who().empty()) return "";
+  return absl::StrCat(copied, " backups copied from vault '", run.vault_request().from(), "', ",
+                      result.bytes_copied(), " bytes");
+}
+
+void DropCopy(const rec::BackupRecord& backup, const std::string& vault, absl::string_view why,
+              Batch* batch) {
+  if (!absl::c_linear_search(backup.copies(), vault)) return;
+  rec::BackupRecord left = backup;
+  left.clear_copies();
+  for (const std::string& copy : backup.copies())
+    if (copy != vault) left.add_copies(copy);
+  ShowVaults(&left);
+  batch->Put(left);
+  batch->AddEvent(
+      "backup.copy_damaged", backup.backup().id(),
+      absl::StrCat("its copy in vault '", vault, "' is damaged (", why,
+                   "); to heal it: ember vault check ", vault, " --from ", backup.vault()),
+      backup.backup().workload());
+}
+
+bool PromoteCopy(rec::BackupRecord* backup) {
+  if (backup->copies().empty()) return false;
+  backup->set_vault(backup->copies(0));
+  backup->mutable_copies()->DeleteSubrange(0, 1);
+  backup->mutable_backup()->set_trashed(false);
+  backup->mutable_backup()->clear_trashed_until();
+  // Levels are of the vault that was checked.
+  backup->mutable_backup()->clear_verified_level();
+  ShowVaults(backup);
+  return true;
+}
+
+void ShowVaults(rec::BackupRecord* backup) {
+  backup->mutable_backup()->clear_vaults();
+  backup->mutable_backup()->add_vaults(backup->vault());
+  for (const std::string& copy : backup->copies()) backup->mutable_backup()->add_vaults(copy);
+}
+
+}  // namespace ember::controller

@@ -1,0 +1,61 @@
+// Copies of backups in further vaults: made by replication (docs/vault.md), used when the vault
+// that a backup was committed to cannot be reached.
+#ifndef EMBER_CONTROLLER_PROTECT_REPLICAS_H_
+#define EMBER_CONTROLLER_PROTECT_REPLICAS_H_
+
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "controller/em_state.h"
+
+namespace ember::controller {
+
+// The vault itself or a copy.
+bool IsIn(const record::v1::BackupRecord& backup, const std::string& vault);
+
+// The vault's node is ALIVE and has it open.
+bool IsServed(const EmState& em, const std::string& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Where the backup can be read from: its vault when that is served, else the first of its copies
+// that is. Otherwise as AddressOf its own vault.
+absl::StatusOr<v1::VaultAddress> NearestCopy(const EmState& em,
+                                             const record::v1::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Workloads of whose policies one names the vault: a backup of them belongs there, wherever it was
+// committed.
+std::set<std::string> WorkloadsOf(const EmState& em, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The vaults from which `vault` should copy now: they have a backup which `vault` lacks, and are of
+// its `replicate_from`, or the backup's policies name `vault`. Only served ones, and none unless
+// `vault` is. `fresh`: only backups that came since then.
+std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& vault,
+                                        absl::Time fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The job's order: all that the source has, or, where only policies ask for copies, what they do.
+// FAILED_PRECONDITION: they ask for none any more.
+absl::StatusOr<v1::ReplicateJob> FillReplicate(const EmState& em, const record::v1::RunRecord& run)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Records in `batch` which backups are in the run's vault by now. Returns the sentence for the
+// run's event; empty when there is no news. DATA_LOSS: some could not be copied.
+absl::StatusOr<std::string> TakeReplicas(const EmState& em, const record::v1::RunRecord& run,
+                                         const v1::VaultResult& result, Batch* batch)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The copy in `vault` lost records: it is none any more, until a replication has made it whole.
+void DropCopy(const record::v1::BackupRecord& backup, const std::string& vault,
+              absl::string_view why, Batch* batch);
+
+// The backup is gone from its vault. True: a copy takes its place, since deletions do not
+// propagate.
+bool PromoteCopy(record::v1::BackupRecord* backup);
+
+// The vaults that hold it, as people see them.
+void ShowVaults(record::v1::BackupRecord* backup);
+
+}  // namespace ember::controller
+
+#endif  // EMBER_CONTROLLER_PROTECT_REPLICAS_H_

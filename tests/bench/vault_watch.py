@@ -1,0 +1,216 @@
+"""Looks at a process from outside while it works: how evenly it sends, and what its threads do."""
+import collections
+import os
+import socket
+import struct
+import threading
+import time
+
+from bench_ember import cpu_seconds
+
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLMSG_ERROR, NLMSG_DONE = 4, 20, 2, 3
+NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
+INET_DIAG_INFO, ESTABLISHED = 2, 1 << 1
+BYTES_ACKED = 120  # in struct tcp_info, linux/tcp.h
+ANY_SOCKET = struct.pack(">2H", 0, 0) + bytes(36) + b"\xff" * 8
+
+
+class Sockets:
+    """Established TCP connections of this network namespace (sock_diag(7))."""
+
+    def __init__(self):
+        self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+
+    def close(self):
+        self._netlink.close()
+
+    def to_port(self, port):
+        """(family, id) of those whose other end is `port`."""
+        wanted = struct.pack(">H", port)
+        return [(family, identity) for family in (socket.AF_INET, socket.AF_INET6)
+                for identity, _ in self._ask(family, ANY_SOCKET, NLM_F_DUMP) if identity[2:4] == wanted]
+
+    def bytes_acked(self, family, identity):
+        """What the other end has acknowledged; None when the connection is no more."""
+        for _, info in self._ask(family, identity, 0):
+            return struct.unpack_from("=Q", info, BYTES_ACKED)[0] if len(info) >= BYTES_ACKED + 8 else None
+        return None
+
+    def _ask(self, family, identity, flags):
+        request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0, ESTABLISHED) + identity
+        self._netlink.send(struct.pack("=IHHII", 16 + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | flags, 0, 0) + request)
+        found = []
+        while True:
+            data = self._netlink.recv(1 << 16)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind in (NLMSG_ERROR, NLMSG_DONE):
+                    return found
+                found.append((data[20:68], self._attribute(data[88:length])))
+                data = data[(length + 3) & ~3:]
+            if not flags:
+                return found
+
+    @staticmethod
+    def _attribute(data):
+        while len(data) >= 4:
+            length, kind = struct.unpack_from("=HH", data)
+            if kind == INET_DIAG_INFO:
+                return data[4:length]
+            data = data[(length + 3) & ~3:]
+        return b""
+
+
+class Watcher:
+    """Calls `look()` every `seconds` in a thread of its own, for the length of `with`."""
+    seconds = 0.05
+
+    def __enter__(self):
+        self._stop, self.error = threading.Event(), None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        try:
+            while not self._stop.wait(self.seconds):
+                self.look()
+        except OSError as error:
+            self.error = error
+
+
+class Flow(Watcher):
+    """When bytes went to `port`."""
+    seconds = 0.002
+    PORTION = 4096  # less is not a backup's data
+
+    def __init__(self, port):
+        self._sockets, self._port = Sockets(), port
+        self._known, self._discover = {}, 0
+        self.moments, self.sent, self.look_pause_max = [], 0, 0  # (time, bytes acknowledged by then)
+        self._last = None
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self._sockets.close()
+
+    def look(self):
+        now = time.monotonic()
+        if self._last is not None and self.moments:
+            self.look_pause_max = max(self.look_pause_max, now - self._last)
+        self._last = now
+        if now >= self._discover:  # walks the kernel's whole table
+            for connection in self._sockets.to_port(self._port):
+                self._known.setdefault(connection, self._sockets.bytes_acked(*connection) or 0)
+            self._discover = now + 0.1
+        portion = 0
+        for connection, before in list(self._known.items()):
+            acked = self._sockets.bytes_acked(*connection)
+            if acked is None:
+                del self._known[connection]
+            elif acked - before >= self.PORTION:
+                self._known[connection] = acked
+                portion += acked - before
+        if portion:
+            self.sent += portion
+            self.moments.append((now, self.sent))
+
+    def longest_gap(self, begin, end):
+        """(seconds, seconds looked at): the longest time without bytes between `begin` and `end`, while they were sent: the
+        first and the last hundredth of all bytes, greetings and questions afterwards, do not count."""
+        sending = [at for at, sent in self.moments if 0.01 * self.sent <= sent <= 0.99 * self.sent]
+        inside = [each for each in sending if begin <= each <= end]
+        before = [each for each in sending if each < begin]
+        after = [each for each in sending if each > end]
+        moments = ([begin] if before else []) + inside + ([end] if after else [])
+        if len(moments) < 2:
+            return None, 0
+        return max(b - a for a, b in zip(moments, moments[1:])), moments[-1] - moments[0]
+
+
+class Threads(Watcher):
+    """Where the threads of a process spend their time, as text."""
+
+    def __init__(self, pid):
+        self._pid, self._threads = pid, {}
+        self._waits = collections.Counter()
+        self._looks = 0
+
+    def __enter__(self):
+        self._begin, self._cpu, self._io = time.monotonic(), self._user_system(), self._disk()
+        self._cpu_all = cpu_seconds(self._pid)
+        self.look()
+        return super().__enter__()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        if self.error is None:
+            self.look()
+            self._wall = time.monotonic() - self._begin
+
+    def _user_system(self):
+        with open(f"/proc/{self._pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]), int(fields[12])
+
+    def _disk(self):
+        with open(f"/proc/{self._pid}/io") as file:
+            values = dict(line.split(": ") for line in file)
+        return int(values["read_bytes"]), int(values["write_bytes"])
+
+    def look(self):
+        self._looks += 1
+        ticks = os.sysconf("SC_CLK_TCK")
+        for tid in os.listdir(f"/proc/{self._pid}/task"):
+            try:
+                with open(f"/proc/{self._pid}/task/{tid}/stat") as file:
+                    name, fields = file.read().rsplit(")", 1)
+                with open(f"/proc/{self._pid}/task/{tid}/wchan") as file:
+                    where = file.read().strip("\0\n0") or "running"
+            except OSError:  # ended meanwhile
+                continue
+            fields = fields.split()
+            cpu = (int(fields[11]) + int(fields[12])) / ticks
+            first = self._threads[tid][1] if tid in self._threads else cpu if self._looks == 1 else 0
+            worked = tid in self._threads and cpu > self._threads[tid][2]
+            self._threads[tid] = (name.split("(", 1)[1], first, cpu)
+            if worked or fields[0] == "D":
+                self._waits["running" if fields[0] == "R" else f"disk ({where})" if fields[0] == "D" else where] += 1
+
+    def text(self):
+        if self.error is not None:
+            return f"not measured: {self.error}"
+        user, system = (after - before for before, after in zip(self._cpu, self._user_system()))
+        busy = (cpu_seconds(self._pid) - self._cpu_all) / self._wall
+        read, written = (after - before for before, after in zip(self._io, self._disk()))
+        by_name, used = collections.Counter(), []
+        for name, first, last in self._threads.values():
+            by_name[name] += last - first
+            used.append(last - first)
+        by_name["ended between two looks"] = max(0, busy * self._wall - sum(used))
+        used.sort(reverse=True)
+        busiest = [each / self._wall for each in used[:6]]
+        total = max(1, sum(self._waits.values()))
+        disk = sum(count for where, count in self._waits.items() if where.startswith("disk")) / total
+        return "\n".join([
+            f"  {busy:.2f} of {os.cpu_count()} cores busy for {self._wall:.2f} s, {100 * user / max(1, user + system):.0f} % of it user",
+            "  by thread name: " + ", ".join(f"{name} {cpu:.2f} s" for name, cpu in by_name.most_common(6) if cpu >= 0.01),
+            "  busiest threads: " + ", ".join(f"{100 * each:.0f} %" for each in busiest if each >= 0.01),
+            "  threads at work were found in: " + ", ".join(f"{where} {100 * count / total:.0f} %"
+                                                           for where, count in self._waits.most_common(6)),
+            f"  disk: {read / 2**20:.0f} MiB read, {written / 2**20:.0f} MiB written",
+            "  hint: " + self._hint(busy, max(busiest, default=0), disk)])
+
+    @staticmethod
+    def _hint(busy, busiest, disk):
+        if busy >= 0.85 * os.cpu_count():
+            return "bound by the processors"
+        if busiest >= 0.85:
+            return "one thread is always at work and the others wait for it"
+        if disk >= 0.2:
+            return "waits for the disk"
+        return "neither the processors nor one thread are full: steps wait for each other, for locks, for fsync or for the EM"

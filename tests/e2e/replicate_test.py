@@ -1,0 +1,130 @@
+"""A second vault: it copies by itself, also when its agent dies meanwhile; it heals the first one's flipped bytes and lost
+packs; it serves restores while the first one's node is away; it keeps what is deleted there; it fills a new disk.
+"""
+import os
+import shutil
+
+from estate import (DONE, Estate, check, check_equal, check_same_tree, files, flip, nasty_tree, packs, remove_tree, run,
+                    step, wait_for)
+
+MEBIBYTE = 1 << 20
+
+
+def describe(estate):
+    n2, n3 = estate.nodes["n2"], estate.nodes["n3"]
+    return {
+        "vaults": [{"name": "nas", "node": "n2", "path": f"{n2.directory}/vault", "parity": False},
+                   {"name": "usb", "node": "n3", "path": f"{n3.directory}/vault", "replicate_from": ["nas"]}],
+        "policies": [{"name": "by-hand", "vaults": ["nas", "usb"]}],
+        "workloads": [{"name": "notes", "node": "n1", "policies": ["by-hand"],
+                       "sources": files(f"{estate.nodes['n1'].srv}/data"),
+                       "service": "none", "recovery": {"mode": "manual"}}]}
+
+
+def write_noise(path, mebibytes):
+    with open(path, "wb") as file:
+        for _ in range(mebibytes):
+            file.write(os.urandom(MEBIBYTE))
+
+
+class Story:
+    def __init__(self, estate):
+        self.estate = estate
+        self.data = f"{estate.nodes['n1'].srv}/data"
+        self.nas = f"{estate.nodes['n2'].directory}/vault"
+        self.usb = f"{estate.nodes['n3'].directory}/vault"
+        self.elsewhere = f"{estate.nodes['n1'].directory}/restored"
+
+    def vaults_of(self, backup):
+        return self.estate.ask("backup", "show", backup)["vaults"]
+
+    def wait_copied(self, backup):
+        wait_for(lambda: self.vaults_of(backup) == ["nas", "usb"], 60, f"{backup} is in both vaults")
+
+    def check_restores(self, backup):
+        self.estate.ember("restore", backup, "--to", f"n1:{self.elsewhere}", "--yes")
+        check_same_tree(self.data, self.elsewhere)
+        remove_tree(self.elsewhere)
+
+    def copies_by_itself(self):
+        nasty_tree(self.data, 100)
+        write_noise(f"{self.data}/noise", 8)
+        self.first = self.estate.backup("notes")["id"]
+        self.wait_copied(self.first)
+        check(self.estate.ask("backup", "show", self.first)["compliant"], "it is in every vault of its policy")
+        last = self.estate.ask("vault", "show", "usb")["last_replication"]
+        check_equal(last["outcome"], "OK", "outcome of the last replication")
+        again = self.estate.ember("vault", "replicate", "nas", "usb", "--json").json
+        check_equal(again["vault_result"]["records_copied"], 0, "records that were copied twice")
+        step("copied by itself, once")
+
+    def copies_although_its_agent_dies(self):
+        n3 = self.estate.nodes["n3"]
+        write_noise(f"{self.data}/more", 120)
+        taken_before = self.orders_taken()
+        self.second = self.estate.backup("notes")["id"]
+        wait_for(lambda: self.orders_taken() > taken_before, 30, "n3 has taken the order to copy")
+        n3.kill_agent()
+        n3.start()
+        self.wait_copied(self.second)
+        self.estate.ember("vault", "check", "usb", "--read-data")
+        step("the agent was killed while it copied; the copy was completed")
+
+    def orders_taken(self):
+        with open(self.estate.nodes["n3"].log, errors="backslashreplace") as log:
+            return log.read().count("/usb/replicate/")
+
+    def heals(self):
+        ember = self.estate.ember
+        largest = packs(self.nas)[0]
+        size = os.path.getsize(largest)
+        flip(largest, *range(size // 4, size * 3 // 4, 256 << 10))
+        os.remove(packs(self.nas)[1])
+        ember("vault", "check", "nas", "--read-data", check_code=7)
+        check(not self.estate.ask("backup", "show", self.second)["verified"], "a damaged backup is shown as good")
+        healed = ember("vault", "check", "nas", "--from", "usb", "--json").json["vault_result"]
+        check(healed["records_repaired"] > 0 and healed["records_damaged"] == 0, f"{healed}")
+        ember("vault", "check", "nas", "--read-data")
+        ember("backup", "verify", self.second)
+        self.check_restores(self.second)
+        step(f"{healed['records_repaired']} records healed from the other vault")
+
+    def serves_while_the_first_is_away(self):
+        n2 = self.estate.nodes["n2"]
+        n2.stop_agent()
+        wait_for(lambda: self.estate.node("n2")["state"] != "ALIVE", 60, "n2 is silent")
+        self.check_restores(self.second)
+        step("restored from the copy while the first vault's node was away")
+        shutil.rmtree(self.nas)
+        n2.start()
+        wait_for(lambda: self.estate.node("n2")["state"] == "ALIVE", 60, "n2 is ALIVE again")
+        wait_for(lambda: self.estate.ask("vault", "show", "nas")["state"] == "OK", 30, "a new disk is served")
+        filled = self.estate.ember("vault", "replicate", "usb", "nas", "--json").json["vault_result"]
+        check(set(filled["backups"]) >= {self.first, self.second}, f"the new disk has only {filled['backups']}")
+        self.estate.ember("backup", "verify", self.second)
+        self.check_restores(self.second)
+        step("a new disk in the first one's place was filled from the copies")
+
+    def keeps_what_is_deleted(self):
+        ember = self.estate.ember
+        ember("backup", "delete", self.first, "--yes")
+        ember("vault", "gc", "nas", "--empty-trash", "--yes")
+        check_equal(self.vaults_of(self.first), ["usb"], "vaults of what was deleted in the first one")
+        ember("backup", "verify", self.first)
+        ember("vault", "replicate", "nas", "usb", check_code=DONE)
+        check_equal(self.vaults_of(self.first), ["usb"], "vaults after another replication")
+        step("what was deleted in the first vault is still in the second")
+
+
+def test():
+    with Estate(["n1", "n2", "n3"]) as estate:
+        estate.apply(describe(estate))
+        story = Story(estate)
+        story.copies_by_itself()
+        story.copies_although_its_agent_dies()
+        story.heals()
+        story.serves_while_the_first_is_away()
+        story.keeps_what_is_deleted()
+
+
+run(test, limit_seconds=280)
