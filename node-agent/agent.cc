@@ -15,6 +15,7 @@
 #include "node-agent/exchange.h"
 #include "node-agent/link/em_channel.h"
 #include "node-agent/link/link.h"
+#include "node-agent/link/uplink.h"
 #include "node-agent/orders/actions.h"
 #include "node-agent/orders/key_release.h"
 
@@ -59,6 +60,7 @@ class AgentImpl final : public Agent {
   std::unique_ptr<EventSpool> events_;
   std::unique_ptr<EmChannel> em_;
   std::unique_ptr<Peers> peers_;
+  std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<VaultHost> vaults_;
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<LeaseKeeper> lease_;
@@ -141,7 +143,11 @@ void AgentImpl::BuildWorkloads() {
   supervisor_ = std::make_unique<Supervisor>(
       HostEnvironment(state_.workloads(), options_.agent_binary, clock_, [this] { Urge(); }),
       epochs_.get());
+  uplink_ = std::make_unique<Uplink>(clock_, absl::LocalTimeZone());
   DataPlane plane;
+  plane.pace = [this](const std::string& node, int64_t bytes) {
+    return uplink_->Pace(node, bytes);
+  };
   plane.clock = clock_;
   plane.node = em_->node();
   plane.cache_directory = state_.cache();
@@ -196,7 +202,8 @@ void AgentImpl::BuildLink() {
   self.host_boot_id = HostBootId();
   exchange_ = std::make_unique<Exchange>(
       Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(),
-                      supervisor_.get(), vaults_.get(), events_.get(), lease_.get(), peers_.get()},
+                      supervisor_.get(), vaults_.get(), events_.get(), lease_.get(), peers_.get(),
+                      uplink_.get()},
       std::move(self));
   Link::Ports ports;
   ports.clock = clock_;

@@ -84,6 +84,7 @@ void Exchange::Apply(const v1::NodeConfig& config) {
   }
   parts_.vaults->Set(config.vaults());
   parts_.peers->Set(config);
+  parts_.uplink->Set(config.settings());
   LogInfo("link", "configuration in force",
           {{"version", config.version()},
            {"workloads", config.workloads_size()},

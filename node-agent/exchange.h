@@ -16,6 +16,7 @@
 #include "node-agent/link/event_spool.h"
 #include "node-agent/link/lease_keeper.h"
 #include "node-agent/link/peers.h"
+#include "node-agent/link/uplink.h"
 #include "node-agent/orders/epochs.h"
 #include "node-agent/orders/ledger.h"
 #include "node-agent/orders/runner.h"
@@ -39,6 +40,7 @@ class Exchange {
     EventSpool* events = nullptr;
     LeaseKeeper* lease = nullptr;
     Peers* peers = nullptr;
+    Uplink* uplink = nullptr;
   };
   struct Self {
     std::string node;

@@ -185,7 +185,9 @@ absl::Status Writer::Start() {
                                                                .session_key = key_.bytes(),
                                                                .threads = options_.threads,
                                                                .cancelled = options_.cancelled,
-                                                               .known = std::move(known)});
+                                                               .known = std::move(known),
+                                                               .pace = options_.pace,
+                                                               .clock = options_.clock});
   groups_ = std::make_unique<GroupPacker>(options_.domain.cut_key(), pipeline_.get());
   queue_ = std::make_unique<EntryQueue>(options_.domain.cut_key(), pipeline_.get(),
                                         CreateCache(options_));

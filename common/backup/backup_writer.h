@@ -62,6 +62,7 @@ struct BackupOptions {
   int threads = 2;         // hashing, compressing, sealing
   const std::atomic<bool>* cancelled = nullptr;
   std::function<void(const v1::Progress&)> progress;  // from any thread, at most a few times a second
+  std::function<absl::Duration(int64_t bytes)> pace;  // how long to wait before so many are sent; may be empty
 };
 
 // One use: Open, Add… in PathLess order, Commit. Add and Commit from one thread. Not committing leaves nothing visible.

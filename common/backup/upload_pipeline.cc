@@ -214,12 +214,23 @@ void UploadPipeline::Ask() {
   mu_.Unlock();
 }
 
+void UploadPipeline::Pace(int64_t bytes) {
+  if (!options_.pace) return;
+  const absl::Duration until = options_.clock->Monotonic() + options_.pace(bytes);
+  while (status_.ok()) {
+    const absl::Duration left = until - options_.clock->Monotonic();
+    if (left <= absl::ZeroDuration()) return;
+    upload_cv_.WaitWithTimeout(&mu_, std::min(left, absl::Milliseconds(kPacePollMillis)));
+  }
+}
+
 void UploadPipeline::Upload() {
   mu_.Lock();
   while (true) {
     while (status_.ok() && to_upload_.empty()) upload_cv_.Wait(&mu_);
     ItemPtr item = Take(&to_upload_);
     if (item == nullptr) break;
+    Pace(static_cast<int64_t>(item->payload.size()));
     mu_.Unlock();
     v1::Record record;
     record.set_id(item->id.data(), item->id.size());

@@ -16,8 +16,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/backup/record.h"
 #include "common/backup/vault_port.h"
+#include "common/base/clock.h"
 
 namespace ember::backup {
 
@@ -36,6 +38,9 @@ class UploadPipeline {
     int threads = 2;
     const std::atomic<bool>* cancelled = nullptr;  // may be null
     KnownIds known;                                // surely in the vault
+    // How long to wait before so many bytes are sent; may be empty.
+    std::function<absl::Duration(int64_t bytes)> pace;
+    Clock* clock = nullptr;  // for pace
   };
   explicit UploadPipeline(Options options);
   // Drops what is in flight.
@@ -86,6 +91,8 @@ class UploadPipeline {
   void Work();
   void Ask();
   void Upload();
+  // Waits as long as the bytes of a payload must wait, or until the end.
+  void Pace(int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Options options_;
   const HmacSha256Key id_key_;

@@ -174,6 +174,12 @@ inline constexpr size_t kReadBufferBytes = 4 << 20;
 static_assert(kReadBufferBytes >= 3 * kChunkMax);
 // Sent to a vault and not yet acknowledged.
 inline constexpr size_t kUploadWindowBytes = 16 << 20;
+// The least that an estate may limit a node to: a record must not take minutes.
+inline constexpr int64_t kBandwidthMin = 64 << 10;
+inline constexpr int64_t kBandwidthMax = int64_t{1} << 40;
+inline constexpr size_t kBandwidthRulesMax = 100;
+// While a limit makes it wait, a sender looks this often whether its job was cancelled.
+inline constexpr int64_t kPacePollMillis = 200;
 // A connection that is alive but brings nothing for this long is given up: a vault's disk hangs.
 inline constexpr int64_t kUploadStallSeconds = 120;
 inline constexpr int64_t kVaultCallSeconds = 30;
@@ -295,6 +301,7 @@ inline constexpr size_t kOrdersRemembered = 10000;
 inline constexpr size_t kOrdersOpenMax = 1000;
 // Order updates in one beat; keeps a beat far below kGrpcMessageBytesMax.
 inline constexpr size_t kOrderUpdatesPerBeat = 200;
+inline constexpr int kVaultOrdersAtOnce = 2;   // jobs of the vaults that it hosts, one per vault
 inline constexpr int kPromptOrdersAtOnce = 4;  // start and stop: one slow stop must not delay the others
 inline constexpr int64_t kProgressMillis = 500;
 inline constexpr int64_t kResultRetrySeconds = 2;  // a result that could not be written, for want of space

@@ -333,8 +333,7 @@ absl::Status RocksIndex::PutEntries(uint32_t pack, const PackFooter& table,
       // Whoever sent it again relies on it as if it had asked.
       Location pinned = *now;
       pinned.pinned = std::max(pinned.pinned, epoch_.load());
-      if (pinned != *now)
-        batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(pinned));
+      if (pinned != *now) batch.Put(families_[0], ToSlice(KeyOf(ids[i])), EncodeLocation(pinned));
       continue;
     }
     const format::v1::PackRecord& record = table.records(static_cast<int>(i));

@@ -37,6 +37,10 @@ RecordCopier::RecordCopier(const CopyParts& parts, ReplicaSource& from,
 }
 
 absl::Status RecordCopier::Copy(const std::vector<std::string>& ids) {
+  if (sessions_.empty()) {
+    missing_ += static_cast<int64_t>(ids.size());
+    return absl::OkStatus();
+  }
   for (size_t begin = 0; begin < ids.size(); begin += kReplicaBatchIds) {
     const size_t end = std::min(ids.size(), begin + kReplicaBatchIds);
     EMBER_RETURN_IF_ERROR(CopyBatch({ids.begin() + begin, ids.begin() + end}));
@@ -45,9 +49,19 @@ absl::Status RecordCopier::Copy(const std::vector<std::string>& ids) {
 }
 
 absl::Status RecordCopier::CopyBatch(std::vector<std::string> ids) {
-  std::set<std::string> wanted(ids.begin(), ids.end());
+  EMBER_ASSIGN_OR_RETURN(const auto known, parts_.index.Find({ids.begin(), ids.end()}));
+  std::set<std::string> wanted;
   v1::ReadRequest request;
-  for (std::string& id : ids) request.add_ids(std::move(id));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    // Two records of one id, and a rebuilt index would have to choose.
+    const bool of_another = known[i] && parts_.index.SessionOf(known[i]->session).domain_id() !=
+                                            sessions_.front().domain_id();
+    missing_ += of_another ? 1 : 0;
+    if (of_another) continue;
+    wanted.insert(ids[i]);
+    request.add_ids(ids[i]);
+  }
+  if (wanted.empty()) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(from_.Read(request, [&](v1::ReadReply&& reply) -> absl::Status {
     for (const v1::Record& record : reply.records()) {
       // What nobody asked for, or comes twice, is not stored.
@@ -71,11 +85,14 @@ absl::Status RecordCopier::Take(const v1::Record& record) {
   if (pack_ == nullptr) {
     EMBER_ASSIGN_OR_RETURN(pack_, PackWriter::Create(parts_.store, sessions_, parts_.parity));
   }
-  EMBER_RETURN_IF_ERROR(pack_->Append({.type = record.type(),
-                                       .id = record.id(),
-                                       .session_id = record.session_id(),
-                                       .nonce = record.nonce(),
-                                       .payload = record.payload()}));
+  const absl::Status appended = pack_->Append({.type = record.type(),
+                                               .id = record.id(),
+                                               .session_id = record.session_id(),
+                                               .nonce = record.nonce(),
+                                               .payload = record.payload()});
+  // A pack that could not be written to is lost as a whole.
+  if (!appended.ok()) pack_ = nullptr;
+  EMBER_RETURN_IF_ERROR(appended);
   ++copied_;
   EMBER_RETURN_IF_ERROR(came_(bytes));
   return pack_->size() >= kPackBytes ? Finish() : absl::OkStatus();

@@ -45,7 +45,8 @@ class RecordCopier {
                std::function<absl::Status(int64_t bytes)> came);
 
   // Each id once. A record that the other vault does not have, has damaged, or that belongs to none
-  // of the sessions is left out, and counted by missing().
+  // of the sessions, and one whose id is known here in another domain, is left out, and counted by
+  // missing().
   absl::Status Copy(const std::vector<std::string>& ids);
   // What was copied is durable and in the index.
   absl::Status Finish();

@@ -48,6 +48,25 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> OpenEmpty(const std::string& directo
   return ChunkIndex::Open(directory, vault_id);
 }
 
+// Packs of which no backup uses a session come last.
+void SortByFirstUse(ObjectStore& store, const std::map<std::string, uint64_t>& first_uses,
+                    std::vector<std::string>& packs) {
+  std::map<std::string, uint64_t> ranks;
+  for (const std::string& name : packs) {
+    uint64_t& rank = ranks[name];
+    rank = UINT64_MAX;
+    const auto table = ReadPackTable(store, name);
+    if (!table.ok()) continue;
+    for (const format::v1::PackSession& session : table->sessions()) {
+      const auto use = first_uses.find(session.session_id());
+      if (use != first_uses.end()) rank = std::min(rank, use->second);
+    }
+  }
+  std::stable_sort(packs.begin(), packs.end(), [&](const std::string& a, const std::string& b) {
+    return ranks.at(a) < ranks.at(b);
+  });
+}
+
 // The process died after a pack got its mark and before the index let go of it. By now all other
 // packs are known, so that an entry which still names it and is needed has no other copy.
 absl::Status SettleTrashed(ObjectStore& store, ChunkIndex& index, PackTrash& trash) {
@@ -74,9 +93,10 @@ absl::Status SettleTrashed(ObjectStore& store, ChunkIndex& index, PackTrash& tra
 
 }  // namespace
 
-absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& directory,
-                                         const std::string& vault_id, VaultState& state,
-                                         PackTrash& trash) {
+absl::StatusOr<RecoveredIndex> OpenIndex(
+    ObjectStore& store, const std::string& directory, const std::string& vault_id,
+    VaultState& state, PackTrash& trash,
+    const std::function<std::map<std::string, uint64_t>()>& first_uses) {
   EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> packs, ListPacks(store));
   auto index = ChunkIndex::Open(directory, vault_id);
   if (absl::IsResourceExhausted(index.status())) return index.status();
@@ -90,8 +110,10 @@ absl::StatusOr<RecoveredIndex> OpenIndex(ObjectStore& store, const std::string& 
   RecoveredIndex recovered{.index = *std::move(index)};
   state.RaiseEpochTo(recovered.index->HighestEpoch());
   recovered.index->SetEpoch(state.epoch());
-  for (const std::string& name : Difference(packs, recovered.index->PackNames())) {
-    if (trash.Contains(name)) continue;
+  std::vector<std::string> unknown = Difference(packs, recovered.index->PackNames());
+  std::erase_if(unknown, [&](const std::string& name) { return trash.Contains(name); });
+  if (unknown.size() > 1) SortByFirstUse(store, first_uses(), unknown);
+  for (const std::string& name : unknown) {
     bool added = false;
     EMBER_RETURN_IF_ERROR(AddPack(store, *recovered.index, trash, name, added));
     if (!added) ++recovered.unreadable_packs;

@@ -69,14 +69,12 @@ absl::Status RecordReader::Report(const std::string& id, bool absent, absl::stri
 
 bool IsRecordIntact(ObjectStore& store, ChunkIndex& index, const Location& location,
                     absl::string_view id) {
-  bool intact = false;
-  const absl::Status read = ReadRecords(
-      store, index.PackName(location.pack), {{std::string(id), location.offset, location.length}},
-      [&intact](const WantedRecord&, const absl::StatusOr<RecordView>& record) {
-        intact = record.ok();
-        return absl::OkStatus();
-      });
-  return read.ok() && intact;
+  // An index entry is of a prefix: another id that begins alike must not pass for damage.
+  const auto bytes = store.Read(PackObject(index.PackName(location.pack)), location.offset,
+                                kRecordHeaderBytes + location.length);
+  if (!bytes.ok()) return false;
+  const auto record = ParseRecord(*bytes);
+  return record.ok() && record->id.substr(0, kIndexPrefixBytes) == id.substr(0, kIndexPrefixBytes);
 }
 
 }  // namespace ember::vault

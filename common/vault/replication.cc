@@ -72,7 +72,8 @@ absl::Status Replication::CopyBackup(const std::string& backup_id, bool is_here)
       problem = absl::DataLossError(
           absl::StrCat(missing, " of its records are damaged or missing there"));
     } else if (!is_here) {
-      EMBER_RETURN_IF_ERROR(PublishCopy(copy, result_.bytes_copied() - before));
+      problem = PublishCopy(copy, result_.bytes_copied() - before);
+      if (!problem.ok() && !absl::IsAborted(problem)) return problem;
     }
   }
   if (problem.ok()) {
@@ -181,8 +182,7 @@ absl::Status Replication::PublishCopy(const Fetched& copy, int64_t added_bytes) 
                                                 }
                                               }));
   if (absent > 0) {
-    return absl::DataLossError(
-        absl::StrCat(absent, " records of ", backup.backup_id(), " got lost while it was copied"));
+    return absl::AbortedError(absl::StrCat(absent, " of its records got lost meanwhile"));
   }
   format::v1::StoredBackupRecord record;
   record.set_backup_id(backup.backup_id());

@@ -39,8 +39,16 @@ absl::Status Session::Append(const v1::UploadRequest& request) {
   EMBER_ASSIGN_OR_RETURN(const ObjectStore::Space space, store_.GetSpace());
   // Refused before anything is written: what came before stays, and can be synced and committed.
   if (space.free_bytes - bytes < kVaultReserveBytes) return DiskFull("vault");
-  for (const v1::Record& record : request.records()) {
-    if (absl::Status status = AppendOne(record); !status.ok()) return Fail(std::move(status));
+  std::vector<absl::string_view> ids;
+  for (const v1::Record& record : request.records()) ids.push_back(record.id());
+  EMBER_ASSIGN_OR_RETURN(const auto known, index_.Find(ids));
+  for (const auto& each : known) {
+    if (each && index_.SessionOf(each->session).domain_id() != facts_.domain_id)
+      return PeerRefused(facts_.node, "a record's id is another domain's");
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (absl::Status status = AppendOne(request.records(static_cast<int>(i))); !status.ok())
+      return Fail(std::move(status));
   }
   return absl::OkStatus();
 }

@@ -96,6 +96,25 @@ std::optional<std::string> StoredBackups::FindBySession(const std::string& sessi
   return backup->second;
 }
 
+std::map<std::string, uint64_t> StoredBackups::FirstUses() {
+  std::map<std::string, uint64_t> uses;
+  for (const auto& [id, entry] : All()) {
+    absl::StatusOr<StoredBackupRecord> record = Get(id);
+    if (entry.deletion) {
+      const auto trashed = ReadTrashed(store_, entry.tail);
+      record = trashed.ok() ? ParseBackup(entry.tail, trashed->record()) : trashed.status();
+    }
+    if (!record.ok()) continue;
+    const auto note = [&](const std::string& session_id) {
+      const auto [use, is_new] = uses.try_emplace(session_id, record->sequence());
+      if (!is_new) use->second = std::min(use->second, record->sequence());
+    };
+    note(record->session_id());
+    for (const std::string& session_id : record->sessions()) note(session_id);
+  }
+  return uses;
+}
+
 std::vector<std::string> StoredBackups::FindByRoot(absl::string_view domain_id,
                                                    absl::string_view manifest_root) {
   absl::MutexLock lock(&mu_);

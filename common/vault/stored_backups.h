@@ -60,6 +60,8 @@ class StoredBackups {
   std::optional<Deletion> FindPurged(const std::string& backup_id);
   // The backup committed by a session, also when it is in the trash or gone.
   std::optional<std::string> FindBySession(const std::string& session_id);
+  // The lowest sequence of a backup, committed or in the trash, that has records of the session.
+  std::map<std::string, uint64_t> FirstUses();
   // Committed ones.
   std::vector<std::string> FindByRoot(absl::string_view domain_id, absl::string_view manifest_root);
 

@@ -156,7 +156,8 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
                                                             : options.index_directory;
   if (options.rebuild_index) EMBER_RETURN_IF_ERROR(ChunkIndex::Destroy(index));
   EMBER_ASSIGN_OR_RETURN(RecoveredIndex recovered,
-                         OpenIndex(*store_, index, vault_id_, *state_, *trash_));
+                         OpenIndex(*store_, index, vault_id_, *state_, *trash_,
+                                   [this] { return backups_->FirstUses(); }));
   index_ = std::move(recovered.index);
   unreadable_packs_ = recovered.unreadable_packs;
   presence_ = std::make_unique<Presence>(*index_, *damaged_, *backups_);
@@ -190,6 +191,8 @@ absl::Status VaultImpl::CheckUnused(const std::string& node,
       backups_->FindPurged(request.backup_id())) {
     return taken(absl::StrCat("backup ", request.backup_id(), " exists and is never overwritten"));
   }
+  if (backup && backup->domain_id != request.domain_id())
+    return taken("the backup is another domain's");
   const auto committed = backups_->FindBySession(request.session_id());
   if (committed && *committed != request.backup_id())
     return taken("the session has made another backup");

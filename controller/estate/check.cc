@@ -33,6 +33,7 @@ class Checker {
     workloads_ = Index("workload", "workloads", kWorkloadsMax, estate_.workloads());
     CollectNodes();
     CheckVaults();
+    CheckBandwidth();
     for (int i = 0; i < estate_.policies_size(); ++i) {
       const v1::PolicySpec& policy = estate_.policies(i);
       CheckNames("vault", policy.vaults(), vaults_, absl::StrCat("policy '", policy.name(), "'"),
@@ -92,6 +93,18 @@ class Checker {
       Error(absl::StrCat(path, "/", i),
             absl::StrCat(kind, " '", names[i], "' of ", owner, " is not known",
                          problems_->Suggestion(names[i], candidates, "it is one of")));
+    }
+  }
+
+  void CheckBandwidth() {
+    for (int i = 0; i < estate_.settings().bandwidth_size(); ++i) {
+      const std::string& node = estate_.settings().bandwidth(i).node();
+      if (node.empty() || nodes_.contains(node)) continue;
+      std::vector<std::string> candidates(nodes_.begin(), nodes_.end());
+      std::sort(candidates.begin(), candidates.end());
+      Error(absl::StrCat("settings/bandwidth/", i, "/node"),
+            absl::StrCat("node '", node, "' of bandwidth is not known",
+                         problems_->Suggestion(node, candidates, "it is one of")));
     }
   }
 

@@ -149,8 +149,8 @@ std::vector<v1::PlanLine> DiffEstates(const v1::Estate& from, const v1::Estate& 
               needs_confirmation);
   DiffSection("policy", "its backups stay", from.policies(), to.policies(), &plan,
               needs_confirmation);
-  DiffSection("workload", "its service is stopped; no more backups and recovery; its backups stay", from.workloads(),
-              to.workloads(), &plan, needs_confirmation);
+  DiffSection("workload", "its service is stopped; no more backups and recovery; its backups stay",
+              from.workloads(), to.workloads(), &plan, needs_confirmation);
   const std::string changes = ChangesBetween(FieldsOf(from.settings()), FieldsOf(to.settings()));
   if (!changes.empty()) plan.push_back(Line("update", "settings", "settings", changes));
   return plan;

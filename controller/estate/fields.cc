@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/limits.h"
 #include "controller/estate/units.h"
@@ -148,6 +149,22 @@ Map RecoveryMap(const v1::RecoverySpec& recovery) {
       .AddSeconds("max_auto_rpo", recovery.max_auto_rpo_seconds());
 }
 
+std::string TimeOfDay(int minutes) {
+  return absl::StrFormat("\"%02d:%02d\"", minutes / 60, minutes % 60);
+}
+
+std::string BandwidthFlow(const v1::Settings& settings) {
+  std::vector<std::string> rules;
+  for (const v1::BandwidthRule& rule : settings.bandwidth()) {
+    Map map;
+    map.AddText("node", rule.node());
+    if (rule.from_minute() != rule.to_minute())
+      map.Add("from", TimeOfDay(rule.from_minute())).Add("to", TimeOfDay(rule.to_minute()));
+    rules.push_back(map.Add("limit", FormatSize(rule.bytes_per_second())).Flow());
+  }
+  return absl::StrCat("[", absl::StrJoin(rules, ", "), "]");
+}
+
 std::string NotifyFlow(const v1::Settings& settings) {
   std::vector<std::string> channels;
   for (const v1::NotifyChannel& channel : settings.notify()) {
@@ -277,6 +294,7 @@ std::vector<Field> FieldsOf(const v1::Settings& settings) {
     map.Add("freeze_over", absl::StrCat(settings.freeze_over_percent(), "%"));
   }
   if (!settings.notify().empty()) map.Add("notify", NotifyFlow(settings));
+  if (!settings.bandwidth().empty()) map.Add("bandwidth", BandwidthFlow(settings));
   return std::move(map).fields();
 }
 

@@ -1,7 +1,11 @@
 // The section `settings`.
+#include <algorithm>
+#include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/limits.h"
 #include "controller/estate/sections.h"
 #include "controller/estate/units.h"
@@ -35,6 +39,60 @@ void ReadNotifyChannel(const DocumentNode& node, Reading* reading, v1::NotifyCha
         absl::StrCat("unknown key '", kind, "' in notify",
                      problems->Suggestion(kind, {"ntfy", "webhook", "smtp"}, "known keys")));
   }
+}
+
+// "08:00" in minutes.
+bool ReadTimeOfDay(const DocumentNode& node, absl::string_view what, Problems* problems,
+                   int* minutes) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(node.text, ':');
+  int hour = -1;
+  int minute = -1;
+  if (node.kind != DocumentNode::kScalar || parts.size() != 2 || parts[1].size() != 2 ||
+      !absl::SimpleAtoi(parts[0], &hour) || !absl::SimpleAtoi(parts[1], &minute) || hour < 0 ||
+      hour > 23 || minute < 0 || minute > 59) {
+    problems->Error(node.position,
+                    absl::StrCat(what, ": expected a time of the day such as \"08:00\", found ",
+                                 Describe(node)));
+    return false;
+  }
+  *minutes = hour * 60 + minute;
+  return true;
+}
+
+void ReadLimit(const DocumentNode& node, Problems* problems, v1::BandwidthRule* rule) {
+  const absl::StatusOr<int64_t> limit = ParseSize(node.text);
+  if (node.kind != DocumentNode::kScalar || !limit.ok()) {
+    problems->Error(
+        node.position,
+        absl::StrCat("limit: expected bytes per second such as 2MiB, found ", Describe(node)));
+  } else if (*limit < kBandwidthMin || *limit > kBandwidthMax) {
+    problems->Error(node.position,
+                    absl::StrCat("limit is ", FormatSize(*limit), " per second, not between ",
+                                 FormatSize(kBandwidthMin), " and ", FormatSize(kBandwidthMax)));
+  } else {
+    rule->set_bytes_per_second(*limit);
+  }
+}
+
+void ReadBandwidth(const DocumentNode& node, absl::string_view path, Reading* reading,
+                   v1::BandwidthRule* rule) {
+  Problems* const problems = &reading->problems;
+  reading->positions.Set(path, node.position);
+  MapReader map(node, "bandwidth", problems);
+  std::string name;
+  if (map.String("node", &name)) rule->set_node(name);
+  reading->positions.Set(absl::StrCat(path, "/node"), map.Of("node"));
+  const DocumentNode* from = map.Take("from");
+  const DocumentNode* to = map.Take("to");
+  int minutes = 0;
+  if ((from == nullptr) != (to == nullptr)) {
+    problems->Error(node.position, "bandwidth: from and to belong together");
+  } else if (from != nullptr) {
+    if (ReadTimeOfDay(*from, "from", problems, &minutes)) rule->set_from_minute(minutes);
+    if (ReadTimeOfDay(*to, "to", problems, &minutes)) rule->set_to_minute(minutes);
+  }
+  if (const DocumentNode* limit = map.Require("limit")) ReadLimit(*limit, problems, rule);
+  map.RejectUnknownKeys();
 }
 
 // The relations that make a silent node safe to replace (common/base/limits.h has them for the
@@ -108,6 +166,15 @@ void ReadSettings(const DocumentNode* node, Reading* reading, v1::Settings* sett
   if (notify != nullptr && ReadList(*notify, "notify", problems)) {
     for (const auto& channel : notify->items)
       ReadNotifyChannel(*channel, reading, settings->add_notify());
+  }
+  const DocumentNode* bandwidth = map.Take("bandwidth");
+  if (bandwidth != nullptr && ReadList(*bandwidth, "bandwidth", problems)) {
+    if (bandwidth->items.size() > kBandwidthRulesMax)
+      problems->Error(bandwidth->position,
+                      absl::StrCat("bandwidth: more than ", kBandwidthRulesMax, " rules"));
+    for (size_t i = 0; i < std::min(bandwidth->items.size(), kBandwidthRulesMax); ++i)
+      ReadBandwidth(*bandwidth->items[i], absl::StrCat("settings/bandwidth/", i), reading,
+                    settings->add_bandwidth());
   }
   map.RejectUnknownKeys();
 }

@@ -15,6 +15,13 @@ struct Unit {
 // From the largest on; weeks are read only.
 constexpr Unit kUnits[] = {{"w", 604800000}, {"d", 86400000}, {"h", 3600000},
                            {"m", 60000},     {"s", 1000},     {"ms", 1}};
+
+struct SizeUnit {
+  absl::string_view name;
+  int64_t bytes;
+};
+// From the largest on.
+constexpr SizeUnit kSizeUnits[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
 constexpr int64_t kMillisMax = kEstateDurationYearsMax * 366 * 86400000;
 
 // The leading characters of `text` for which `is` holds, taken off it.
@@ -63,5 +70,25 @@ std::string FormatMillis(int64_t millis) {
 }
 
 std::string FormatSeconds(int64_t seconds) { return FormatMillis(seconds * 1000); }
+
+absl::StatusOr<int64_t> ParseSize(absl::string_view text) {
+  absl::string_view rest = text;
+  const absl::string_view digits = TakeWhile(absl::ascii_isdigit, &rest);
+  int64_t number = 0;
+  if (digits.size() <= 9 && absl::SimpleAtoi(digits, &number)) {
+    for (const SizeUnit& unit : kSizeUnits) {
+      if (unit.name == rest) return number * unit.bytes;
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' is not a size such as 512KiB, 2MiB or 1GiB"));
+}
+
+std::string FormatSize(int64_t bytes) {
+  for (const SizeUnit& unit : kSizeUnits) {
+    if (bytes % unit.bytes == 0) return absl::StrCat(bytes / unit.bytes, unit.name);
+  }
+  return absl::StrCat(bytes >> 10, "KiB");
+}
 
 }  // namespace ember::controller

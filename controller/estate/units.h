@@ -1,4 +1,4 @@
-// Durations as an estate file writes them.
+// Durations and sizes as an estate file writes them.
 #ifndef EMBER_CONTROLLER_ESTATE_UNITS_H_
 #define EMBER_CONTROLLER_ESTATE_UNITS_H_
 
@@ -18,6 +18,12 @@ absl::StatusOr<int64_t> ParseMillis(absl::string_view text);
 // negative.
 std::string FormatMillis(int64_t millis);
 std::string FormatSeconds(int64_t seconds);
+
+// "512KiB", "2MiB", "1GiB" in bytes. INVALID_ARGUMENT for anything else, a number without a unit
+// included.
+absl::StatusOr<int64_t> ParseSize(absl::string_view text);
+// In the largest unit that divides it; `bytes` is a multiple of 1 KiB. ParseSize reads it back.
+std::string FormatSize(int64_t bytes);
 
 }  // namespace ember::controller
 

@@ -11,20 +11,31 @@ namespace ember::controller {
 
 namespace rec = record::v1;
 
-bool IsIn(const rec::BackupRecord& backup, const std::string& vault) {
-  return backup.vault() == vault || absl::c_linear_search(backup.copies(), vault);
+bool IsIn(const EmState& em, const rec::BackupRecord& backup, const std::string& vault) {
+  return backup.vault() == vault ? IsDiskThere(em, backup)
+                                 : absl::c_linear_search(backup.copies(), vault);
+}
+
+std::string VaultIdNow(const EmState& em, const std::string& vault) {
+  const absl::StatusOr<v1::VaultAddress> address = AddressOf(em, vault);
+  if (!address.ok()) return "";
+  const auto& facts = em.board.nodes.at(address->node()).vaults;
+  const auto fact = facts.find(vault);
+  return fact == facts.end() ? "" : fact->second.vault_id();
 }
 
 bool IsServed(const EmState& em, const std::string& vault) {
-  const absl::StatusOr<v1::VaultAddress> address = AddressOf(em, vault);
-  if (!address.ok()) return false;
-  const auto& facts = em.board.nodes.at(address->node()).vaults;
-  const auto fact = facts.find(vault);
-  return fact != facts.end() && !fact->second.vault_id().empty();
+  return !VaultIdNow(em, vault).empty();
+}
+
+bool IsDiskThere(const EmState& em, const rec::BackupRecord& backup) {
+  if (backup.vault_id().empty()) return true;  // of before ids were kept
+  const std::string now = VaultIdNow(em, backup.vault());
+  return now.empty() || now == backup.vault_id();
 }
 
 absl::StatusOr<v1::VaultAddress> NearestCopy(const EmState& em, const rec::BackupRecord& backup) {
-  if (!IsServed(em, backup.vault())) {
+  if (!IsServed(em, backup.vault()) || !IsDiskThere(em, backup)) {
     for (const std::string& copy : backup.copies())
       if (IsServed(em, copy)) return AddressOf(em, copy);
   }
@@ -53,7 +64,7 @@ std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& 
   const absl::Time now = em.clock->Now();
   for (const auto& [id, record] : em.catalog->backups()) {
     const v1::Backup& backup = record.backup();
-    if (!IsStored(backup) || backup.trashed() || IsIn(record, vault.name())) continue;
+    if (!IsStored(backup) || backup.trashed() || IsIn(em, record, vault.name())) continue;
     const auto made_by = em.catalog->runs().find(record.run_id());
     const absl::Time came = made_by == em.catalog->runs().end()
                                 ? absl::InfinitePast()
@@ -65,7 +76,8 @@ std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& 
     for (const std::string& source : holders) {
       const bool asked = wanted.contains(backup.workload()) ||
                          absl::c_linear_search(vault.replicate_from(), source);
-      if (asked && IsServed(em, source)) sources.insert(source);
+      if (asked && source != vault.name() && IsIn(em, record, source) && IsServed(em, source))
+        sources.insert(source);
     }
   }
   return sources;
@@ -90,9 +102,13 @@ absl::StatusOr<std::string> TakeReplicas(const EmState& em, const rec::RunRecord
   int64_t copied = 0;
   for (const std::string& id : result.backups()) {
     const auto known = em.catalog->backups().find(id);
-    if (known == em.catalog->backups().end() || IsIn(known->second, vault)) continue;
+    if (known == em.catalog->backups().end() || IsIn(em, known->second, vault)) continue;
     rec::BackupRecord record = known->second;
-    record.add_copies(vault);
+    if (record.vault() == vault) {
+      record.set_vault_id(VaultIdNow(em, vault));  // a new disk, filled from a copy
+    } else {
+      record.add_copies(vault);
+    }
     ShowVaults(&record);
     batch->Put(std::move(record));
     ++copied;
@@ -126,6 +142,7 @@ void DropCopy(const rec::BackupRecord& backup, const std::string& vault, absl::s
 bool PromoteCopy(rec::BackupRecord* backup) {
   if (backup->copies().empty()) return false;
   backup->set_vault(backup->copies(0));
+  backup->clear_vault_id();
   backup->mutable_copies()->DeleteSubrange(0, 1);
   backup->mutable_backup()->set_trashed(false);
   backup->mutable_backup()->clear_trashed_until();

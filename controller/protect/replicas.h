@@ -11,11 +11,20 @@
 
 namespace ember::controller {
 
-// The vault itself or a copy.
-bool IsIn(const record::v1::BackupRecord& backup, const std::string& vault);
+// The vault itself, unless another disk is in its place, or a copy.
+bool IsIn(const EmState& em, const record::v1::BackupRecord& backup, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The vault's node is ALIVE and has it open.
 bool IsServed(const EmState& em, const std::string& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The id of the vault as it is served now; empty when it is not.
+std::string VaultIdNow(const EmState& em, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// False: its vault is served, and is another one than the one that took the backup.
+bool IsDiskThere(const EmState& em, const record::v1::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // Where the backup can be read from: its vault when that is served, else the first of its copies
 // that is. Otherwise as AddressOf its own vault.

@@ -24,6 +24,7 @@ bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRe
   backup.set_error(result.read_back_error());
   if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em.clock->Now());
   ShowVaults(record);
+  record->set_vault_id(VaultIdNow(em, record->vault()));
   *backup.mutable_problems() = result.problems();
   backup.set_problems_total(result.problems_total());
   const bool damaged = !result.read_back_ok() &&

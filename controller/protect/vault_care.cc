@@ -121,12 +121,15 @@ absl::Status AddReplicationWhenDue(EmState& em, const v1::VaultSpec& vault)
   rec::VaultRecord record = RecordOf(em, name);
   const v1::VaultJobSummary& last = record.last_replication();
   const absl::Time now = em.clock->Now();
-  const absl::Time tried = record.has_replication_tried()
-                               ? rpc::FromTimestamp(record.replication_tried())
-                               : absl::InfinitePast();
-  const absl::Time ended = std::max(tried, rpc::FromTimestamp(last.time()));
-  const bool all = tried == absl::InfinitePast() || ended > now ||
-                   rpc::FromTimestamp(em.catalog->estate().applied()) >= tried ||
+  // What lies ahead of a clock that went back counts as long ago.
+  const auto past = [now](const google::protobuf::Timestamp& time) {
+    const absl::Time instant = rpc::FromTimestamp(time);
+    return instant > now ? absl::InfinitePast() : instant;
+  };
+  const absl::Time tried =
+      record.has_replication_tried() ? past(record.replication_tried()) : absl::InfinitePast();
+  const absl::Time ended = std::max(tried, past(last.time()));
+  const bool all = tried == absl::InfinitePast() || past(em.catalog->estate().applied()) >= tried ||
                    now - ended >= ReplicationPause(em, last);
   const std::set<std::string> sources =
       SourcesToCopyFrom(em, vault, all ? absl::InfinitePast() : tried);

@@ -1,6 +1,7 @@
 #include "controller/service/views.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -9,6 +10,7 @@
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/estate/fields.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
 
@@ -127,6 +129,15 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
                                      workload.name(), "`"));
     }
   }
+  std::map<std::string, int> elsewhere;  // by vault
+  for (const auto& [id, backup] : em.catalog->backups())
+    if (IsStored(backup.backup()) && !IsDiskThere(em, backup)) ++elsewhere[backup.vault()];
+  for (const auto& [vault, backups] : elsewhere) {
+    reply->add_alarms(absl::StrCat("vault ", vault, ": another disk is in its place, ", backups,
+                                   " backups are not on it; mount the old one, or fill this one: "
+                                   "`ember vault replicate OTHER ",
+                                   vault, "`"));
+  }
   for (const v1::Vault& vault : reply->vaults()) {
     if (vault.state() != "OK")
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
@@ -215,8 +226,17 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
 v1::Backup BackupWire(const EmState& em, const rec::BackupRecord& backup) {
   v1::Backup wire = backup.backup();
   wire.set_age_seconds(absl::ToDoubleSeconds(AgeOf(backup, em.clock->Now())));
-  wire.set_compliant(IsCompliant(em, wire));
   wire.set_damaged(backup.restore_failed());
+  if (!IsDiskThere(em, backup)) {
+    *wire.mutable_vaults() = backup.copies();
+    if (backup.copies().empty()) {
+      wire.set_damaged(true);
+      wire.set_verified(false);
+      wire.set_error(
+          absl::StrCat("another disk is in the place of its vault '", backup.vault(), "'"));
+    }
+  }
+  wire.set_compliant(IsCompliant(em, wire));
   return wire;
 }
 

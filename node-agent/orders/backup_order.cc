@@ -31,6 +31,9 @@ absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
   options.full = full;
   options.clock = plane.clock;
   options.cancelled = context.cancelled;
+  // What stays on this machine takes no line.
+  if (plane.pace && backup.vault().node() != plane.node)
+    options.pace = [&plane](int64_t bytes) { return plane.pace(plane.node, bytes); };
   // A backup that knows the last one knows more than a walk would find out.
   std::unique_ptr<BackupSize> size;
   if (full || !FileExists(options.cache_path)) size = std::make_unique<BackupSize>(backup.spec());

@@ -26,6 +26,8 @@ struct DataPlane {
       open_vault;
   std::function<absl::StatusOr<std::unique_ptr<vault::ReplicaSource>>(const v1::VaultAddress&)>
       open_replica_source;
+  // How long `node` must wait before it sends so many bytes (node-agent/link/uplink.h).
+  std::function<absl::Duration(const std::string& node, int64_t bytes)> pace;
   // Of the vaults that this node hosts (node-agent/vault_host/vault_host.h).
   std::function<absl::StatusOr<std::shared_ptr<vault::Vault>>(const std::string& name)> find_vault;
   std::function<absl::StatusOr<std::string>(const std::string& name)> rebuild_index;

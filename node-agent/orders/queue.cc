@@ -6,6 +6,7 @@
 namespace ember::agent {
 
 Lane LaneOf(const v1::Order& order) {
+  if (order.has_vault()) return Lane::kVault;
   return order.has_start() || order.has_stop() ? Lane::kPrompt : Lane::kLong;
 }
 

@@ -12,8 +12,9 @@
 
 namespace ember::agent {
 
-// Long orders move data; prompt ones start and stop, and must not wait behind them.
-enum class Lane { kLong, kPrompt };
+// Long orders move data; prompt ones start and stop, and must not wait behind them; what looks after
+// a vault may take days, which no restore must wait for.
+enum class Lane { kLong, kPrompt, kVault };
 Lane LaneOf(const v1::Order& order);
 // A restore over the workload's own data.
 bool RestoresInPlace(const v1::Order& order);

@@ -34,6 +34,8 @@ void OrderRunner::Run() {
   for (int i = 0; i < kOrdersAtOnce; ++i) threads_.emplace_back([this] { Work(Lane::kLong); });
   for (int i = 0; i < kPromptOrdersAtOnce; ++i)
     threads_.emplace_back([this] { Work(Lane::kPrompt); });
+  for (int i = 0; i < kVaultOrdersAtOnce; ++i)
+    threads_.emplace_back([this] { Work(Lane::kVault); });
 }
 
 void OrderRunner::Stop() {

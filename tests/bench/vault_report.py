@@ -28,6 +28,9 @@ class Results:
     def begin(self, row, title, size=None):
         self.titles[row], self.sizes[row] = title, size
 
+    def has(self, row, tool):
+        return bool(self.measures.get((row, tool))) or any(place[:2] == (row, tool) for place in self.figures)
+
     def wall(self, row, tool):
         return self._median([each.wall for each in self.measures.get((row, tool), [])])
 
@@ -61,7 +64,8 @@ def machine():
         models = {line.split(":", 1)[1].strip() for line in file if line.startswith("model name")}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{os.cpu_count()} x {' / '.join(sorted(models)) or platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}, load {load}"
+    model = " / ".join(sorted(models)) or platform.machine()
+    return f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}, load {load}"
 
 
 def one_line(text):
@@ -76,7 +80,7 @@ def print_rows(results, tools, runs):
             place = row, tool.name
             measures = results.measures.get(place, [])
             if not measures:
-                if place in results.reasons:
+                if place in results.reasons and not results.has(*place):
                     print(f"| {title} | {tool.name} | not measured: {one_line(results.reasons[place])} | | | | | |")
                 continue
             few = f", {len(measures)} runs" if len(measures) != runs else ""
@@ -90,7 +94,7 @@ def print_rows(results, tools, runs):
             print(f"| {title} | {tool.name} | {spread([each.wall for each in measures])}{few} | {ratio} | {cpu} | "
                   f"{'' if per_gib is None else f'{per_gib:.2f}'} | {rss} | {bytes_text(results, *place)} |")
     for (row, tool), reason in results.reasons.items():
-        if results.measures.get((row, tool)):
+        if results.has(row, tool):
             print(f"\nNot every run of \"{results.titles[row]}\" with {tool} was measured: {one_line(reason)}")
 
 

@@ -1,8 +1,12 @@
 """Looks at a process from outside while it works: how evenly it sends, and what its threads do."""
 import collections
+import contextlib
 import os
+import select
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -12,6 +16,8 @@ NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLMSG_ERROR, NLMSG_DONE = 4, 20, 2, 3
 NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
 INET_DIAG_INFO, ESTABLISHED = 2, 1 << 1
 BYTES_ACKED = 120  # in struct tcp_info, linux/tcp.h
+LOOK_SECONDS, DISCOVER_SECONDS = 0.002, 0.1
+PORTION = 4096  # bytes; less is not a backup's data
 ANY_SOCKET = struct.pack(">2H", 0, 0) + bytes(36) + b"\xff" * 8
 
 
@@ -61,6 +67,77 @@ class Sockets:
         return b""
 
 
+class Flow:
+    """When bytes went to `port`, for the length of `with`. The looking is done by a process of its own, of high priority where
+    that is allowed: a look that comes late would be taken for a stall."""
+
+    def __init__(self, port):
+        self._port = port
+        self.moments, self.sent, self.look_pause_max = [], 0, 0  # (time, bytes acknowledged by then)
+
+    def __enter__(self):
+        self._process = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(self._port)], text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()  # its end
+        self._thread.join()
+        self.error = self._process.stderr.read().strip()
+        self._process.wait()
+
+    def _read(self):
+        for line in self._process.stdout:
+            now, self.sent, pause = (kind(value) for kind, value in zip((float, int, float), line.split()))
+            if self.moments:
+                self.look_pause_max = max(self.look_pause_max, pause)
+            self.moments.append((now, self.sent))
+
+    def ended(self):
+        return self._process.poll() is not None
+
+    def longest_gap(self, begin, end):
+        """(seconds, seconds looked at): the longest time without bytes between `begin` and `end`, while they were sent: the
+        first and the last hundredth of all bytes, greetings and questions afterwards, do not count."""
+        sending = [at for at, sent in self.moments if 0.01 * self.sent <= sent <= 0.99 * self.sent]
+        inside = [each for each in sending if begin <= each <= end]
+        before = [each for each in sending if each < begin]
+        after = [each for each in sending if each > end]
+        moments = ([begin] if before else []) + inside + ([end] if after else [])
+        if len(moments) < 2:
+            return None, 0
+        return max(b - a for a, b in zip(moments, moments[1:])), moments[-1] - moments[0]
+
+
+def print_flow(port):
+    """A line for each look that saw bytes acknowledged: when, how many since the beginning, and the longest time between two
+    looks since the line before. Ends when the standard input does."""
+    with contextlib.suppress(PermissionError):
+        os.nice(-15)
+    sockets, known, discover, sent, pause, last = Sockets(), {}, 0, 0, 0, time.monotonic()
+    while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+        now = time.monotonic()
+        pause, last = max(pause, now - last), now
+        if now >= discover:  # walks the kernel's whole table
+            for connection in sockets.to_port(port):
+                known.setdefault(connection, sockets.bytes_acked(*connection) or 0)
+            discover = now + DISCOVER_SECONDS
+        portion = 0
+        for connection, before in list(known.items()):
+            acked = sockets.bytes_acked(*connection)
+            if acked is None:
+                del known[connection]
+            elif acked - before >= PORTION:
+                known[connection] = acked
+                portion += acked - before
+        if portion:
+            sent += portion
+            print(now, sent, pause, flush=True)
+            pause = 0
+
+
 class Watcher:
     """Calls `look()` every `seconds` in a thread of its own, for the length of `with`."""
     seconds = 0.05
@@ -81,55 +158,6 @@ class Watcher:
                 self.look()
         except OSError as error:
             self.error = error
-
-
-class Flow(Watcher):
-    """When bytes went to `port`."""
-    seconds = 0.002
-    PORTION = 4096  # less is not a backup's data
-
-    def __init__(self, port):
-        self._sockets, self._port = Sockets(), port
-        self._known, self._discover = {}, 0
-        self.moments, self.sent, self.look_pause_max = [], 0, 0  # (time, bytes acknowledged by then)
-        self._last = None
-
-    def __exit__(self, *_):
-        super().__exit__()
-        self._sockets.close()
-
-    def look(self):
-        now = time.monotonic()
-        if self._last is not None and self.moments:
-            self.look_pause_max = max(self.look_pause_max, now - self._last)
-        self._last = now
-        if now >= self._discover:  # walks the kernel's whole table
-            for connection in self._sockets.to_port(self._port):
-                self._known.setdefault(connection, self._sockets.bytes_acked(*connection) or 0)
-            self._discover = now + 0.1
-        portion = 0
-        for connection, before in list(self._known.items()):
-            acked = self._sockets.bytes_acked(*connection)
-            if acked is None:
-                del self._known[connection]
-            elif acked - before >= self.PORTION:
-                self._known[connection] = acked
-                portion += acked - before
-        if portion:
-            self.sent += portion
-            self.moments.append((now, self.sent))
-
-    def longest_gap(self, begin, end):
-        """(seconds, seconds looked at): the longest time without bytes between `begin` and `end`, while they were sent: the
-        first and the last hundredth of all bytes, greetings and questions afterwards, do not count."""
-        sending = [at for at, sent in self.moments if 0.01 * self.sent <= sent <= 0.99 * self.sent]
-        inside = [each for each in sending if begin <= each <= end]
-        before = [each for each in sending if each < begin]
-        after = [each for each in sending if each > end]
-        moments = ([begin] if before else []) + inside + ([end] if after else [])
-        if len(moments) < 2:
-            return None, 0
-        return max(b - a for a, b in zip(moments, moments[1:])), moments[-1] - moments[0]
 
 
 class Threads(Watcher):
@@ -214,3 +242,7 @@ class Threads(Watcher):
         if disk >= 0.2:
             return "waits for the disk"
         return "neither the processors nor one thread are full: steps wait for each other, for locks, for fsync or for the EM"
+
+
+if __name__ == "__main__":
+    print_flow(int(sys.argv[1]))

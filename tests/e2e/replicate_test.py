@@ -3,6 +3,7 @@ packs; it serves restores while the first one's node is away; it keeps what is d
 """
 import os
 import shutil
+import time
 
 from estate import (DONE, Estate, check, check_equal, check_same_tree, files, flip, nasty_tree, packs, remove_tree, run,
                     step, wait_for)
@@ -10,7 +11,7 @@ from estate import (DONE, Estate, check, check_equal, check_same_tree, files, fl
 MEBIBYTE = 1 << 20
 
 
-def describe(estate):
+def describe(estate, **settings):
     n2, n3 = estate.nodes["n2"], estate.nodes["n3"]
     return {
         "vaults": [{"name": "nas", "node": "n2", "path": f"{n2.directory}/vault", "parity": False},
@@ -18,7 +19,8 @@ def describe(estate):
         "policies": [{"name": "by-hand", "vaults": ["nas", "usb"]}],
         "workloads": [{"name": "notes", "node": "n1", "policies": ["by-hand"],
                        "sources": files(f"{estate.nodes['n1'].srv}/data"),
-                       "service": "none", "recovery": {"mode": "manual"}}]}
+                       "service": "none", "recovery": {"mode": "manual"}}],
+        "settings": settings}
 
 
 def write_noise(path, mebibytes):
@@ -74,6 +76,20 @@ class Story:
         with open(self.estate.nodes["n3"].log, errors="backslashreplace") as log:
             return log.read().count("/usb/replicate/")
 
+    def keeps_to_the_limit(self):
+        """What n1 sends takes as long as its rule says; the copies, from n2, do not."""
+        write_noise(f"{self.data}/slow", 4)
+        self.estate.apply(describe(self.estate, bandwidth=[{"node": "n1", "limit": "1MiB"}]))
+        beat = self.estate.node("n1")["last_beat"]
+        wait_for(lambda: self.estate.node("n1")["last_beat"] != beat, 20, "n1 beats")
+        began = time.monotonic()
+        self.second = self.estate.backup("notes")["id"]
+        took = time.monotonic() - began
+        check(took > 3.5, f"4 MiB were sent within {took:.1f} s at 1 MiB/s")
+        self.wait_copied(self.second)
+        self.estate.apply(describe(self.estate))
+        step(f"4 MiB at 1 MiB/s took {took:.1f} s")
+
     def heals(self):
         ember = self.estate.ember
         largest = packs(self.nas)[0]
@@ -122,6 +138,7 @@ def test():
         story = Story(estate)
         story.copies_by_itself()
         story.copies_although_its_agent_dies()
+        story.keeps_to_the_limit()
         story.heals()
         story.serves_while_the_first_is_away()
         story.keeps_what_is_deleted()

@@ -86,6 +86,16 @@ TEST(OrderQueue, AStartWaitsForTheRestoreBeforeIt) {
   EXPECT_EQ(queue.Next(Lane::kPrompt), std::nullopt);
 }
 
+TEST(OrderQueue, JobsOfVaultsHoldUpNoRestore) {
+  OrderQueue queue;
+  for (const char* vault : {"nas", "usb"}) queue.Push(VaultJobOf(vault, vault));
+  queue.Push(RestoreOf("r", "db"));
+  EXPECT_EQ(queue.Next(Lane::kLong)->id(), "r");
+  EXPECT_EQ(queue.Next(Lane::kLong), std::nullopt);
+  EXPECT_EQ(queue.Next(Lane::kVault)->id(), "nas");
+  EXPECT_EQ(queue.Next(Lane::kVault)->id(), "usb");
+}
+
 TEST(OrderQueue, OtherWorkloadsPassABlockedOne) {
   OrderQueue queue;
   queue.Push(BackupOf("1", "db"));

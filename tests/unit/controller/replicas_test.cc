@@ -232,6 +232,22 @@ TEST_F(Replicas, HealingNamesTheOtherVault) {
   EXPECT_THAT(AskJob(nowhere), HasCode(Code::kInvalidArgument));
 }
 
+TEST_F(Replicas, AnotherDiskInAVaultsPlaceHasNoBackups) {
+  for (const char* id : {"db/1", "db/2", "db/3"})
+    Change(id, [](rec::BackupRecord& record) { record.set_vault_id("nas disk"); });
+  Done(Begin(AskJob(Replicate())), Copied({"db/2"}));
+  em_.board.nodes["nas1"].vaults["nas"].set_vault_id("a new disk");
+  EXPECT_THAT(Good(), ElementsAre("db/2")) << "the one that has a copy";
+  EXPECT_EQ(Nearest("db/2")->name(), "usb");
+  v1::VaultJobRequest back = Replicate();
+  back.set_vault("nas");
+  back.set_from("usb");
+  Done(Begin(AskJob(back)), Copied({"db/2"}));
+  EXPECT_EQ(Nearest("db/2")->name(), "nas");
+  em_.board.nodes["nas1"].vaults["nas"].set_vault_id("nas disk");
+  EXPECT_THAT(Good(), ElementsAre("db/3", "db/2", "db/1")) << "the old one is back";
+}
+
 TEST_F(Replicas, TheLastReplicationIsRemembered) {
   Done(Begin(AskJob(Replicate())), Copied({"db/1", "db/2"}));
   EXPECT_EQ(UsbRecord().last_replication().outcome(), v1::Outcome::OK);

@@ -73,13 +73,14 @@ TEST(EstateDiffer, TheFirstEstateIsCreatedWithoutAsking) {
 
 TEST(EstateDiffer, RemovalNeedsConfirmation) {
   const Plan plan = PlanOf(Parsed(kText), Parsed("{}"));
-  EXPECT_THAT(
-      plan.lines,
-      ElementsAre("remove vault nas: its backups stay on disk, out of reach",
-                  "remove vault usb: its backups stay on disk, out of reach",
-                  "remove policy daily: its backups stay", "remove policy weekly: its backups stay",
-                  "remove workload db: its service is stopped; no more backups and recovery; its backups stay",
-                  "remove workload app: its service is stopped; no more backups and recovery; its backups stay"));
+  EXPECT_THAT(plan.lines, ElementsAre("remove vault nas: its backups stay on disk, out of reach",
+                                      "remove vault usb: its backups stay on disk, out of reach",
+                                      "remove policy daily: its backups stay",
+                                      "remove policy weekly: its backups stay",
+                                      "remove workload db: its service is stopped; no more backups "
+                                      "and recovery; its backups stay",
+                                      "remove workload app: its service is stopped; no more "
+                                      "backups and recovery; its backups stay"));
   EXPECT_TRUE(plan.needs_confirmation);
 }
 

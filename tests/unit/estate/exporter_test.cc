@@ -196,6 +196,17 @@ class RandomEstate {
       settings->add_notify()->set_kind("ntfy");
       settings->mutable_notify(1)->set_url("https://ntfy.sh/x");
     }
+    if (Coin()) {
+      v1::BandwidthRule* rule = settings->add_bandwidth();
+      rule->set_from_minute(Coin() ? 0 : Below(1440));
+      rule->set_to_minute(Coin() ? 0 : Below(1440));
+      // Whenever they are equal the rule is of the whole day.
+      if (rule->from_minute() == rule->to_minute()) {
+        rule->clear_from_minute();
+        rule->clear_to_minute();
+      }
+      rule->set_bytes_per_second((64 + Below(100000)) << 10);
+    }
   }
 
   std::mt19937 random_;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
+#include "controller/estate/exporter.h"
 #include "gmock/gmock.h"
 #include "tests/support/status_matchers.h"
 
@@ -177,6 +178,38 @@ vaults:
   EXPECT_EQ(careful.check_every_seconds(), 30 * 86400);
   EXPECT_THAT(careful.replicate_from(), ElementsAre("nas"));
   EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST(EstateParser, ReadsBandwidthLimits) {
+  const std::string rules = R"(
+settings:
+  bandwidth:
+    - {limit: 10MiB}
+    - {node: host1, from: "22:00", to: "6:30", limit: 512KiB}
+)";
+  ASSERT_OK_AND_ASSIGN(const v1::Estate estate, ParseEstate(absl::StrCat(kValid, rules), "e.yaml"));
+  const auto& bandwidth = estate.settings().bandwidth();
+  ASSERT_EQ(bandwidth.size(), 2);
+  EXPECT_EQ(bandwidth[0].bytes_per_second(), 10 << 20);
+  EXPECT_EQ(bandwidth[0].from_minute(), bandwidth[0].to_minute()) << "all day";
+  EXPECT_EQ(bandwidth[1].node(), "host1");
+  EXPECT_EQ(bandwidth[1].from_minute(), 22 * 60);
+  EXPECT_EQ(bandwidth[1].to_minute(), 6 * 60 + 30);
+  const std::string exported = ExportEstate(estate);
+  EXPECT_THAT(exported, HasSubstr("{node: host1, from: \"22:00\", to: \"06:30\", limit: 512KiB}"));
+  ASSERT_OK_AND_ASSIGN(const v1::Estate again, ParseEstate(exported, "e.yaml"));
+  EXPECT_EQ(ExportEstate(again), exported);
+  for (const auto& [wrong, why] : std::vector<std::pair<std::string, std::string>>{
+           {"limit: 10", "expected bytes per second such as 2MiB"},
+           {"limit: 1KiB", "not between 64KiB and 1024GiB"},
+           {"node: host1", "has no 'limit'"},
+           {"from: \"8:00\", limit: 1MiB", "from and to belong together"},
+           {"from: \"24:00\", to: \"8:00\", limit: 1MiB", "expected a time of the day"},
+           {"node: hots1, limit: 1MiB", "did you mean 'host1'?"}}) {
+    const auto estate_or =
+        ParseEstate(absl::StrCat(kValid, "\nsettings: {bandwidth: [{", wrong, "}]}\n"), "e.yaml");
+    EXPECT_THAT(estate_or, HasCodeAndText(absl::StatusCode::kInvalidArgument, why)) << wrong;
+  }
 }
 
 TEST(EstateParser, WarnsWhenBackupsShareTheFateOfTheirData) {

@@ -41,5 +41,20 @@ TEST(Duration, FormattedIsReadBack) {
   EXPECT_EQ(FormatSeconds(93600), "26h");
 }
 
+TEST(Size, ReadsWhatPeopleWriteAndFormatsItBack) {
+  const std::pair<const char*, int64_t> cases[] = {{"64KiB", 64 << 10},
+                                                   {"10MiB", 10 << 20},
+                                                   {"2GiB", int64_t{2} << 30},
+                                                   {"1536KiB", 1536 << 10}};
+  for (const auto& [text, bytes] : cases) {
+    ASSERT_OK_AND_ASSIGN(const int64_t parsed, ParseSize(text));
+    EXPECT_EQ(parsed, bytes);
+    EXPECT_EQ(FormatSize(bytes), text);
+  }
+  for (const char* text :
+       {"", "1", "MiB", "-1MiB", "1.5MiB", "1 MiB", "1mib", "1MB", "9999999999KiB"})
+    EXPECT_THAT(ParseSize(text), HasCode(absl::StatusCode::kInvalidArgument)) << text;
+}
+
 }  // namespace
 }  // namespace ember::controller
