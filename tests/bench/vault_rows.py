@@ -348,27 +348,30 @@ def measure_stall(turn, tree, noise, seed):
             begin = time.monotonic()
             session.collect()
             end = time.monotonic()
-            finish(writer)
-        during, watched = flow.longest_gap(begin, end)
-        if during is None or watched < 0.5 * (end - begin):
-            raise Failed(f"of the collection of {end - begin:.2f} s, the writer sent during {watched:.2f} s only "
-                         f"({flow.sent / MIB:.0f} MiB in all{', ' + flow.error if flow.error else ''})")
+            said = finish(writer)
+            peak = peak_rss(estate.agent_pid)
         check_restores(turn, session.backups()[-1], tree)
         check_restores(turn, "writer@latest", noise)
+        during, watched = flow.longest_gap(begin, end)
+        if during is None or watched < 0.5 * (end - begin):
+            raise Failed(f"of the collection of {end - begin:.2f} s, the writer was seen sending during {watched:.2f} s only "
+                         f"({flow.sent / MIB:.0f} MiB in all); it said: {said} {flow.error}")
     except FAILURES as error:
         bench.results.reasons["stall", "ember"] = one_line(error)
         bench.say(f"stall ember: {one_line(error)}")
         return
     for what, value in (("gap", during), ("alone", gap), ("watched", watched), ("pause", flow.look_pause_max)):
         turn.figure("stall", what, value)
-    bench.results.peaks.append((peak_rss(estate.agent_pid), "GC beside a writer"))
+    bench.results.peaks.append((peak, "GC beside a writer"))
     bench.say(f"stall ember: {1000 * during:.0f} ms while collecting, {1000 * gap:.0f} ms alone")
 
 
 def finish(process):
-    complaint = process.communicate()[1]
+    """What it said."""
+    said = process.communicate()[1]
     if process.returncode != 0:
-        raise Failed(f"the writer: exit code {process.returncode}\n{complaint}")
+        raise Failed(f"the writer: exit code {process.returncode}\n{said}")
+    return said
 
 
 def note_stall(results):

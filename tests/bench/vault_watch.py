@@ -76,8 +76,10 @@ class Flow:
         self.moments, self.sent, self.look_pause_max = [], 0, 0  # (time, bytes acknowledged by then)
 
     def __enter__(self):
-        self._process = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(self._port)], text=True,
+        self.error = ""
+        self._process = subprocess.Popen([sys.executable, "-B", os.path.abspath(__file__), str(self._port)], text=True,
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._process.stdout.readline()  # it looks from now on
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         return self
@@ -86,6 +88,8 @@ class Flow:
         self._process.stdin.close()  # its end
         self._thread.join()
         self.error = self._process.stderr.read().strip()
+        self._process.stdout.close()
+        self._process.stderr.close()
         self._process.wait()
 
     def _read(self):
@@ -112,11 +116,12 @@ class Flow:
 
 
 def print_flow(port):
-    """A line for each look that saw bytes acknowledged: when, how many since the beginning, and the longest time between two
-    looks since the line before. Ends when the standard input does."""
+    """An empty line at the beginning, then one for each look that saw bytes acknowledged: when, how many since the beginning,
+    and the longest time between two looks since the line before. Ends when the standard input does."""
     with contextlib.suppress(PermissionError):
         os.nice(-15)
     sockets, known, discover, sent, pause, last = Sockets(), {}, 0, 0, 0, time.monotonic()
+    print(flush=True)
     while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
         now = time.monotonic()
         pause, last = max(pause, now - last), now
