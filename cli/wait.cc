@@ -94,6 +94,16 @@ absl::Status FailureOf(const v1::Run& run, const std::string& what) {
       absl::StrCat(what, " failed: ", run.error().empty() ? "no reason was given" : run.error()));
 }
 
+absl::StatusOr<v1::Run> RestoreToEnd(Context& context, Client& client,
+                                     const v1::RestoreRequest& request) {
+  const std::string what = absl::StrCat(
+      request.dry_run() ? "the comparison with '" : "the restore of '", request.backup(), "'");
+  EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::Restore, request));
+  EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
+  EMBER_RETURN_IF_ERROR(FailureOf(run, what));
+  return run;
+}
+
 void PrintProblems(Context& context,
                    const google::protobuf::RepeatedPtrField<v1::PathProblem>& problems,
                    int64_t total, const std::string& title) {

@@ -25,6 +25,10 @@ absl::StatusOr<v1::Run> WaitForRun(Context& context, Client& client, v1::Run run
 // codes mean that the EM does not answer, and here it did.
 absl::Status FailureOf(const v1::Run& run, const std::string& what);
 
+// Asks for the restore, or the comparison, and waits for its end; FailureOf it is an error.
+absl::StatusOr<v1::Run> RestoreToEnd(Context& context, Client& client,
+                                     const v1::RestoreRequest& request);
+
 // Lists what a PARTIAL outcome left out, on `err`.
 void PrintProblems(Context& context,
                    const google::protobuf::RepeatedPtrField<v1::PathProblem>& problems,

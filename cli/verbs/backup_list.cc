@@ -33,10 +33,7 @@ absl::Status CompareWithNow(Context& context, Client& client, v1::Backup* backup
   v1::RestoreRequest request;
   request.set_backup(backup->id());
   request.set_dry_run(true);
-  const std::string what = absl::StrCat("the comparison with '", backup->id(), "'");
-  EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::Restore, request));
-  EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
-  EMBER_RETURN_IF_ERROR(FailureOf(run, what));
+  EMBER_ASSIGN_OR_RETURN(const v1::Run run, RestoreToEnd(context, client, request));
   v1::Difference* difference = backup->mutable_difference();
   difference->set_added(run.restore().added());
   difference->set_changed(run.restore().changed());

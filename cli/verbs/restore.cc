@@ -56,16 +56,6 @@ absl::StatusOr<v1::RestoreRequest> MakeRequest(const Context& context,
   return request;
 }
 
-absl::StatusOr<v1::Run> RunToEnd(Context& context, Client& client,
-                                 const v1::RestoreRequest& request) {
-  const std::string what = absl::StrCat(
-      request.dry_run() ? "the comparison with '" : "the restore of '", request.backup(), "'");
-  EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::Restore, request));
-  EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
-  EMBER_RETURN_IF_ERROR(FailureOf(run, what));
-  return run;
-}
-
 std::string Differences(const v1::RestoreResult& result) {
   return absl::StrCat(result.added(), " added, ", result.changed(), " changed, ", result.removed(),
                       " removed");
@@ -151,7 +141,7 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
   EMBER_ASSIGN_OR_RETURN(v1::RestoreRequest request, MakeRequest(context, arguments));
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   request.set_dry_run(true);
-  EMBER_ASSIGN_OR_RETURN(const v1::Run comparison, RunToEnd(context, client, request));
+  EMBER_ASSIGN_OR_RETURN(const v1::Run comparison, RestoreToEnd(context, client, request));
   const std::string differences = Differences(comparison.restore());
   if (arguments.dry_run) {
     if (context.options.json) {
@@ -180,7 +170,7 @@ absl::StatusOr<ExitCode> Restore(Context& context, const RestoreArguments& argum
   }
   request.set_dry_run(false);
   request.set_confirmed(replaces || context.options.yes);
-  EMBER_ASSIGN_OR_RETURN(const v1::Run run, RunToEnd(context, client, request));
+  EMBER_ASSIGN_OR_RETURN(const v1::Run run, RestoreToEnd(context, client, request));
   return PrintRestored(context, run, arguments.to.empty());
 }
 

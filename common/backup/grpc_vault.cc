@@ -12,6 +12,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/stream.h"
 #include "ember/v1/vault.grpc.pb.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -324,19 +325,7 @@ class GrpcVault : public VaultPort {
     grpc::ClientContext context;
     const std::unique_ptr<grpc::ClientReader<v1::ReadReply>> stream =
         stub_->Read(&context, request);
-    v1::ReadReply reply;
-    absl::Status sunk;
-    while (sunk.ok() && stream->Read(&reply)) {
-      sunk = sink(std::move(reply));
-      reply.Clear();
-    }
-    if (!sunk.ok()) {
-      context.TryCancel();
-      while (stream->Read(&reply)) {
-      }
-    }
-    const absl::Status ended = FromGrpc(stream->Finish());
-    return sunk.ok() ? ended : sunk;
+    return rpc::ReadAll(context, *stream, sink, FromGrpc);
   }
 
   const std::shared_ptr<grpc::Channel> channel_;

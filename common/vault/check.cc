@@ -46,14 +46,6 @@ absl::StatusOr<std::string> ReadWhatCanBeRead(ObjectStore& store, const std::str
   return bytes;
 }
 
-// The record file of a backup, wherever it is.
-absl::Status ReadRecord(StoredBackups& backups, ObjectStore& store, const std::string& backup_id,
-                        const StoredBackups::Entry& entry) {
-  if (!entry.deletion) return backups.Get(backup_id).status();
-  EMBER_ASSIGN_OR_RETURN(const format::v1::TrashedBackup trashed, ReadTrashed(store, entry.tail));
-  return ParseBackup(entry.tail, trashed.record()).status();
-}
-
 }  // namespace
 
 absl::StatusOr<v1::VaultResult> Check::Run(const v1::CheckJob& job) {
@@ -190,13 +182,16 @@ absl::Status Check::HandleDamage(const std::string& name, const std::string& byt
 }
 
 void Check::NoteDamagedPack(const std::string& name, const std::string& why) {
-  for (ChunkIndex::PackFacts& pack : parts_.copies.index.Packs()) {
-    if (pack.name != name) continue;
-    absl::MutexLock lock(&mu_);
-    damaged_packs_[pack.number] = {std::move(pack), why};
-    return;
-  }
-  NoteProblem(absl::StrCat("pack ", name, why));
+  const auto pack = FindPack(name);
+  if (!pack) return NoteProblem(absl::StrCat("pack ", name, why));
+  absl::MutexLock lock(&mu_);
+  damaged_packs_[pack->number] = {*pack, why};
+}
+
+std::optional<ChunkIndex::PackFacts> Check::FindPack(const std::string& name) {
+  for (ChunkIndex::PackFacts& pack : parts_.copies.index.Packs())
+    if (pack.name == name) return std::move(pack);
+  return std::nullopt;
 }
 
 // Copies may have made a pack anew that was damaged or lost: it has the same bytes, and so the same
@@ -274,10 +269,8 @@ absl::Status Check::CondemnDamaged(uint32_t pack) {
 
 // The index leads to records of this pack: only those it leads to are what damage costs.
 absl::Status Check::NoteDamagedRecords(const std::string& name, absl::string_view bytes) {
-  std::optional<uint32_t> number;
-  for (const ChunkIndex::PackFacts& pack : parts_.copies.index.Packs())
-    if (pack.name == name) number = pack.number;
-  if (!number) return absl::OkStatus();
+  const auto pack = FindPack(name);
+  if (!pack) return absl::OkStatus();
   const auto footer = ParsePackEnd(bytes);
   const auto table = footer.ok() ? *footer : ScanPackBytes(bytes);
   std::map<std::string, std::string> whole_ids;  // by prefix
@@ -285,7 +278,7 @@ absl::Status Check::NoteDamagedRecords(const std::string& name, absl::string_vie
     whole_ids[record.id().substr(0, kIndexPrefixBytes)] = record.id();
   return parts_.copies.index.Scan(
       "", "", [&](absl::string_view prefix, const Location& location) -> absl::Status {
-        if (location.pack != *number) return absl::OkStatus();
+        if (location.pack != pack->number) return absl::OkStatus();
         const auto record = location.offset <= bytes.size()
                                 ? ParseRecord(bytes.substr(location.offset))
                                 : absl::StatusOr<RecordView>(absl::DataLossError("cut off"));
@@ -339,7 +332,7 @@ absl::Status Check::CompareWithIndex(const std::string& name, const PackFooter& 
 absl::Status Check::VisitIds(const std::string& backup_id, const StoredBackups::Entry& entry,
                              const std::function<absl::Status(std::vector<std::string> ids)>& visit,
                              absl::Status& wrong) {
-  wrong = ReadRecord(parts_.backups, parts_.copies.store, backup_id, entry);
+  wrong = parts_.backups.GetWherever(backup_id, entry).status();
   if (!wrong.ok()) return absl::OkStatus();
   const std::string object = BackupObject(kRefs, entry.tail);
   const auto size = parts_.copies.store.Size(object);

@@ -68,6 +68,8 @@ class Check {
                                                  const std::string& domain_id);
   absl::Status Heal(const std::string& backup_id, const std::string& domain_id,
                     const std::vector<BadRecord>& records);
+  // As the index knows it.
+  std::optional<ChunkIndex::PackFacts> FindPack(const std::string& name);
   void NoteDamagedPack(const std::string& name, const std::string& why);
   absl::Status NoteRewritten(const std::vector<BadRecord>& records);
   absl::StatusOr<bool> IsWholeAgain(uint32_t pack);

@@ -48,16 +48,15 @@ absl::Status RecordCopier::Copy(const std::vector<std::string>& ids) {
   return absl::OkStatus();
 }
 
-absl::Status RecordCopier::CopyBatch(std::vector<std::string> ids) {
-  EMBER_ASSIGN_OR_RETURN(const auto known, parts_.index.Find({ids.begin(), ids.end()}));
+absl::Status RecordCopier::CopyBatch(const std::vector<std::string>& ids) {
+  EMBER_ASSIGN_OR_RETURN(
+      const std::vector<bool> of_another,
+      AreOfAnotherDomain(parts_.index, {ids.begin(), ids.end()}, sessions_.front().domain_id()));
   std::set<std::string> wanted;
   v1::ReadRequest request;
   for (size_t i = 0; i < ids.size(); ++i) {
-    // Two records of one id, and a rebuilt index would have to choose.
-    const bool of_another = known[i] && parts_.index.SessionOf(known[i]->session).domain_id() !=
-                                            sessions_.front().domain_id();
-    missing_ += of_another ? 1 : 0;
-    if (of_another) continue;
+    missing_ += of_another[i] ? 1 : 0;
+    if (of_another[i]) continue;
     wanted.insert(ids[i]);
     request.add_ids(ids[i]);
   }

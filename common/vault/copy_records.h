@@ -55,7 +55,7 @@ class RecordCopier {
   int64_t missing() const { return missing_; }
 
  private:
-  absl::Status CopyBatch(std::vector<std::string> ids);
+  absl::Status CopyBatch(const std::vector<std::string>& ids);
   absl::Status Take(const v1::Record& record);
   bool IsWelcome(const v1::Record& record) const;
 

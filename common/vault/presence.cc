@@ -33,6 +33,20 @@ absl::Status Presence::Check(
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::set<uint32_t>> Presence::SessionsOf(
+    const std::vector<absl::string_view>& ids, const std::string& domain_id, Claim claim,
+    const std::function<void(size_t i)>& absent) {
+  std::set<uint32_t> sessions;
+  EMBER_RETURN_IF_ERROR(Check(ids, domain_id, claim, [&](size_t i, bool present, uint32_t session) {
+    if (present) {
+      sessions.insert(session);
+    } else {
+      absent(i);
+    }
+  }));
+  return sessions;
+}
+
 absl::StatusOr<bool> Presence::IsComplete(const std::string& backup_id,
                                           const std::string& domain_id) {
   const uint64_t generation = damaged_.generation();

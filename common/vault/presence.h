@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ class Presence {
   absl::Status Check(const std::vector<absl::string_view>& ids, const std::string& domain_id,
                      Claim claim,
                      const std::function<void(size_t i, bool present, uint32_t session)>& visit);
+
+  // The numbers of the sessions whose copies of these ids are read now; `absent` is called for each
+  // id that is not present.
+  absl::StatusOr<std::set<uint32_t>> SessionsOf(const std::vector<absl::string_view>& ids,
+                                                const std::string& domain_id, Claim claim,
+                                                const std::function<void(size_t i)>& absent);
 
   // A committed backup with this root exists, and all its ids are present.
   absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id,

@@ -170,17 +170,11 @@ absl::StatusOr<int64_t> Replication::CopyRecords(const Fetched& copy) {
 absl::Status Replication::PublishCopy(const Fetched& copy, int64_t added_bytes) {
   const v1::StoredBackup& backup = copy.backup;
   const uint64_t generation = parts_.copies.damaged.generation();
-  std::set<uint32_t> sessions;
   size_t absent = 0;
-  EMBER_RETURN_IF_ERROR(parts_.presence.Check({copy.ids.begin(), copy.ids.end()},
-                                              backup.domain_id(), Presence::Claim::kKeep,
-                                              [&](size_t, bool present, uint32_t number) {
-                                                if (present) {
-                                                  sessions.insert(number);
-                                                } else {
-                                                  ++absent;
-                                                }
-                                              }));
+  EMBER_ASSIGN_OR_RETURN(
+      const std::set<uint32_t> sessions,
+      parts_.presence.SessionsOf({copy.ids.begin(), copy.ids.end()}, backup.domain_id(),
+                                 Presence::Claim::kKeep, [&](size_t) { ++absent; }));
   if (absent > 0) {
     return absl::AbortedError(absl::StrCat(absent, " of its records got lost meanwhile"));
   }

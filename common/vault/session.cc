@@ -1,5 +1,6 @@
 #include "common/vault/session.h"
 
+#include "absl/algorithm/container.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
 #include "common/vault/request_check.h"
@@ -41,14 +42,12 @@ absl::Status Session::Append(const v1::UploadRequest& request) {
   if (space.free_bytes - bytes < kVaultReserveBytes) return DiskFull("vault");
   std::vector<absl::string_view> ids;
   for (const v1::Record& record : request.records()) ids.push_back(record.id());
-  EMBER_ASSIGN_OR_RETURN(const auto known, index_.Find(ids));
-  for (const auto& each : known) {
-    if (each && index_.SessionOf(each->session).domain_id() != facts_.domain_id)
-      return PeerRefused(facts_.node, "a record's id is another domain's");
-  }
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (absl::Status status = AppendOne(request.records(static_cast<int>(i))); !status.ok())
-      return Fail(std::move(status));
+  EMBER_ASSIGN_OR_RETURN(const std::vector<bool> of_another,
+                         AreOfAnotherDomain(index_, ids, facts_.domain_id));
+  if (absl::c_linear_search(of_another, true))
+    return PeerRefused(facts_.node, "a record's id is another domain's");
+  for (const v1::Record& record : request.records()) {
+    if (absl::Status status = AppendOne(record); !status.ok()) return Fail(std::move(status));
   }
   return absl::OkStatus();
 }

@@ -99,11 +99,7 @@ std::optional<std::string> StoredBackups::FindBySession(const std::string& sessi
 std::map<std::string, uint64_t> StoredBackups::FirstUses() {
   std::map<std::string, uint64_t> uses;
   for (const auto& [id, entry] : All()) {
-    absl::StatusOr<StoredBackupRecord> record = Get(id);
-    if (entry.deletion) {
-      const auto trashed = ReadTrashed(store_, entry.tail);
-      record = trashed.ok() ? ParseBackup(entry.tail, trashed->record()) : trashed.status();
-    }
+    const absl::StatusOr<StoredBackupRecord> record = GetWherever(id, entry);
     if (!record.ok()) continue;
     const auto note = [&](const std::string& session_id) {
       const auto [use, is_new] = uses.try_emplace(session_id, record->sequence());
@@ -159,6 +155,13 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Get(const std::string& backup_
   }
   EMBER_RETURN_IF_ERROR(bytes.status());
   return ParseBackup(entry->tail, *bytes);
+}
+
+absl::StatusOr<StoredBackupRecord> StoredBackups::GetWherever(const std::string& backup_id,
+                                                              const Entry& entry) {
+  if (!entry.deletion) return Get(backup_id);
+  EMBER_ASSIGN_OR_RETURN(const TrashedBackup trashed, ReadTrashed(store_, entry.tail));
+  return ParseBackup(entry.tail, trashed.record());
 }
 
 std::vector<StoredBackupRecord> StoredBackups::List(const std::string& workload) {

@@ -68,6 +68,9 @@ class StoredBackups {
   // These three are of committed backups. DATA_LOSS naming the damaged file; NOT_FOUND, with the
   // way back when it is in the trash.
   absl::StatusOr<format::v1::StoredBackupRecord> Get(const std::string& backup_id);
+  // The record of a backup that All() or Find() gave, also when it is in the trash.
+  absl::StatusOr<format::v1::StoredBackupRecord> GetWherever(const std::string& backup_id,
+                                                             const Entry& entry);
   // The records of `workload` (all when empty) in order of sequence; a damaged one is logged and
   // left out.
   std::vector<format::v1::StoredBackupRecord> List(const std::string& workload);

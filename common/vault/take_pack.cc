@@ -5,6 +5,16 @@
 
 namespace ember::vault {
 
+absl::StatusOr<std::vector<bool>> AreOfAnotherDomain(ChunkIndex& index,
+                                                     const std::vector<absl::string_view>& ids,
+                                                     absl::string_view domain_id) {
+  EMBER_ASSIGN_OR_RETURN(const auto known, index.Find(ids));
+  std::vector<bool> of_another(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i)
+    of_another[i] = known[i] && index.SessionOf(known[i]->session).domain_id() != domain_id;
+  return of_another;
+}
+
 absl::StatusOr<uint64_t> TakePack(PackWriter& writer, ObjectStore& store, ChunkIndex& index,
                                   PackTrash& trash, DamagedIds& damaged) {
   EMBER_ASSIGN_OR_RETURN(const PackWriter::Published published, writer.Publish());

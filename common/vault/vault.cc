@@ -315,17 +315,14 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
   const CommitGate::Pass pass(gate_);
   const uint64_t generation = damaged_->generation();
   v1::CommitReply reply;
-  std::set<uint32_t> sessions;
-  EMBER_RETURN_IF_ERROR(
-      presence_->Check({ids.begin(), ids.end()}, facts.domain_id,
-                       pass.must_pin() ? Presence::Claim::kPin : Presence::Claim::kKeep,
-                       [&](size_t i, bool present, uint32_t number) {
-                         if (present) {
-                           sessions.insert(number);
-                         } else if (reply.need_size() < static_cast<int>(kNeedIdsMax)) {
-                           reply.add_need(ids[i]);
-                         }
-                       }));
+  EMBER_ASSIGN_OR_RETURN(
+      const std::set<uint32_t> sessions,
+      presence_->SessionsOf({ids.begin(), ids.end()}, facts.domain_id,
+                            pass.must_pin() ? Presence::Claim::kPin : Presence::Claim::kKeep,
+                            [&](size_t i) {
+                              if (reply.need_size() < static_cast<int>(kNeedIdsMax))
+                                reply.add_need(ids[i]);
+                            }));
   if (reply.need_size() > 0) return reply;
   StoredBackupRecord record;
   record.set_backup_id(facts.backup_id);
@@ -347,18 +344,13 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
 }
 
 absl::StatusOr<std::set<uint32_t>> VaultImpl::SessionsNow(const StoredBackupRecord& record) {
-  std::set<uint32_t> sessions;
   const auto refs = backups_->ReadRefs(record.backup_id());
-  if (absl::IsDataLoss(refs.status())) return sessions;
+  if (absl::IsDataLoss(refs.status())) return std::set<uint32_t>();
   EMBER_RETURN_IF_ERROR(refs.status());
   std::vector<absl::string_view> ids;
   for (size_t at = 0; at < refs->size(); at += kRecordIdBytes)
     ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
-  EMBER_RETURN_IF_ERROR(presence_->Check(ids, record.domain_id(), Presence::Claim::kNone,
-                                         [&sessions](size_t, bool present, uint32_t number) {
-                                           if (present) sessions.insert(number);
-                                         }));
-  return sessions;
+  return presence_->SessionsOf(ids, record.domain_id(), Presence::Claim::kNone, [](size_t) {});
 }
 
 absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_id) {

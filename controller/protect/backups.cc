@@ -62,9 +62,9 @@ std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::
        it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    const bool somewhere = IsDiskThere(em, it->second) || !it->second.copies().empty();
     if (backup.outcome() == v1::Outcome::OK && backup.verified() && !backup.trashed() &&
-        !it->second.restore_failed() && somewhere)
+        !it->second.restore_failed() &&
+        (!it->second.copies().empty() || IsDiskThere(em, it->second)))
       good.push_back(&it->second);
   }
   std::stable_sort(good.begin(), good.end(),

@@ -11,6 +11,12 @@ namespace ember::controller {
 
 namespace rec = record::v1;
 
+std::vector<std::string> HoldersOf(const rec::BackupRecord& backup) {
+  std::vector<std::string> holders = {backup.vault()};
+  holders.insert(holders.end(), backup.copies().begin(), backup.copies().end());
+  return holders;
+}
+
 bool IsIn(const EmState& em, const rec::BackupRecord& backup, const std::string& vault) {
   return backup.vault() == vault ? IsDiskThere(em, backup)
                                  : absl::c_linear_search(backup.copies(), vault);
@@ -58,22 +64,23 @@ std::set<std::string> WorkloadsOf(const EmState& em, const std::string& vault) {
 std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& vault,
                                         absl::Time fresh) {
   std::set<std::string> sources;
+  // Asked at every tick: an estate with one vault shall not pay for copies.
+  if (em.catalog->estate().estate().vaults_size() < 2) return sources;
   const std::set<std::string> wanted = WorkloadsOf(em, vault.name());
   if (vault.replicate_from().empty() && wanted.empty()) return sources;
   if (!IsServed(em, vault.name())) return sources;
   const absl::Time now = em.clock->Now();
   for (const auto& [id, record] : em.catalog->backups()) {
     const v1::Backup& backup = record.backup();
-    if (!IsStored(backup) || backup.trashed() || IsIn(em, record, vault.name())) continue;
+    if (!IsStored(backup) || backup.trashed()) continue;
     const auto made_by = em.catalog->runs().find(record.run_id());
     const absl::Time came = made_by == em.catalog->runs().end()
                                 ? absl::InfinitePast()
                                 : rpc::FromTimestamp(made_by->second.run().ended());
     // One that came after now waits for the clock: it would be news for ever.
     if (fresh != absl::InfinitePast() && (came < fresh || came > now)) continue;
-    std::vector<std::string> holders = {record.vault()};
-    holders.insert(holders.end(), record.copies().begin(), record.copies().end());
-    for (const std::string& source : holders) {
+    if (IsIn(em, record, vault.name())) continue;
+    for (const std::string& source : HoldersOf(record)) {
       const bool asked = wanted.contains(backup.workload()) ||
                          absl::c_linear_search(vault.replicate_from(), source);
       if (asked && source != vault.name() && IsIn(em, record, source) && IsServed(em, source))
@@ -154,8 +161,7 @@ bool PromoteCopy(rec::BackupRecord* backup) {
 
 void ShowVaults(rec::BackupRecord* backup) {
   backup->mutable_backup()->clear_vaults();
-  backup->mutable_backup()->add_vaults(backup->vault());
-  for (const std::string& copy : backup->copies()) backup->mutable_backup()->add_vaults(copy);
+  for (const std::string& holder : HoldersOf(*backup)) backup->mutable_backup()->add_vaults(holder);
 }
 
 }  // namespace ember::controller

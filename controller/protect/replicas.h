@@ -5,11 +5,15 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "controller/em_state.h"
 
 namespace ember::controller {
+
+// Its vault, then those that have a copy.
+std::vector<std::string> HoldersOf(const record::v1::BackupRecord& backup);
 
 // The vault itself, unless another disk is in its place, or a copy.
 bool IsIn(const EmState& em, const record::v1::BackupRecord& backup, const std::string& vault)

@@ -67,6 +67,15 @@ bool IsOpenJob(const EmState& em, const std::string& vault, absl::string_view ki
   });
 }
 
+rec::RunRecord NewJob(const EmState& em, absl::string_view kind, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  rec::RunRecord run = NewRun(em, kind, "");
+  run.mutable_run()->set_vault(vault);
+  run.mutable_vault_request()->set_vault(vault);
+  run.mutable_vault_request()->set_job(std::string(kind));
+  return run;
+}
+
 absl::Status AddWhenDue(EmState& em, const v1::VaultSpec& vault, absl::string_view kind)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const std::string& name = vault.name();
@@ -83,10 +92,7 @@ absl::Status AddWhenDue(EmState& em, const v1::VaultSpec& vault, absl::string_vi
   Batch batch;
   batch.Put(record);
   if (!begin && !IsOpenJob(em, name, kind)) {
-    rec::RunRecord run = NewRun(em, kind, "");
-    run.mutable_run()->set_vault(name);
-    run.mutable_vault_request()->set_vault(name);
-    run.mutable_vault_request()->set_job(std::string(kind));
+    rec::RunRecord run = NewJob(em, kind, name);
     run.mutable_vault_request()->set_read_data(kind == kCheck);
     batch.Put(run);
   }
@@ -135,10 +141,7 @@ absl::Status AddReplicationWhenDue(EmState& em, const v1::VaultSpec& vault)
       SourcesToCopyFrom(em, vault, all ? absl::InfinitePast() : tried);
   if (sources.empty()) return absl::OkStatus();
   *record.mutable_replication_tried() = rpc::ToTimestamp(now);
-  rec::RunRecord run = NewRun(em, kReplicate, "");
-  run.mutable_run()->set_vault(name);
-  run.mutable_vault_request()->set_vault(name);
-  run.mutable_vault_request()->set_job(kReplicate);
+  rec::RunRecord run = NewJob(em, kReplicate, name);
   run.mutable_vault_request()->set_from(NextSource(em, last, sources));
   Batch batch;
   batch.Put(record);

@@ -116,9 +116,7 @@ v1::VaultAddress VaultThatMayReturn(const EmState& em, const rec::BackupRecord& 
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   v1::VaultAddress first;
   first.set_name(backup.vault());
-  std::vector<std::string> names = {backup.vault()};
-  names.insert(names.end(), backup.copies().begin(), backup.copies().end());
-  for (const std::string& name : names) {
+  for (const std::string& name : HoldersOf(backup)) {
     const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), name);
     if (vault == nullptr) continue;
     v1::VaultAddress address;

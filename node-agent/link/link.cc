@@ -43,8 +43,6 @@ void Link::Loop() {
     const absl::Status beat = Beat();
     if (absl::IsCancelled(beat)) continue;
     Note(beat);
-    if (absl::IsPermissionDenied(beat) && !ports_.em->HasExpired()) ports_.refused();
-    if (!beat.ok()) ports_.unanswered();
     if (beat.ok()) {
       const std::string before = ports_.em->identity().certificate_pem;
       if (const absl::Status renewed = ports_.em->RenewIfDue(); !renewed.ok()) {
@@ -52,6 +50,8 @@ void Link::Loop() {
       }
       if (ports_.em->identity().certificate_pem != before) ports_.renewed();
     } else {
+      if (absl::IsPermissionDenied(beat) && !ports_.em->HasExpired()) ports_.refused();
+      ports_.unanswered();
       ports_.clock->Sleep(Backoff(), stop_);
     }
   }

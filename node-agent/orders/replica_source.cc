@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/stream.h"
 #include "ember/v1/vault.grpc.pb.h"
 #include "node-agent/orders/data_plane.h"
 
@@ -43,16 +44,9 @@ class DialledReplicaSource : public vault::ReplicaSource {
     grpc::ClientContext context;
     context.set_deadline(gpr_time_from_seconds(kVaultCommitSeconds, GPR_TIMESPAN));
     const auto stream = stub_->ReadRefs(&context, request);
-    v1::ReadRefsReply reply;
-    absl::Status sunk;
-    while (sunk.ok() && stream->Read(&reply)) sunk = sink(reply.ids());
-    if (!sunk.ok()) {
-      context.TryCancel();
-      while (stream->Read(&reply)) {
-      }
-    }
-    const absl::Status ended = rpc::FromGrpc(stream->Finish());
-    return sunk.ok() ? Told(ended) : sunk;
+    return rpc::ReadAll(
+        context, *stream, [&](const v1::ReadRefsReply& reply) { return sink(reply.ids()); },
+        [this](const grpc::Status& ended) { return Told(rpc::FromGrpc(ended)); });
   }
 
  private:

@@ -92,6 +92,13 @@ def nasty_tree(directory, files=300):
     subprocess.run([tool("ember-nasty-tree"), directory, str(files)], check=True)
 
 
+def write_noise(path, mebibytes):
+    """Bytes that neither compress nor repeat."""
+    with open(path, "wb") as file:
+        for _ in range(mebibytes):
+            file.write(os.urandom(1 << 20))
+
+
 def remove_tree(directory):
     subprocess.run([tool("ember-nasty-tree"), "--remove", directory], check=True)
 

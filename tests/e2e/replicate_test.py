@@ -6,9 +6,7 @@ import shutil
 import time
 
 from estate import (DONE, Estate, check, check_equal, check_same_tree, files, flip, nasty_tree, packs, remove_tree, run,
-                    step, wait_for)
-
-MEBIBYTE = 1 << 20
+                    step, wait_for, write_noise)
 
 
 def describe(estate, **settings):
@@ -21,12 +19,6 @@ def describe(estate, **settings):
                        "sources": files(f"{estate.nodes['n1'].srv}/data"),
                        "service": "none", "recovery": {"mode": "manual"}}],
         "settings": settings}
-
-
-def write_noise(path, mebibytes):
-    with open(path, "wb") as file:
-        for _ in range(mebibytes):
-            file.write(os.urandom(MEBIBYTE))
 
 
 class Story:

@@ -8,7 +8,7 @@ import os
 import shutil
 
 from estate import (DAMAGED, DONE, NOT_FOUND, REFUSED, Estate, check, check_equal, check_same_tree, files, flip,
-                    nasty_tree, packs, remove_tree, run, step, wait_for)
+                    nasty_tree, packs, remove_tree, run, step, wait_for, write_noise)
 
 MEBIBYTE = 1 << 20
 
@@ -20,13 +20,6 @@ def describe(estate):
         "policies": [{"name": "by-hand", "vaults": ["nas"]}],
         "workloads": [{"name": "notes", "node": "n1", "policies": ["by-hand"], "sources": files(f"{n1.srv}/data"),
                        "service": "none", "recovery": {"mode": "manual"}}]}
-
-
-def write_noise(path, mebibytes):
-    """Bytes that neither compress nor repeat."""
-    with open(path, "wb") as file:
-        for _ in range(mebibytes):
-            file.write(os.urandom(MEBIBYTE))
 
 
 def bytes_on_disk(vault):
