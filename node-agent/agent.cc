@@ -135,6 +135,7 @@ void AgentImpl::BuildVaults() {
   vaults_ = std::make_unique<VaultHost>(DirectoryVaults(clock_), clock_, [this] { Urge(); });
   vault_service_ =
       vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); },
+                             [this] { return em_->identity(); },
                              [this](const rpc::Peer& peer, absl::string_view method,
                                     const absl::Status& why) { Refused(peer, method, why); });
 }

@@ -156,6 +156,7 @@ absl::Status Writer::Start() {
   request.set_epoch(options_.epoch);
   *request.mutable_recovery_boxes() = options_.domain.recovery_boxes();
   request.set_estate_id(options_.domain.estate_id());
+  *request.mutable_grant() = options_.grant;
   EMBER_ASSIGN_OR_RETURN(*request.mutable_keybox(),
                          SealToPublicKey(options_.domain.public_key(), session_id_, key_.bytes()));
   if (cache_ != nullptr) {
@@ -333,15 +334,13 @@ absl::StatusOr<v1::BackupResult> Writer::Commit() {
   EMBER_ASSIGN_OR_RETURN(const RecordId root, queue_->Finish());
   EMBER_RETURN_IF_ERROR(pipeline_->Drain());
   EMBER_RETURN_IF_ERROR(session_->Flush());
-  result_.set_manifest_root(root.data(), root.size());
   result_.set_entries(static_cast<int64_t>(queue_->totals().entries));
   result_.set_files(static_cast<int64_t>(queue_->totals().files));
   result_.set_size_bytes(static_cast<int64_t>(queue_->totals().bytes));
   result_.set_outcome(result_.problems_total() > 0 ? v1::Outcome::PARTIAL : v1::Outcome::OK);
   EMBER_ASSIGN_OR_RETURN(const v1::CommitReply reply, Publish(root));
   result_.set_added_bytes(reply.added_bytes());
-  result_.set_vault_sequence(reply.sequence());
-  *result_.mutable_vault_received() = reply.received();
+  *result_.mutable_receipt() = reply.receipt();
   Report("verifying", true);
   const absl::Status read_back = CheckReadBack();
   key_.Forget();

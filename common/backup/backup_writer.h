@@ -12,8 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "common/base/clock.h"
 #include "common/backup/vault_port.h"
+#include "common/base/clock.h"
 #include "ember/format/v1/format.pb.h"
 #include "ember/v1/agent.pb.h"
 
@@ -43,8 +43,8 @@ class FileContent {
   };
   // Reads the next piece into `buffer`.
   virtual absl::StatusOr<Piece> Next(absl::Span<char> buffer) = 0;
-  // After the end: did the file stay the same while it was read? When not, `entry` is brought up to date and the
-  // content rewound, so that it can be read again.
+  // After the end: did the file stay the same while it was read? When not, `entry` is brought up to
+  // date and the content rewound, so that it can be read again.
   virtual absl::StatusOr<bool> Settled(format::v1::Entry* entry, SourceStamp* stamp) = 0;
 };
 
@@ -55,34 +55,42 @@ struct BackupOptions {
   uint64_t epoch = 0;
   std::string reason;
   v1::DomainKeys domain;
+  v1::Signed grant;                // of the controller, for this backup
   std::vector<std::string> roots;  // as Entry.path
-  std::string cache_path;  // what was read last time for this (workload, vault); read, then replaced after the commit
-  bool full = false;       // ignore the cache
+  std::string cache_path;          // what was read last time for this (workload, vault); read, then
+                                   // replaced after the commit
+  bool full = false;               // ignore the cache
   Clock* clock = nullptr;
-  int threads = 2;         // hashing, compressing, sealing
+  int threads = 2;  // hashing, compressing, sealing
   const std::atomic<bool>* cancelled = nullptr;
-  std::function<void(const v1::Progress&)> progress;  // from any thread, at most a few times a second
-  std::function<absl::Duration(int64_t bytes)> pace;  // how long to wait before so many are sent; may be empty
+  std::function<void(const v1::Progress&)>
+      progress;  // from any thread, at most a few times a second
+  std::function<absl::Duration(int64_t bytes)>
+      pace;  // how long to wait before so many are sent; may be empty
 };
 
-// One use: Open, Add… in PathLess order, Commit. Add and Commit from one thread. Not committing leaves nothing visible.
-// Memory stays bounded by kInFlightBytes plus the set of known ids, whatever the size of the source.
+// One use: Open, Add… in PathLess order, Commit. Add and Commit from one thread. Not committing
+// leaves nothing visible. Memory stays bounded by kInFlightBytes plus the set of known ids,
+// whatever the size of the source.
 class BackupWriter {
  public:
   virtual ~BackupWriter() = default;
   // `vault` must outlive the writer.
-  static absl::StatusOr<std::unique_ptr<BackupWriter>> Open(BackupOptions options, VaultPort* vault);
+  static absl::StatusOr<std::unique_ptr<BackupWriter>> Open(BackupOptions options,
+                                                            VaultPort* vault);
 
-  // Adds an object. A FILE without `hardlink_to` has content: it is taken from the cache when the stamp matches
-  // (and is not racy), else `open` is called and read. An error of `open` or of reading becomes a problem and the
-  // entry is left out; a file that never settles is kept as last read and listed. Errors returned here end the backup.
-  virtual absl::Status Add(format::v1::Entry entry, const SourceStamp& stamp,
-                           const std::function<absl::StatusOr<std::unique_ptr<FileContent>>()>& open) = 0;
+  // Adds an object. A FILE without `hardlink_to` has content: it is taken from the cache when the
+  // stamp matches (and is not racy), else `open` is called and read. An error of `open` or of
+  // reading becomes a problem and the entry is left out; a file that never settles is kept as last
+  // read and listed. Errors returned here end the backup.
+  virtual absl::Status Add(
+      format::v1::Entry entry, const SourceStamp& stamp,
+      const std::function<absl::StatusOr<std::unique_ptr<FileContent>>()>& open) = 0;
   // Something under the roots that could not be read.
   virtual void AddProblem(absl::string_view path, absl::string_view problem) = 0;
-  // Publishes and then reads back every record this backup added, opening each with the session key before that key is
-  // forgotten. outcome is PARTIAL when there are problems. The cache is replaced. A failed read-back is in the result,
-  // not an error.
+  // Publishes and then reads back every record this backup added, opening each with the session key
+  // before that key is forgotten. outcome is PARTIAL when there are problems. The cache is
+  // replaced. A failed read-back is in the result, not an error.
   virtual absl::StatusOr<v1::BackupResult> Commit() = 0;
 };
 

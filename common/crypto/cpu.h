@@ -9,9 +9,10 @@
 namespace ember {
 
 struct Cpu {
-  bool aes = false;   // AES-NI, PCLMULQDQ, SSE4.1
-  bool vaes = false;  // VAES and VPCLMULQDQ on 256 bits, AVX2 switched on by the system
-  bool sha = false;   // SHA-NI, SSSE3, SSE4.1
+  bool aes = false;      // AES-NI, PCLMULQDQ, SSE4.1
+  bool vaes = false;     // VAES and VPCLMULQDQ on 256 bits, AVX2 switched on by the system
+  bool vaes512 = false;  // the same on 512 bits, AVX-512 Foundation switched on by the system
+  bool sha = false;      // SHA-NI, SSSE3, SSE4.1
 };
 
 inline Cpu DetectCpu() {
@@ -26,6 +27,7 @@ inline Cpu DetectCpu() {
   cpu.sha = sse41 && (ebx & 1u << 29) != 0;
   const bool wide = (ecx & 1u << 9) != 0 && (ecx & 1u << 10) != 0;
   cpu.vaes = cpu.aes && wide && __builtin_cpu_supports("avx2");
+  cpu.vaes512 = cpu.vaes && __builtin_cpu_supports("avx512f");
 #endif
   return cpu;
 }

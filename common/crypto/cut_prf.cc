@@ -101,6 +101,7 @@ std::vector<const CutKernel*> CutKernels() {
   std::vector<const CutKernel*> kernels;
 #if defined(__x86_64__)
   const Cpu cpu = DetectCpu();
+  if (cpu.vaes512) kernels.push_back(&Vaes512CutKernel());
   if (cpu.vaes) kernels.push_back(&VaesCutKernel());
   if (cpu.aes) kernels.push_back(&AesNiCutKernel());
 #endif

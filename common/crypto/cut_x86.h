@@ -11,6 +11,8 @@ namespace ember {
 const CutKernel& AesNiCutKernel();
 // The same on 256 bits: Cpu::vaes.
 const CutKernel& VaesCutKernel();
+// On 512 bits: Cpu::vaes512.
+const CutKernel& Vaes512CutKernel();
 #endif
 
 }  // namespace ember

@@ -5,13 +5,12 @@
 #include <optional>
 #include <thread>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
 #include "common/vault/backup_objects.h"
+#include "common/vault/domain_boxes.h"
 #include "common/vault/framed.h"
 #include "common/vault/job.h"
 #include "common/vault/pack.h"
@@ -63,6 +62,7 @@ absl::StatusOr<v1::VaultResult> Check::Run(const v1::CheckJob& job) {
     for (const auto& [id, entry] : backups) EMBER_RETURN_IF_ERROR(HealBackup(id, entry));
   }
   for (const auto& [id, entry] : backups) EMBER_RETURN_IF_ERROR(CheckBackup(id, entry));
+  EMBER_RETURN_IF_ERROR(CheckBoxes(backups));
   for (const auto& [id, entry] : parts_.backups.All())
     if (!backups.contains(id)) some_needs_unknown_ = true;
   if (parts_.backups.damaged() > 0) {
@@ -73,6 +73,32 @@ absl::StatusOr<v1::VaultResult> Check::Run(const v1::CheckJob& job) {
   EMBER_RETURN_IF_ERROR(FindStrangers());
   absl::MutexLock lock(&mu_);
   return result_;
+}
+
+// The keys to a domain for whoever has the recovery kit.
+absl::Status Check::CheckBoxes(const std::map<std::string, StoredBackups::Entry>& backups) {
+  std::map<std::string, std::string> backup_of;  // by domain, any
+  for (const auto& [id, entry] : backups) backup_of[entry.domain_id] = id;
+  for (const auto& [domain, backup] : backup_of) {
+    absl::Status read = ReadDomainBoxes(parts_.copies.store, domain).status();
+    if (!read.ok() && context_.other != nullptr) {
+      const auto other = context_.other->GetBackup(backup);
+      if (absl::IsUnavailable(other.status())) return other.status();
+      if (other.ok()) {
+        absl::MutexLock lock(&parts_.boxes_mu);
+        EMBER_RETURN_IF_ERROR(
+            PutDomainBoxes(parts_.copies.store, domain, other->estate_id(),
+                           {other->recovery_boxes().begin(), other->recovery_boxes().end()}));
+        read = ReadDomainBoxes(parts_.copies.store, domain).status();
+      }
+    }
+    if (read.ok()) continue;
+    NoteProblem(absl::StrCat("the recovery boxes of domain ", domain, " cannot be read (",
+                             read.message(),
+                             "): the recovery kit would not open its backups; the next backup of "
+                             "its node stores them again"));
+  }
+  return absl::OkStatus();
 }
 
 void Check::NoteProblem(absl::string_view problem) {
@@ -150,17 +176,8 @@ absl::Status Check::ReadPack(const std::string& name, bool repair) {
   return CompareWithIndex(name, table);
 }
 
-// The pack can be read, and its name is its checksum.
 absl::StatusOr<bool> Check::HashPack(const std::string& name, uint64_t size) {
-  Sha256Stream digest;
-  for (uint64_t at = 0; at < size; at += kReadRangeBytesMax) {
-    EMBER_RETURN_IF_ERROR(CheckCancelled(context_));
-    const auto piece = parts_.copies.store.Read(PackObject(name), at,
-                                                std::min<uint64_t>(size - at, kReadRangeBytesMax));
-    if (!piece.ok()) return false;
-    digest.Update(*piece);
-  }
-  return absl::BytesToHexString(digest.Finish()) == name;
+  return IsWholePack(parts_.copies.store, name, size, [this] { return CheckCancelled(context_); });
 }
 
 absl::Status Check::HandleDamage(const std::string& name, const std::string& bytes, bool repair) {

@@ -30,6 +30,7 @@ namespace ember::vault {
 struct CheckParts {
   CopyParts copies;
   StoredBackups& backups;
+  absl::Mutex& boxes_mu;  // held while recovery boxes are written
   // Replaces these packs by what is neither condemned nor damaged in them; one of which a record
   // that is not condemned cannot be read stays.
   std::function<absl::Status(const std::vector<ChunkIndex::PackFacts>&, v1::VaultResult&)> rewrite;
@@ -77,6 +78,7 @@ class Check {
   absl::Status SettleDamagedPacks(bool repair);
   absl::Status CondemnDamaged(uint32_t pack);
   absl::Status FindStrangers();
+  absl::Status CheckBoxes(const std::map<std::string, StoredBackups::Entry>& backups);
   void NoteProblem(absl::string_view problem);
 
   const CheckParts parts_;

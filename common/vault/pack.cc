@@ -87,12 +87,6 @@ absl::Status CheckTable(const PackFooter& table, uint64_t footer_at) {
   return absl::OkStatus();
 }
 
-// What is stored under the name of a pack is that pack.
-bool IsWhole(ObjectStore& store, const std::string& name, uint64_t size) {
-  const absl::StatusOr<std::string> bytes = store.Read(PackObject(name), 0, size);
-  return bytes.ok() && Sha256Hex(*bytes) == name;
-}
-
 // Finds the intact records of a pack in memory, whatever lies between them.
 class Scanner {
  public:
@@ -253,7 +247,8 @@ absl::StatusOr<PackWriter::Published> PackWriter::Publish() {
   // A session that was cut off and sends the same again may write the same pack twice, and so may
   // healing: the first one will do, unless it is damaged by now.
   if (absl::IsAlreadyExists(status)) {
-    status = IsWhole(store_, name, size_) ? absl::OkStatus() : object_->Replace(PackObject(name));
+    EMBER_ASSIGN_OR_RETURN(const bool whole, IsWholePack(store_, name, size_, {}));
+    status = whole ? absl::OkStatus() : object_->Replace(PackObject(name));
   }
   EMBER_RETURN_IF_ERROR(status);
   return Published{.name = std::move(name), .size = size_, .footer = std::move(footer_)};
@@ -351,6 +346,19 @@ absl::StatusOr<uint64_t> EndOfRecords(absl::string_view pack) {
        record = ParseRecord(pack.substr(at)))
     at += kRecordHeaderBytes + record->payload.size();
   return at;
+}
+
+absl::StatusOr<bool> IsWholePack(ObjectStore& store, const std::string& name, uint64_t size,
+                                 const std::function<absl::Status()>& go_on) {
+  Sha256Stream digest;
+  for (uint64_t at = 0; at < size; at += kReadRangeBytesMax) {
+    if (go_on) EMBER_RETURN_IF_ERROR(go_on());
+    const auto piece =
+        store.Read(PackObject(name), at, std::min<uint64_t>(size - at, kReadRangeBytesMax));
+    if (!piece.ok()) return false;
+    digest.Update(*piece);
+  }
+  return absl::BytesToHexString(digest.Finish()) == name;
 }
 
 absl::StatusOr<PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name) {

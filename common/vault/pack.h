@@ -14,6 +14,7 @@
 #define EMBER_COMMON_VAULT_PACK_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -117,6 +118,11 @@ absl::StatusOr<format::v1::PackParity> FindParityTable(absl::string_view pack);
 format::v1::PackFooter ScanPackBytes(absl::string_view pack);
 // Where the records that follow the start without a gap end. DATA_LOSS when the start is damaged.
 absl::StatusOr<uint64_t> EndOfRecords(absl::string_view pack);
+
+// Whether what is stored under a pack's name is that pack: the name is its SHA-256. What cannot be
+// read is not. An error of `go_on`, which may be empty, ends it.
+absl::StatusOr<bool> IsWholePack(ObjectStore& store, const std::string& name, uint64_t size,
+                                 const std::function<absl::Status()>& go_on);
 
 // ReadPackFooter, or ScanPack when that finds damage.
 absl::StatusOr<format::v1::PackFooter> ReadPackTable(ObjectStore& store, absl::string_view name);

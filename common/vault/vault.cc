@@ -60,11 +60,25 @@ PackParityMode ParityMode(const VaultRules& rules) {
   return rules.parity ? PackParityMode::kOn : PackParityMode::kOff;
 }
 
-v1::CommitReply ToReply(const StoredBackupRecord& record) {
+// What the host of the vault signs (vault_service.cc).
+std::string ReceiptOf(const StoredBackupRecord& record, const std::string& vault_id) {
+  v1::Receipt receipt;
+  receipt.set_vault_id(vault_id);
+  receipt.set_backup_id(record.backup_id());
+  receipt.set_domain_id(record.domain_id());
+  receipt.set_workload(record.workload());
+  receipt.set_sequence(record.sequence());
+  *receipt.mutable_received() = record.received();
+  receipt.set_manifest_root(record.manifest_root());
+  return receipt.SerializeAsString();
+}
+
+v1::CommitReply ToReply(const StoredBackupRecord& record, const std::string& vault_id) {
   v1::CommitReply reply;
   reply.set_sequence(record.sequence());
   *reply.mutable_received() = record.received();
   reply.set_added_bytes(record.added_bytes());
+  reply.mutable_receipt()->set_statement(ReceiptOf(record, vault_id));
   return reply;
 }
 
@@ -283,7 +297,7 @@ absl::StatusOr<v1::CommitReply> VaultImpl::RepeatCommit(const std::string& backu
     return absl::AlreadyExistsError(
         absl::StrCat("backup ", backup_id, " exists and is never overwritten"));
   }
-  return ToReply(record);
+  return ToReply(record, vault_id_);
 }
 
 absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node,
@@ -340,7 +354,7 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
   EMBER_ASSIGN_OR_RETURN(record, backups_->Publish(std::move(record), ids, clock_));
   session.SetCommitted();
   presence_->NoteComplete(facts.backup_id, generation);
-  return ToReply(record);
+  return ToReply(record, vault_id_);
 }
 
 absl::StatusOr<std::set<uint32_t>> VaultImpl::SessionsNow(const StoredBackupRecord& record) {
@@ -357,6 +371,7 @@ absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, backups_->Get(backup_id));
   v1::StoredBackup backup = ToWire(record);
   backup.set_vault_id(vault_id_);
+  backup.mutable_receipt()->set_statement(ReceiptOf(record, vault_id_));
   std::map<std::string, std::string> keyboxes = {{record.session_id(), record.keybox()}};
   const auto add = [&keyboxes](const format::v1::PackSession& session) {
     if (!session.keybox().empty()) keyboxes.emplace(session.session_id(), session.keybox());
@@ -449,7 +464,11 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
                                v1::VaultResult& result) {
         return Sweep::Rewrite(collected, context, packs, result);
       };
-      return Check({.copies = copies, .backups = *backups_, .rewrite = rewrite}, context)
+      return Check({.copies = copies,
+                    .backups = *backups_,
+                    .boxes_mu = boxes_mu_,
+                    .rewrite = rewrite},
+                   context)
           .Run(order.check());
     }
     case v1::VaultOrder::kReplicate:

@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "common/rpc/signed.h"
 #include "ember/v1/vault.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 
@@ -35,8 +36,8 @@ grpc::Status Finish(absl::StatusOr<Reply> result, Reply* reply) {
 
 class Service : public v1::VaultService::Service {
  public:
-  Service(VaultLookup lookup, rpc::RefusalReport refused)
-      : lookup_(std::move(lookup)), refused_(std::move(refused)) {}
+  Service(VaultLookup lookup, std::function<rpc::Identity()> identity, rpc::RefusalReport refused)
+      : lookup_(std::move(lookup)), identity_(std::move(identity)), refused_(std::move(refused)) {}
 
   grpc::Status OpenSession(ServerContext* context, const v1::OpenSessionRequest* request,
                            v1::OpenSessionReply* reply) override {
@@ -57,9 +58,7 @@ class Service : public v1::VaultService::Service {
   }
   grpc::Status GetBackup(ServerContext*, const v1::GetStoredBackupRequest* request,
                          v1::StoredBackup* reply) override {
-    const auto vault = Find(request->vault());
-    if (!vault.ok()) return rpc::ToGrpc(vault.status());
-    return Finish((*vault)->GetBackup(request->backup_id()), reply);
+    return Finish(OnGetBackup(*request), reply);
   }
   grpc::Status ListBackups(ServerContext*, const v1::ListStoredBackupsRequest* request,
                            v1::ListStoredBackupsReply* reply) override {
@@ -96,16 +95,29 @@ class Service : public v1::VaultService::Service {
   absl::StatusOr<v1::OpenSessionReply> OnOpenSession(const ServerContext& context,
                                                      const v1::OpenSessionRequest& request) {
     EMBER_ASSIGN_OR_RETURN(const std::string node, WriterOf(context));
-    // A stolen certificate must not put records where another node's backups would rely on them.
-    if (request.domain_id() != DomainOfNode(node)) {
-      const absl::Status why =
-          PeerRefused(absl::StrCat("agent ", node),
-                      absl::StrCat("dedup domain '", request.domain_id(), "' is not its own"));
+    if (const absl::Status may = CheckMayOpen(node, request); !may.ok()) {
+      const absl::Status why = PeerRefused(absl::StrCat("agent ", node), may.message());
       refused_(rpc::CallerOf(context), "OpenSession", why);
       return why;
     }
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
     return vault->OpenSession(node, request);
+  }
+
+  // A stolen certificate must not put records where another node's backups would rely on them, nor
+  // end another node's sessions.
+  absl::Status CheckMayOpen(const std::string& node, const v1::OpenSessionRequest& request) const {
+    if (request.domain_id() != DomainOfNode(node)) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("dedup domain '", request.domain_id(), "' is not its own"));
+    }
+    v1::Grant needed;
+    needed.set_node(node);
+    needed.set_workload(request.workload());
+    needed.set_epoch(request.epoch());
+    needed.set_vault(request.vault());
+    needed.set_backup_id(request.backup_id());
+    return rpc::CheckGrant(identity_().ca_pem, request.grant(), needed);
   }
 
   absl::StatusOr<v1::HaveReply> OnHave(const ServerContext& context,
@@ -140,8 +152,10 @@ class Service : public v1::VaultService::Service {
         reply.set_stored_bytes(stored);
         reply.set_durable(reply.received());
       }
-      if (!stream.Write(reply)) return absl::CancelledError("the writer went away");
+      if (!stream.Write(reply)) break;
     }
+    // Whatever became of its sender: what came is kept, and not sent again by the next session.
+    if (vault != nullptr) vault->Sync(session_id).IgnoreError();
     return absl::OkStatus();
   }
 
@@ -164,17 +178,32 @@ class Service : public v1::VaultService::Service {
       for (std::string& id : *more.mutable_ids()) ids.push_back(std::move(id));
     }
     // A broken stream also ends the loop; the count in the header tells.
-    return vault->Commit(node, first.session_id(), first.token(), first.header(), ids);
+    EMBER_ASSIGN_OR_RETURN(
+        v1::CommitReply reply,
+        vault->Commit(node, first.session_id(), first.token(), first.header(), ids));
+    if (reply.need().empty())
+      EMBER_RETURN_IF_ERROR(rpc::SignReceipt(identity_(), reply.mutable_receipt()));
+    return reply;
+  }
+
+  absl::StatusOr<v1::StoredBackup> OnGetBackup(const v1::GetStoredBackupRequest& request) {
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    EMBER_ASSIGN_OR_RETURN(v1::StoredBackup backup, vault->GetBackup(request.backup_id()));
+    EMBER_RETURN_IF_ERROR(rpc::SignReceipt(identity_(), backup.mutable_receipt()));
+    return backup;
   }
 
   const VaultLookup lookup_;
+  const std::function<rpc::Identity()> identity_;
   const rpc::RefusalReport refused_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, rpc::RefusalReport refused) {
-  return std::make_unique<Service>(std::move(lookup), std::move(refused));
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup,
+                                               std::function<rpc::Identity()> identity,
+                                               rpc::RefusalReport refused) {
+  return std::make_unique<Service>(std::move(lookup), std::move(identity), std::move(refused));
 }
 
 }  // namespace ember::vault

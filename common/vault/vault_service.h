@@ -17,8 +17,12 @@ namespace ember::vault {
 // cannot open it. Safe for concurrent use.
 using VaultLookup = std::function<absl::StatusOr<std::shared_ptr<Vault>>(const std::string& name)>;
 
-// `refused` is told about agents that ask for another node's dedup domain.
-std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup, rpc::RefusalReport refused);
+// `identity`: of the agent that hosts the vaults, as it is now. Receipts are signed with it, and
+// grants must be its CA's. `refused` is told about agents that ask for another node's dedup domain,
+// or for a backup that they were not granted.
+std::unique_ptr<grpc::Service> NewVaultService(VaultLookup lookup,
+                                               std::function<rpc::Identity()> identity,
+                                               rpc::RefusalReport refused);
 
 }  // namespace ember::vault
 

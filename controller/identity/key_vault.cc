@@ -13,6 +13,7 @@
 #include "common/crypto/digest.h"
 #include "common/crypto/keybox.h"
 #include "common/rpc/identity.h"
+#include "common/rpc/signed.h"
 #include "ember/format/v1/format.pb.h"
 
 namespace ember::controller {
@@ -99,7 +100,10 @@ absl::StatusOr<std::unique_ptr<KeyVault>> KeyVault::Open(const std::string& stat
 }
 
 std::unique_ptr<KeyVault> KeyVault::InMemory() {
+  static const KeyAndCertificate* const ca = new KeyAndCertificate(
+      *CreateCa("memory", absl::FromUnixSeconds(0) + absl::Hours(24 * 365 * 50)));
   auto keys = std::make_unique<KeyVault>();
+  keys->ca_ = *ca;
   keys->estate_id_ = "memory";
   keys->estate_key_ = std::string(kKeyBytes, 'k');
   keys->recovery_public_key_ = NewX25519KeyPair().public_key;
@@ -116,6 +120,10 @@ absl::Status KeyVault::RenewOwnCertificate(absl::Time now) const {
 absl::StatusOr<std::string> KeyVault::Sign(absl::string_view csr_pem, absl::string_view role,
                                            absl::string_view name, absl::Time now) const {
   return SignCsr(ca_, csr_pem, role, name, now, absl::Hours(24) * kCertificateDays);
+}
+
+absl::StatusOr<v1::Signed> KeyVault::SignGrant(const v1::Grant& grant) const {
+  return rpc::SignGrant(ca_.key_pem, grant);
 }
 
 absl::StatusOr<rec::DomainRecord> KeyVault::NewDomain(const std::string& id) const {

@@ -29,7 +29,7 @@ class KeyVault {
   // it runs out soon.
   static absl::StatusOr<std::unique_ptr<KeyVault>> Open(const std::string& state_directory,
                                                         absl::Time now);
-  // Without files or CA: for the simulation.
+  // Without files; one CA for all of a process: for the simulation.
   static std::unique_ptr<KeyVault> InMemory();
 
   // The agent's (or a person's) certificate for a CSR.
@@ -38,6 +38,8 @@ class KeyVault {
   const std::string& ca_pem() const { return ca_.certificate_pem; }
   const std::string& estate_id() const { return estate_id_; }
   absl::Status RenewOwnCertificate(absl::Time now) const;
+
+  absl::StatusOr<v1::Signed> SignGrant(const v1::Grant& grant) const;
 
   absl::StatusOr<record::v1::DomainRecord> NewDomain(const std::string& id) const;
   absl::StatusOr<v1::DomainKeys> BackupKeys(const record::v1::DomainRecord& domain) const;

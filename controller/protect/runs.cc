@@ -260,6 +260,13 @@ class RunStep {
     backup->set_reason(record_.backup_request().reason());
     backup->set_full(record_.backup_request().kind() == "full");
     order->set_epoch(workload->second.epoch());
+    v1::Grant grant;
+    grant.set_node(node);
+    grant.set_workload(spec->name());
+    grant.set_epoch(order->epoch());
+    grant.set_vault(vault.name());
+    grant.set_backup_id(backup->backup_id());
+    EMBER_ASSIGN_OR_RETURN(*backup->mutable_grant(), em_.keys->SignGrant(grant));
     run().set_backup_id(backup->backup_id());
     // The record exists from the start, so that the id is never given twice.
     rec::BackupRecord record;
@@ -376,7 +383,13 @@ class RunStep {
     if (it == em_.catalog->backups().end())
       return Fail(absl::InternalError("its backup record vanished"));
     rec::BackupRecord record = it->second;
-    const bool damaged = FillStored(em_, result, &record);
+    const absl::StatusOr<bool> filled = FillStored(em_, result, &record);
+    if (!filled.ok()) {
+      batch_.AddEvent("backup.refused", run().backup_id(), std::string(filled.status().message()),
+                      run().workload());
+      return Fail(filled.status());
+    }
+    const bool damaged = *filled;
     const v1::Backup& backup = record.backup();
     batch_.Put(record);
     *run().mutable_backup() = backup;

@@ -6,7 +6,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/errors.h"
+#include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/signed.h"
 #include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 
@@ -14,7 +17,34 @@ namespace ember::controller {
 
 namespace rec = record::v1;
 
-bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRecord* record) {
+namespace {
+
+// What the vault's host says about it; the agent only carries the word.
+absl::StatusOr<v1::Receipt> ReceiptFor(const EmState& em, const v1::Signed& signed_receipt,
+                                       const rec::BackupRecord& record)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), record.vault());
+  if (vault == nullptr) return VaultNotFound(record.vault());
+  EMBER_ASSIGN_OR_RETURN(v1::Receipt receipt,
+                         rpc::OpenReceipt(em.keys->ca_pem(), signed_receipt, vault->node()));
+  if (receipt.backup_id() != record.backup().id() || receipt.domain_id() != record.domain_id() ||
+      receipt.workload() != record.backup().workload()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("the receipt is for backup ", receipt.backup_id()));
+  }
+  return receipt;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> FillStored(const EmState& em, const v1::BackupResult& result,
+                                rec::BackupRecord* record) {
+  const absl::StatusOr<v1::Receipt> receipt = ReceiptFor(em, result.receipt(), *record);
+  if (!receipt.ok()) {
+    return Annotate(receipt.status(),
+                    absl::StrCat("node ", record->backup().node(),
+                                 " says that it stored a backup in vault '", record->vault(), "'"));
+  }
   v1::Backup& backup = *record->mutable_backup();
   backup.set_outcome(result.outcome());
   backup.set_size_bytes(result.size_bytes());
@@ -24,7 +54,7 @@ bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRe
   backup.set_error(result.read_back_error());
   if (result.read_back_ok()) *backup.mutable_verified_at() = rpc::ToTimestamp(em.clock->Now());
   ShowVaults(record);
-  record->set_vault_id(VaultIdNow(em, record->vault()));
+  record->set_vault_id(receipt->vault_id());
   *backup.mutable_problems() = result.problems();
   backup.set_problems_total(result.problems_total());
   const bool damaged = !result.read_back_ok() &&
@@ -41,9 +71,9 @@ bool FillStored(const EmState& em, const v1::BackupResult& result, rec::BackupRe
         absl::StrCat("every file is gone since ", good[0]->backup().id()));
     backup.set_problems_total(backup.problems_total() + 1);
   }
-  record->set_vault_sequence(result.vault_sequence());
-  *record->mutable_vault_received() = result.vault_received();
-  record->set_manifest_root(result.manifest_root());
+  record->set_vault_sequence(receipt->sequence());
+  *record->mutable_vault_received() = receipt->received();
+  record->set_manifest_root(receipt->manifest_root());
   return damaged;
 }
 
@@ -63,7 +93,11 @@ void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderU
     return;
   }
   rec::BackupRecord record = it->second;
-  FillStored(em, update.backup(), &record);
+  if (const auto filled = FillStored(em, update.backup(), &record); !filled.ok()) {
+    batch->AddEvent("backup.refused", record.backup().id(), std::string(filled.status().message()),
+                    record.backup().workload());
+    return;
+  }
   batch->Put(record);
   batch->AddEvent("backup.found", record.backup().id(),
                   absl::StrCat("it was stored although its run had failed: ",

@@ -12,8 +12,10 @@
 namespace ember::agent {
 namespace {
 
+// `sent`: bytes that went to the vault, also when it fails.
 absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
-                                            const DataPlane& plane, const OrderContext& context) {
+                                            const DataPlane& plane, const OrderContext& context,
+                                            int64_t* sent) {
   const v1::BackupOrder& backup = order.backup();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(backup.spec()));
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
@@ -25,6 +27,7 @@ absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
   options.epoch = order.epoch();
   options.reason = backup.reason();
   options.domain = backup.domain();
+  options.grant = backup.grant();
   options.roots = source->Roots();
   options.cache_path =
       JoinPath(plane.cache_directory, absl::StrCat(order.workload(), "@", backup.vault().name()));
@@ -39,6 +42,7 @@ absl::StatusOr<v1::BackupResult> BackUpOnce(const v1::Order& order, bool full,
   if (full || !FileExists(options.cache_path)) size = std::make_unique<BackupSize>(backup.spec());
   options.progress = [&](v1::Progress progress) {
     if (size != nullptr) progress.set_bytes_total(size->bytes());
+    *sent = progress.bytes_sent();
     context.progress(progress);
   };
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::BackupWriter> writer,
@@ -60,9 +64,10 @@ absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const 
                          plane.open_vault(order.backup().vault()));
   EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored,
                          vault->GetBackup(order.backup().backup_id()));
-  if (stored.workload() != order.workload()) {
+  if (stored.workload() != order.workload() ||
+      stored.domain_id() != order.backup().domain().id()) {
     return absl::AlreadyExistsError(
-        absl::StrCat("backup ", stored.backup_id(), " is of another workload"));
+        absl::StrCat("backup ", stored.backup_id(), " is of another workload or node"));
   }
   constexpr char kWhy[] =
       "the agent was interrupted right after the commit: what could not be read is not known";
@@ -70,9 +75,7 @@ absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const 
   result.set_outcome(v1::Outcome::PARTIAL);
   result.add_problems()->set_problem(kWhy);
   result.set_problems_total(1);
-  result.set_vault_sequence(stored.sequence());
-  *result.mutable_vault_received() = stored.received();
-  result.set_manifest_root(stored.manifest_root());
+  *result.mutable_receipt() = stored.receipt();
   result.set_read_back_error(kWhy);
   result.set_read_back_code(static_cast<int>(absl::StatusCode::kAborted));
   return result;
@@ -103,13 +106,18 @@ absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPla
   EMBER_RETURN_IF_ERROR(ValidateName("workload", order.workload()));
   EMBER_RETURN_IF_ERROR(ValidateName("vault", order.backup().vault().name()));
   EMBER_RETURN_IF_ERROR(MakeDirectories(plane.cache_directory));
+  int64_t sent = 0;
   absl::StatusOr<v1::BackupResult> result =
-      BackUpOnce(order, order.backup().full(), plane, context);
+      BackUpOnce(order, order.backup().full(), plane, context, &sent);
   if (absl::IsAlreadyExists(result.status())) return CommittedEarlier(order, plane);
   if (result.ok() || order.backup().full() || !VaultLostRecords(result.status())) return result;
   LogWarning("orders", "the vault lost records: everything is read again",
              {{"order", order.id()}, {"error", result.status().ToString()}});
-  return BackUpOnce(order, true, plane, context);
+  // The second session finds what the first one sent and did not commit: both are of this backup.
+  int64_t sent_again = 0;
+  result = BackUpOnce(order, true, plane, context, &sent_again);
+  if (result.ok()) result->set_added_bytes(result->added_bytes() + sent);
+  return result;
 }
 
 }  // namespace ember::agent

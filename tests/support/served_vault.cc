@@ -4,6 +4,7 @@
 #include "common/rpc/channel.h"
 #include "common/vault/vault_service.h"
 #include "grpcpp/impl/codegen/service_type.h"
+#include "tests/support/grants.h"
 #include "tests/support/status_matchers.h"
 
 namespace ember::testing {
@@ -27,20 +28,23 @@ ServedVault::ServedVault(bool parity) : ca_(*CreateCa("home", SystemClock()->Now
   vault.clock = SystemClock();
   vault.rules.parity = parity;
   vault_ = std::shared_ptr<vault::Vault>(vault::Vault::Open(vault).value());
+  const rpc::Identity nas = Signed(ca_, "nas");
   service_ = vault::NewVaultService(
       [this](const std::string& name) {
         return name == "main" ? vault_ : std::shared_ptr<vault::Vault>();
       },
+      [nas] { return nas; },
       [](const rpc::Peer&, absl::string_view, const absl::Status&) {});
-  EXPECT_OK(rpc::SaveIdentity(dir_.Join("identity"), Signed(ca_, "nas")));
+  EXPECT_OK(rpc::SaveIdentity(dir_.Join("identity"), nas));
   rpc::ServerOptions server;
   server.listen = "127.0.0.1:0";
   server.identity_directory = dir_.Join("identity");
   server.clock = SystemClock();
   server_ = rpc::Server::Start(server, {service_.get()}).value();
-  port_ = backup::OpenGrpcVault(
-      rpc::Dial(absl::StrCat("127.0.0.1:", server_->port()), Signed(ca_, "host1"), "agent", "nas"),
-      "main");
+  auto channel =
+      rpc::Dial(absl::StrCat("127.0.0.1:", server_->port()), Signed(ca_, "host1"), "agent", "nas");
+  port_ = std::make_unique<GrantedPort>(ca_, "host1", "main",
+                                        backup::OpenGrpcVault(std::move(channel), "main"));
 }
 
 ServedVault::~ServedVault() { Stop(); }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
+#include "common/rpc/signed.h"
 #include "node-agent/link/join.h"
 #include "node-agent/supervise/supervisor.h"
 #include "tests/support/eventually.h"
@@ -112,6 +113,13 @@ class AgentTest : public ::testing::Test {
     *order.mutable_backup()->mutable_spec() = Notes();
     *order.mutable_backup()->mutable_vault() = Vault();
     *order.mutable_backup()->mutable_domain() = em_.domain();
+    v1::Grant grant;
+    grant.set_node("nas1");
+    grant.set_workload("notes");
+    grant.set_epoch(1);
+    grant.set_vault("nas");
+    grant.set_backup_id(order.backup().backup_id());
+    *order.mutable_backup()->mutable_grant() = em_.Grant(grant);
     return Outcome(order);
   }
   v1::WorkloadFact Fact(const std::string& workload) {
@@ -161,7 +169,9 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
   ASSERT_EQ(again.state(), v1::OrderUpdate::DONE) << again.error();
   EXPECT_EQ(again.backup().outcome(), v1::Outcome::PARTIAL)
       << "committed by an order whose result is not known here";
-  EXPECT_EQ(again.backup().vault_sequence(), backup.backup().vault_sequence());
+  EXPECT_EQ(again.backup().receipt().statement(), backup.backup().receipt().statement());
+  for (const v1::OrderUpdate& update : {backup, again})
+    EXPECT_OK(rpc::OpenReceipt(em_.ca_pem(), update.backup().receipt(), "nas1"));
 
   v1::Order verify = Make("run/2");
   verify.mutable_verify()->set_backup_id("notes/20260101-000000");

@@ -7,6 +7,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/identity.h"
+#include "common/rpc/signed.h"
 #include "node-agent/link/token.h"
 #include "tests/support/status_matchers.h"
 
@@ -153,6 +154,10 @@ v1::DomainKeys FakeEm::domain() const {
   domain.set_cut_key(std::string(32, 'c'));
   domain.set_public_key(domain_pair_.public_key);
   return domain;
+}
+
+v1::Signed FakeEm::Grant(const v1::Grant& grant) const {
+  return rpc::SignGrant(ca_.key_pem, grant).value();
 }
 
 grpc::Status FakeEm::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,

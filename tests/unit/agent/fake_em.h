@@ -46,6 +46,8 @@ class FakeEm final : public v1::AgentService::Service {
   int renewals() const;
 
   v1::DomainKeys domain() const;
+  v1::Signed Grant(const v1::Grant& grant) const;
+  const std::string& ca_pem() const { return ca_.certificate_pem; }
 
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                          v1::HeartbeatReply* reply) override;

@@ -2,7 +2,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
+#include "common/crypto/certificate.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/signed.h"
 #include "controller/fleet/beats.h"
 #include "controller/protect/runs.h"
 #include "controller/service/views.h"
@@ -95,8 +97,35 @@ class BackupRun : public EmFixture {
     EXPECT_EQ(open.size(), 1u);
     return open.empty() ? v1::Order() : open[0];
   }
+  // As the host of the order's vault would sign it; `change` makes it say something else.
+  v1::Signed ReceiptFor(const v1::BackupOrder& backup, const std::string& workload,
+                        const std::function<void(v1::Receipt&)>& change = {},
+                        const std::string& signer = "nas1") {
+    v1::Receipt receipt;
+    receipt.set_vault_id("disk");
+    receipt.set_backup_id(backup.backup_id());
+    receipt.set_domain_id(backup.domain().id());
+    receipt.set_workload(workload);
+    receipt.set_sequence(4);
+    *receipt.mutable_received() = rpc::ToTimestamp(clock_.Now());
+    if (change) change(receipt);
+    v1::Signed signed_receipt;
+    signed_receipt.set_statement(receipt.SerializeAsString());
+    EXPECT_OK(rpc::SignReceipt(IdentityOf(signer), &signed_receipt));
+    return signed_receipt;
+  }
+  rpc::Identity IdentityOf(const std::string& node) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    rpc::Identity identity;
+    identity.key_pem = NewPrivateKeyPem();
+    identity.certificate_pem =
+        *em_->keys->Sign(*CreateCsr(identity.key_pem), "agent", node, clock_.Now());
+    return identity;
+  }
   void Answer(v1::OrderUpdate update) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     rec::OrderRecord order = em_->catalog->orders().at(Order().id());
+    if (update.has_backup() && !update.backup().has_receipt())
+      *update.mutable_backup()->mutable_receipt() =
+          ReceiptFor(Order().backup(), Order().workload());
     *order.mutable_last_update() = std::move(update);
     order.set_finished(true);
     Put(order);
@@ -267,6 +296,8 @@ TEST_F(BackupRun, WhatWasStoredAlthoughItsRunFailedIsShown) ABSL_NO_THREAD_SAFET
   const std::string id = Order().backup().backup_id();
   v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
   update.set_order_id(Order().id());
+  const v1::BackupOrder stored = Order().backup();
+  *update.mutable_backup()->mutable_receipt() = ReceiptFor(stored, "db");
   SetNode("n1", v1::NodeState::DEAD);
   Tick();
   EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED);
@@ -279,10 +310,72 @@ TEST_F(BackupRun, WhatWasStoredAlthoughItsRunFailedIsShown) ABSL_NO_THREAD_SAFET
   of_another.set_node("nas1");
   ASSERT_OK(controller::RecordBeat(*em_, "nas1", "10.0.0.2", of_another));
   EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED) << "not its order";
+  v1::HeartbeatRequest of_a_thief = beat;
+  *of_a_thief.mutable_orders(0)->mutable_backup()->mutable_receipt() =
+      ReceiptFor(stored, "db", {}, "n1");
+  ASSERT_OK(controller::RecordBeat(*em_, "n1", "10.0.0.1", of_a_thief));
+  EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED) << "not the vault's word";
   ASSERT_OK(controller::RecordBeat(*em_, "n1", "10.0.0.1", beat));
   EXPECT_EQ(Shown(id).outcome(), v1::Outcome::OK);
   EXPECT_TRUE(Shown(id).verified());
   EXPECT_THAT(GoodIds(), ElementsAre(id));
+}
+
+// A stolen certificate says what it likes; what is stored, and since when, is the vault's to say.
+TEST_F(BackupRun, WithoutTheVaultsWordNothingIsStored) {
+  const auto year_ahead = rpc::ToTimestamp(clock_.Now() + absl::Hours(24 * 365));
+  struct Lie {
+    const char* what;
+    std::function<void(v1::Receipt&)> change;
+    std::string signer;
+  };
+  for (const Lie& lie : {
+           Lie{"nothing at all", {}, ""},
+           Lie{"signed by itself", {}, "n1"},
+           Lie{"of an earlier backup",
+               [](auto& receipt) { receipt.set_backup_id("db/20200101-000000"); }, "nas1"},
+           Lie{"of another domain", [](auto& receipt) { receipt.set_domain_id("node-nas1"); },
+               "nas1"},
+           Lie{"of another workload", [](auto& receipt) { receipt.set_workload("web"); }, "nas1"},
+       }) {
+    SCOPED_TRACE(lie.what);
+    clock_.Advance(absl::Minutes(1));
+    Ask();
+    const std::string id = Order().backup().backup_id();
+    v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
+    v1::Signed& receipt = *update.mutable_backup()->mutable_receipt();
+    if (!lie.signer.empty())
+      receipt = ReceiptFor(Order().backup(), Order().workload(), lie.change, lie.signer);
+    Answer(update);
+    EXPECT_EQ(Runs().back().run().outcome(), v1::Outcome::FAILED);
+    EXPECT_THAT(Runs().back().run().error(), HasSubstr("node n1 says"));
+    EXPECT_EQ(Shown(id).outcome(), v1::Outcome::FAILED);
+    EXPECT_THAT(GoodIds(), IsEmpty());
+    EXPECT_EQ(LastGood(), "");
+  }
+  // The genuine one with another time in it.
+  clock_.Advance(absl::Minutes(1));
+  Ask();
+  v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
+  v1::Signed& receipt = *update.mutable_backup()->mutable_receipt();
+  receipt = ReceiptFor(Order().backup(), Order().workload());
+  v1::Receipt moved;
+  ASSERT_TRUE(moved.ParseFromString(receipt.statement()));
+  *moved.mutable_received() = year_ahead;
+  receipt.set_statement(moved.SerializeAsString());
+  Answer(update);
+  EXPECT_THAT(GoodIds(), IsEmpty());
+}
+
+TEST_F(BackupRun, IsGrantedToItsNodeAndVault) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Ask();
+  v1::Grant needed;
+  needed.set_node("n1");
+  needed.set_workload("db");
+  needed.set_epoch(Order().epoch());
+  needed.set_vault(Order().backup().vault().name());
+  needed.set_backup_id(Order().backup().backup_id());
+  EXPECT_OK(rpc::CheckGrant(em_->keys->ca_pem(), Order().backup().grant(), needed));
 }
 
 TEST_F(BackupRun, OnlyWhatTouchesTheDataWaitsForARecovery) {

@@ -7,6 +7,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "common/rpc/signed.h"
 #include "controller/service/services.h"
 #include "ember/v1/agent.grpc.pb.h"
 #include "grpc/support/time.h"
@@ -189,6 +190,7 @@ TEST_F(KeyThief, TellsNothingInAnothersName) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   backup.mutable_backup()->set_workload("web");
   backup.mutable_backup()->set_node("host1");
   backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
+  backup.set_vault("nas");
   backup.set_run_id("run2");
   Put(backup);
   rec::RunRecord run;  // its order is gone, so that a late word about it counts
@@ -197,14 +199,30 @@ TEST_F(KeyThief, TellsNothingInAnothersName) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   run.set_attempt(1);
   Put(run);
 
+  rec::EstateRecord estate;
+  v1::VaultSpec& nas = *estate.mutable_estate()->add_vaults();
+  nas.set_name("nas");
+  nas.set_node("nas1");
+  Put(estate);
+  v1::Receipt receipt;
+  receipt.set_backup_id(kBackup);
+  receipt.set_workload("web");
+  *receipt.mutable_received() = rpc::ToTimestamp(SystemClock()->Now());
+  rpc::Identity host;
+  host.key_pem = NewPrivateKeyPem();
+  host.certificate_pem =
+      *em_->keys->Sign(*CreateCsr(host.key_pem), "agent", "nas1", SystemClock()->Now());
+  v1::Signed genuine;
+  genuine.set_statement(receipt.SerializeAsString());
+  ASSERT_OK(rpc::SignReceipt(host, &genuine));
+
   v1::HeartbeatRequest lie;
   for (const char* id : {"run1/web/backup/1", "run2/web/backup/1"}) {
     v1::OrderUpdate* update = lie.add_orders();
     update->set_order_id(id);
     update->set_state(v1::OrderUpdate::DONE);
     update->mutable_backup()->set_outcome(v1::Outcome::OK);
-    *update->mutable_backup()->mutable_vault_received() =
-        rpc::ToTimestamp(clock_.Now() + absl::Hours(24 * 365));
+    *update->mutable_backup()->mutable_receipt() = genuine;
   }
   lie.set_node("host1");
   EXPECT_THAT(Beat(*host2_, lie), HasCode(Code::kPermissionDenied));

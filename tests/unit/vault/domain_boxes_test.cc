@@ -1,8 +1,12 @@
 #include "common/vault/domain_boxes.h"
 
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/vault/framed.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/vault_source.h"
 #include "tests/unit/vault/failing_store.h"
 #include "tests/unit/vault/vault_fixture.h"
 
@@ -101,14 +105,58 @@ class VaultBoxes : public ember::testing::VaultFixture {};
 
 TEST_F(VaultBoxes, AreDurableBeforeASessionIsOpen) {
   v1::OpenSessionRequest request = ember::testing::SessionRequest("db", 1);
+  request.clear_recovery_boxes();
   request.add_recovery_boxes("for the safe");
   request.set_estate_id("home");
   ASSERT_OK(Open(request));
   EXPECT_EQ(Files("keys").size(), 1u);
   Reopen();
-  ASSERT_OK(Backup("db", 2, 0, 5));  // without boxes, as of an older agent
+  ASSERT_OK(Backup("db", 2, 0, 5));
   ASSERT_OK_AND_ASSIGN(const v1::StoredBackup backup, vault_->GetBackup(IdOf("db", 2)));
-  EXPECT_THAT(backup.recovery_boxes(), ElementsAre("for the safe"));
+  EXPECT_THAT(backup.recovery_boxes(), ElementsAre("for the safe", "recovery box"));
+}
+
+// Without them the recovery kit opens nothing: a check says so, and has them from another vault.
+TEST_F(VaultBoxes, AreCheckedAndHealed) {
+  ASSERT_OK(Backup("db", 1, 0, 5));
+  ASSERT_EQ(Files("keys").size(), 1u);
+  const std::string file = Files("keys")[0];
+  v1::VaultOrder check, heal;
+  check.mutable_check();
+  heal.mutable_check()->set_read_data(true);
+  heal.mutable_check()->set_repair(true);
+  const auto problems = [&](const v1::VaultOrder& order, vault::ReplicaSource* other) {
+    vault::JobContext context;
+    context.other = other;
+    const auto result = vault_->Run(order, context);
+    EXPECT_OK(result);
+    return result.ok() ? result->problems_size() : -1;
+  };
+  EXPECT_EQ(problems(check, nullptr), 0);
+  ember::testing::FakeClock clock;
+  ember::testing::TempDir second;
+  ASSERT_OK_AND_ASSIGN(
+      const auto other,
+      vault::Vault::Open({.name = "usb", .directory = second.Join("usb"), .clock = &clock}));
+  ember::testing::VaultSource here(*vault_), there(*other);
+  v1::VaultOrder replicate;
+  replicate.mutable_replicate();
+  vault::JobContext from_here;
+  from_here.other = &here;
+  ASSERT_OK(other->Run(replicate, from_here));
+  for (const bool lost : {false, true}) {
+    if (lost) {
+      ASSERT_OK(RemoveFile(file));
+    } else {
+      ASSERT_OK(WriteFileAtomic(file, "garbage"));
+    }
+    EXPECT_EQ(problems(check, nullptr), 1) << lost;
+    EXPECT_EQ(problems(heal, nullptr), 1) << "nowhere to have them from";
+    EXPECT_EQ(problems(heal, &there), 0) << lost;
+    EXPECT_EQ(problems(check, nullptr), 0) << lost;
+    ASSERT_OK_AND_ASSIGN(const v1::StoredBackup backup, vault_->GetBackup(IdOf("db", 1)));
+    EXPECT_THAT(backup.recovery_boxes(), ElementsAre("recovery box"));
+  }
 }
 
 TEST_F(VaultBoxes, ThatAreNotOnesAreRefusedAndNothingIsStored) {

@@ -24,6 +24,7 @@
 #include "ember/v1/vault.grpc.pb.h"
 #include "grpc/support/time.h"
 #include "grpcpp/grpcpp.h"
+#include "tests/support/grants.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/backup/fake_tree.h"
 
@@ -50,10 +51,16 @@ struct SessionView {
 // What can be said to the vault "nas" with one certificate, message by message.
 class Wire {
  public:
-  explicit Wire(std::shared_ptr<grpc::Channel> channel)
-      : stub_(v1::VaultService::NewStub(std::move(channel))) {}
+  Wire(std::shared_ptr<grpc::Channel> channel, const KeyAndCertificate& ca, std::string node)
+      : stub_(v1::VaultService::NewStub(std::move(channel))), ca_(ca), node_(std::move(node)) {}
 
+  // As if the controller had granted just this.
   absl::StatusOr<SessionView> Open(v1::OpenSessionRequest request) {
+    request.set_vault("nas");
+    return OpenBy(Granted(ca_, node_, std::move(request)));
+  }
+  // By the grant in the request.
+  absl::StatusOr<SessionView> OpenBy(v1::OpenSessionRequest request) {
     request.set_vault("nas");
     EMBER_ASSIGN_OR_RETURN(const v1::OpenSessionReply reply, Call(&Stub::OpenSession, request));
     return SessionView{request.session_id(), reply.token()};
@@ -94,7 +101,10 @@ class Wire {
     return reply;
   }
   absl::StatusOr<v1::StoredBackup> Get(const std::string& backup_id) {
-    return Call(&Stub::GetBackup, Of(backup_id));
+    EMBER_ASSIGN_OR_RETURN(v1::StoredBackup backup, Call(&Stub::GetBackup, Of(backup_id)));
+    EXPECT_FALSE(backup.receipt().signature().empty());
+    backup.mutable_receipt()->clear_signature();  // another one each time
+    return backup;
   }
   Ids List() {
     v1::ListStoredBackupsRequest request;
@@ -163,6 +173,8 @@ class Wire {
   }
 
   std::unique_ptr<Stub> stub_;
+  const KeyAndCertificate ca_;
+  const std::string node_;
 };
 
 inline std::string SessionIdOf(const std::string& name) { return Sha256(name).substr(0, 16); }
@@ -191,7 +203,8 @@ class ThiefFixture : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(ca_, CreateCa("home", SystemClock()->Now()));
-    ASSERT_OK(rpc::SaveIdentity(dir_.Join("identity"), Signed("nas1")));
+    nas1_ = Signed("nas1");
+    ASSERT_OK(rpc::SaveIdentity(dir_.Join("identity"), nas1_));
     Serve();
     host2_keys_.domain.set_id("node-host2");
     host2_keys_.domain.set_id_key(std::string(32, '2'));
@@ -246,17 +259,18 @@ class ThiefFixture : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(
         vault_,
         vault::Vault::Open({.name = "nas", .directory = dir_.Join("vault"), .clock = &clock_}));
-    service_ =
-        vault::NewVaultService([this](const std::string&) { return vault_; },
-                               [](const rpc::Peer&, absl::string_view, const absl::Status&) {});
+    service_ = vault::NewVaultService(
+        [this](const std::string&) { return vault_; }, [this] { return nas1_; },
+        [](const rpc::Peer&, absl::string_view, const absl::Status&) {});
     rpc::ServerOptions options;
     options.listen = "127.0.0.1:0";
     options.identity_directory = dir_.Join("identity");
     options.clock = SystemClock();
     ASSERT_OK_AND_ASSIGN(server_, rpc::Server::Start(options, {service_.get()}));
-    victim_ = backup::OpenGrpcVault(Dial("host1"), "nas");
-    host1_ = std::make_unique<Wire>(Dial("host1"));
-    host2_ = std::make_unique<Wire>(Dial("host2"));
+    victim_ = std::make_unique<GrantedPort>(ca_, "host1", "nas",
+                                            backup::OpenGrpcVault(Dial("host1"), "nas"));
+    host1_ = std::make_unique<Wire>(Dial("host1"), ca_, "host1");
+    host2_ = std::make_unique<Wire>(Dial("host2"), ca_, "host2");
   }
   void Stop() {
     server_->Stop(absl::ZeroDuration());
@@ -277,6 +291,7 @@ class ThiefFixture : public ::testing::Test {
     request.set_backup_id(absl::StrCat(workload, "/", name));
     request.set_session_id(SessionIdOf(absl::StrCat(node, workload, name)));
     request.set_keybox("the thief's keybox");
+    request.add_recovery_boxes("the thief's recovery box");
     return request;
   }
   // What was asked for when `backup_id` was made, as the vault tells everybody.
@@ -318,6 +333,7 @@ class ThiefFixture : public ::testing::Test {
   TempDir dir_;
   FakeClock clock_;
   KeyAndCertificate ca_;
+  rpc::Identity nas1_;
   BackupBench host1_keys_, host2_keys_;
   X25519KeyPair recovery_;
   FakeTree tree_;

@@ -161,6 +161,32 @@ TEST_F(Thief, OpensNoSessionInTheDomainOfAnother) {
       << "what was refused has not raised the epoch";
 }
 
+// Its own domain is no way in either: a session of the victim's workload would end the victim's.
+TEST_F(Thief, OpensNoSessionThatItWasNotGranted) {
+  const auto victims = RequestOf("host1", "web", "20260103-000000");
+  ASSERT_OK_AND_ASSIGN(const SessionView session, host1_->Open(victims));
+  auto request = victims;
+  request.set_domain_id(DomainOfNode("host2"));
+  request.set_session_id(SessionIdOf("the thief's"));
+  request.set_vault("nas");
+  const auto denied = HasCode(StatusCode::kPermissionDenied);
+  for (const uint64_t epoch : {uint64_t{0}, UINT64_MAX}) {
+    request.set_epoch(epoch);
+    request.clear_grant();
+    EXPECT_THAT(host2_->OpenBy(request), denied) << "none at all";
+    EXPECT_THAT(host2_->OpenBy(Granted(ca_, "host1", request)), denied) << "the victim's";
+    KeyAndCertificate self;
+    self.key_pem = NewPrivateKeyPem();
+    EXPECT_THAT(host2_->OpenBy(Granted(self, "host2", request)), denied) << "its own";
+    auto of_loot = RequestOf("host2", "loot", "20260103-000000");
+    of_loot.set_vault("nas");
+    *request.mutable_grant() = Granted(ca_, "host2", of_loot).grant();
+    EXPECT_THAT(host2_->OpenBy(request), denied) << "one for something else";
+  }
+  ASSERT_OK(host1_->Upload(session, {Loot(1)}));
+  EXPECT_OK(host1_->Commit(session, LootHeader({Loot(1).id()}), {Loot(1).id()}));
+}
+
 // Also after a restart, when the vault has only what it wrote down; also with the node's own
 // certificate.
 TEST_F(Thief, TakesNoNameThatIsInUse) {

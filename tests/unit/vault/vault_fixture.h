@@ -48,6 +48,7 @@ inline v1::OpenSessionRequest SessionRequest(const std::string& workload, int n)
   request.set_backup_id(BackupId(workload, absl::FromUnixSeconds(1767225600 + n)));
   request.set_session_id(Sha256(absl::StrCat("session ", workload, n)).substr(0, 16));
   request.set_keybox(absl::StrCat("keybox ", workload, n));
+  request.add_recovery_boxes("recovery box");
   return request;
 }
 

@@ -8,9 +8,12 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "common/rpc/signed.h"
 #include "ember/v1/vault.grpc.pb.h"
 #include "grpc/support/time.h"
 #include "grpcpp/grpcpp.h"
+#include "tests/support/eventually.h"
+#include "tests/support/grants.h"
 #include "tests/unit/vault/vault_fixture.h"
 
 namespace ember::testing {
@@ -23,14 +26,16 @@ class VaultServiceTest : public VaultFixture {
   void SetUp() override {
     VaultFixture::SetUp();
     ASSERT_OK_AND_ASSIGN(ca_, CreateCa("home", SystemClock()->Now()));
+    const rpc::Identity nas1 = MakeIdentity("agent", "nas1");
     service_ = vault::NewVaultService(
         [this](const std::string& name) {
           return name == "nas" ? vault_ : std::shared_ptr<vault::Vault>();
         },
+        [nas1] { return nas1; },
         [this](const rpc::Peer& peer, absl::string_view, const absl::Status&) {
           refused_.push_back(peer.name);
         });
-    ASSERT_OK(rpc::SaveIdentity(identity_.Join("id"), MakeIdentity("agent", "nas1")));
+    ASSERT_OK(rpc::SaveIdentity(identity_.Join("id"), nas1));
     rpc::ServerOptions options;
     options.listen = "127.0.0.1:0";
     options.identity_directory = identity_.Join("id");
@@ -56,10 +61,12 @@ class VaultServiceTest : public VaultFixture {
   }
 
   // Of host1, whose stub is `agent_`.
-  static v1::OpenSessionRequest RequestOf(const std::string& workload, int n) {
+  v1::OpenSessionRequest RequestOf(const std::string& workload, int n,
+                                   const std::string& vault = "nas") {
     v1::OpenSessionRequest request = SessionRequest(workload, n);
     request.set_domain_id(DomainOfNode("host1"));
-    return request;
+    request.set_vault(vault);
+    return Granted(ca_, "host1", request);
   }
 
   // A client context that fails rather than hangs.
@@ -144,6 +151,13 @@ TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
   ASSERT_OK_AND_ASSIGN(const auto reply, CommitBy(*agent_, session, SortedIds(0, 20)));
   EXPECT_EQ(reply.need_size(), 0);
   EXPECT_EQ(reply.sequence(), 1u);
+  ASSERT_OK_AND_ASSIGN(const v1::Receipt receipt,
+                       rpc::OpenReceipt(ca_.certificate_pem, reply.receipt(), "nas1"));
+  EXPECT_EQ(receipt.backup_id(), session.request.backup_id());
+  EXPECT_EQ(receipt.domain_id(), DomainOfNode("host1"));
+  EXPECT_EQ(receipt.workload(), "db");
+  EXPECT_EQ(receipt.sequence(), reply.sequence());
+  EXPECT_EQ(rpc::FromTimestamp(receipt.received()), rpc::FromTimestamp(reply.received()));
 
   const auto admin = Stub("admin", "alice");
   Context get_context;
@@ -153,6 +167,9 @@ TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
   v1::StoredBackup backup;
   ASSERT_OK(rpc::FromGrpc(admin->GetBackup(&get_context, get, &backup)));
   EXPECT_EQ(backup.keyboxes_size(), 1);
+  ASSERT_OK_AND_ASSIGN(const v1::Receipt again,
+                       rpc::OpenReceipt(ca_.certificate_pem, backup.receipt(), "nas1"));
+  EXPECT_EQ(again.SerializeAsString(), receipt.SerializeAsString());
   Context read_context;
   v1::ReadRequest request;
   request.set_vault("nas");
@@ -170,6 +187,7 @@ TEST_F(VaultServiceTest, CommitNamesWhatIsMissing) {
   ASSERT_OK(Upload(*agent_, {UploadOf(session, 0, 4)}));
   ASSERT_OK_AND_ASSIGN(const auto reply, CommitBy(*agent_, session, SortedIds(0, 6)));
   EXPECT_EQ(reply.need_size(), 2);
+  EXPECT_FALSE(reply.has_receipt()) << "nothing was published";
 }
 
 TEST_F(VaultServiceTest, OnlyAgentsWrite) {
@@ -196,8 +214,7 @@ TEST_F(VaultServiceTest, AnAgentWritesToItsOwnDomainOnly) {
 }
 
 TEST_F(VaultServiceTest, AnUnknownVaultIsNotFoundWithAHint) {
-  auto request = RequestOf("db", 1);
-  request.set_vault("cloud");
+  const auto request = RequestOf("db", 1, "cloud");
   const auto opened = OpenBy(*agent_, request);
   EXPECT_THAT(opened, HasCodeAndText(StatusCode::kNotFound, "cloud"));
   EXPECT_NE(HintOf(opened.status()), "");
@@ -229,6 +246,32 @@ TEST_F(VaultServiceTest, AStreamThatBreaksCommitsNothing) {
   }
   EXPECT_EQ(vault_->Facts().backups(), 0);
   EXPECT_OK(CommitBy(*agent_, session, SortedIds(0, 6)));
+}
+
+// The next session need not send again what came before the sender died.
+TEST_F(VaultServiceTest, WhatCameBeforeTheSenderDiedIsKept) {
+  ASSERT_OK_AND_ASSIGN(const auto session, OpenBy(*agent_, RequestOf("db", 1)));
+  {
+    Context context;
+    auto stream = agent_->Upload(&context);
+    v1::UploadReply reply;
+    ASSERT_TRUE(stream->Write(UploadOf(session, 0, 6)));
+    ASSERT_TRUE(stream->Read(&reply));
+    EXPECT_EQ(reply.durable(), 0u);
+    context.TryCancel();
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  const auto stored = [&] {
+    v1::HaveRequest have;
+    have.set_vault("nas");
+    have.set_session_id(session.request.session_id());
+    have.set_token(session.reply.token());
+    for (int n = 0; n < 6; ++n) have.add_ids(RecordId(n));
+    Context context;
+    v1::HaveReply reply;
+    return agent_->Have(&context, have, &reply).ok() && reply.absent() == std::string(6, '\0');
+  };
+  EXPECT_TRUE(Eventually(stored));
 }
 
 TEST_F(VaultServiceTest, OneStreamServesOneSession) {
