@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/rpc/identity.h"
 #include "ember/v1/types.pb.h"
 
@@ -23,9 +24,9 @@ absl::Status CheckGrant(absl::string_view ca_pem, const v1::Signed& grant, const
 // Signs the statement that `receipt` has. INVALID_ARGUMENT: `host` has no key.
 absl::Status SignReceipt(const Identity& host, v1::Signed* receipt);
 // What agent `node` acknowledged. PERMISSION_DENIED, with the reason: not by that agent, whose
-// certificate must have been valid at the instant that the receipt names.
+// certificate must be valid at `now`.
 absl::StatusOr<v1::Receipt> OpenReceipt(absl::string_view ca_pem, const v1::Signed& receipt,
-                                        absl::string_view node);
+                                        absl::string_view node, absl::Time now);
 
 }  // namespace ember::rpc
 

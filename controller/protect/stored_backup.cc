@@ -25,8 +25,8 @@ absl::StatusOr<v1::Receipt> ReceiptFor(const EmState& em, const v1::Signed& sign
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), record.vault());
   if (vault == nullptr) return VaultNotFound(record.vault());
-  EMBER_ASSIGN_OR_RETURN(v1::Receipt receipt,
-                         rpc::OpenReceipt(em.keys->ca_pem(), signed_receipt, vault->node()));
+  EMBER_ASSIGN_OR_RETURN(v1::Receipt receipt, rpc::OpenReceipt(em.keys->ca_pem(), signed_receipt,
+                                                               vault->node(), em.clock->Now()));
   if (receipt.backup_id() != record.backup().id() || receipt.domain_id() != record.domain_id() ||
       receipt.workload() != record.backup().workload()) {
     return absl::PermissionDeniedError(

@@ -171,7 +171,8 @@ TEST_F(AgentTest, BacksUpVerifiesAndRestoresOverARealVault) {
       << "committed by an order whose result is not known here";
   EXPECT_EQ(again.backup().receipt().statement(), backup.backup().receipt().statement());
   for (const v1::OrderUpdate& update : {backup, again})
-    EXPECT_OK(rpc::OpenReceipt(em_.ca_pem(), update.backup().receipt(), "nas1"));
+    EXPECT_OK(
+        rpc::OpenReceipt(em_.ca_pem(), update.backup().receipt(), "nas1", SystemClock()->Now()));
 
   v1::Order verify = Make("run/2");
   verify.mutable_verify()->set_backup_id("notes/20260101-000000");

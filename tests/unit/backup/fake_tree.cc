@@ -158,7 +158,6 @@ BackupBench::BackupBench() : pair_(NewX25519KeyPair()) {
   domain.set_id_key(std::string(32, 'i'));
   domain.set_cut_key(std::string(32, 'c'));
   domain.set_public_key(pair_.public_key);
-  domain.add_recovery_boxes("recovery box");
 }
 
 backup::BackupOptions BackupBench::Options(const std::string& backup_id) {

@@ -29,6 +29,7 @@ constexpr char kBackup[] = "web/20260101-000000";
 class KeyThief : public EmFixture {
  protected:
   void SetUp() override ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    clock_.JumpWall(SystemClock()->Now() - clock_.Now());
     ASSERT_OK(controller::KeyVault::Create(dir_.path(), "estate", SystemClock()->Now()));
     ASSERT_OK_AND_ASSIGN(em_->keys, controller::KeyVault::Open(dir_.path(), SystemClock()->Now()));
     for (const char* node : {"host1", "host2"}) {

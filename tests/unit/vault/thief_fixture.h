@@ -291,7 +291,7 @@ class ThiefFixture : public ::testing::Test {
     request.set_backup_id(absl::StrCat(workload, "/", name));
     request.set_session_id(SessionIdOf(absl::StrCat(node, workload, name)));
     request.set_keybox("the thief's keybox");
-    request.add_recovery_boxes("the thief's recovery box");
+    if (node == "host2") request.add_recovery_boxes("the thief's recovery box");
     return request;
   }
   // What was asked for when `backup_id` was made, as the vault tells everybody.

@@ -151,8 +151,9 @@ TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
   ASSERT_OK_AND_ASSIGN(const auto reply, CommitBy(*agent_, session, SortedIds(0, 20)));
   EXPECT_EQ(reply.need_size(), 0);
   EXPECT_EQ(reply.sequence(), 1u);
-  ASSERT_OK_AND_ASSIGN(const v1::Receipt receipt,
-                       rpc::OpenReceipt(ca_.certificate_pem, reply.receipt(), "nas1"));
+  ASSERT_OK_AND_ASSIGN(
+      const v1::Receipt receipt,
+      rpc::OpenReceipt(ca_.certificate_pem, reply.receipt(), "nas1", SystemClock()->Now()));
   EXPECT_EQ(receipt.backup_id(), session.request.backup_id());
   EXPECT_EQ(receipt.domain_id(), DomainOfNode("host1"));
   EXPECT_EQ(receipt.workload(), "db");
@@ -167,8 +168,9 @@ TEST_F(VaultServiceTest, CarriesABackupThereAndBack) {
   v1::StoredBackup backup;
   ASSERT_OK(rpc::FromGrpc(admin->GetBackup(&get_context, get, &backup)));
   EXPECT_EQ(backup.keyboxes_size(), 1);
-  ASSERT_OK_AND_ASSIGN(const v1::Receipt again,
-                       rpc::OpenReceipt(ca_.certificate_pem, backup.receipt(), "nas1"));
+  ASSERT_OK_AND_ASSIGN(
+      const v1::Receipt again,
+      rpc::OpenReceipt(ca_.certificate_pem, backup.receipt(), "nas1", SystemClock()->Now()));
   EXPECT_EQ(again.SerializeAsString(), receipt.SerializeAsString());
   Context read_context;
   v1::ReadRequest request;
