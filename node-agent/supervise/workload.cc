@@ -124,7 +124,7 @@ v1::WorkloadFact Workload::Fact() const {
   fact.set_epoch(record_.assignment().epoch());
   fact.set_running(HasService() ? seen_.service.running : WantRun());
   fact.set_held(!WantRun());
-  fact.set_data_missing(absl::IsNotFound(seen_.data));
+  fact.set_data_missing(DataStaysAway());
   fact.set_restarts_exhausted(exhausted_);
   fact.set_consecutive_failures(health_.failures);
   fact.set_healthy(fact.running() && health_.probed && health_.healthy);
@@ -321,6 +321,7 @@ void Workload::Look() {
 
 void Workload::Note(const Seen& seen) {
   const bool data_went = absl::IsNotFound(seen.data) && !absl::IsNotFound(seen_.data);
+  if (data_went) data_away_since_ = environment_->clock->Monotonic();
   const bool open_failed = !seen.open.ok() && (seen_.open.ok() || !looked_);
   if (!seen.open.ok()) {
     // Not knowing is not an exit: keep what was seen last.
@@ -334,10 +335,9 @@ void Workload::Note(const Seen& seen) {
     LogError("supervise", "the service cannot be asked",
              {{"workload", name_}, {"error", seen.open.ToString()}});
   }
-  if (data_went) {
-    LogError("supervise", seen.data.message(), {{"workload", name_}});
-    environment_->urgent();
-  }
+  if (data_went) LogError("supervise", seen.data.message(), {{"workload", name_}});
+  const bool stays_away = DataStaysAway();
+  if (std::exchange(data_lost_told_, stays_away) != stays_away) environment_->urgent();
   if (!seen.open.ok()) return;
   if (seen_.service.running) {
     expected_up_ = true;

@@ -75,6 +75,11 @@ class Workload {
   void ProbeLoop();
   void ProbeOnce();
   absl::Duration ProbeEvery() const;
+  absl::Duration ProbeEveryLocked() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  int FailureLimit() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // For as long as anything else must fail before it counts: whoever replaces all data empties the
+  // directory for a moment.
+  bool DataStaysAway() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   absl::Status DoAssign(const v1::Assignment& assignment, bool epoch_current)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -93,7 +98,7 @@ class Workload {
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WantRun() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasService() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  const v1::WorkloadSpec& spec() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  const v1::WorkloadSpec& spec() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     return record_.assignment().spec();
   }
 
@@ -109,6 +114,8 @@ class Workload {
   bool restoring_ ABSL_GUARDED_BY(mu_) = false;
   FenceState fence_ ABSL_GUARDED_BY(mu_);
   Seen seen_ ABSL_GUARDED_BY(mu_);
+  absl::Duration data_away_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  bool data_lost_told_ ABSL_GUARDED_BY(mu_) = false;
   bool looked_ ABSL_GUARDED_BY(mu_) = false;
   bool expected_up_ ABSL_GUARDED_BY(mu_) = false;  // it ran, and nobody here stopped it
   std::deque<absl::Duration> exits_ ABSL_GUARDED_BY(mu_);

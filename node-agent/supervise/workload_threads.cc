@@ -71,8 +71,22 @@ void Workload::KeepOnce() {
 
 absl::Duration Workload::ProbeEvery() const {
   absl::MutexLock lock(&mu_);
+  return ProbeEveryLocked();
+}
+
+absl::Duration Workload::ProbeEveryLocked() const {
   const int64_t every = spec().health().every_millis();
   return absl::Milliseconds(every > 0 ? std::max(every, kProbeEveryMillisMin) : kProbeEveryMillis);
+}
+
+int Workload::FailureLimit() const {
+  return spec().health().failures() > 0 ? spec().health().failures() : kProbeFailures;
+}
+
+bool Workload::DataStaysAway() const {
+  if (!absl::IsNotFound(seen_.data)) return false;
+  const absl::Duration away = environment_->clock->Monotonic() - data_away_since_;
+  return health_.failures >= FailureLimit() || away >= ProbeEveryLocked() * FailureLimit();
 }
 
 void Workload::ProbeLoop() {
@@ -101,9 +115,7 @@ void Workload::ProbeOnce() {
   absl::MutexLock lock(&mu_);
   // A probe of what was meanwhile stopped or started anew says nothing about what runs now.
   if (start != health_.start || !WantRun() || restoring_) return;
-  const int limit = assignment.spec().health().failures() > 0
-                        ? assignment.spec().health().failures()
-                        : kProbeFailures;
+  const int limit = FailureLimit();
   const bool was_dead = health_.failures >= limit;
   const bool first = !health_.probed;
   health_.probed = true;
