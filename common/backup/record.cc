@@ -42,22 +42,27 @@ std::string Aad(absl::string_view domain_id, absl::string_view id, char type) {
                       absl::string_view(&type, 1));
 }
 
+// Grows and is never cleared: what zstd writes into need not be zeroes before.
+std::string& CompressionBuffer(size_t size) {
+  thread_local std::string buffer;
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer;
+}
+
 std::string EncodeInner(absl::string_view plaintext) {
+  std::string& compressed = CompressionBuffer(ZSTD_compressBound(plaintext.size()));
+  const size_t size = ZSTD_compressCCtx(Compressor(), compressed.data(), compressed.size(),
+                                        plaintext.data(), plaintext.size(), kZstdLevel);
+  const bool gains =
+      !ZSTD_isError(size) && size * 100 <= plaintext.size() * (100 - kCompressionGainPercentMin);
+  const absl::string_view body = gains ? absl::string_view(compressed).substr(0, size) : plaintext;
+  const size_t padded = PadmeLength(kInnerHeaderBytes + body.size());
   std::string inner;
-  inner.resize(kInnerHeaderBytes +
-               std::max(plaintext.size(), ZSTD_compressBound(plaintext.size())));
-  size_t body = ZSTD_compressCCtx(Compressor(), inner.data() + kInnerHeaderBytes,
-                                  inner.size() - kInnerHeaderBytes, plaintext.data(),
-                                  plaintext.size(), kZstdLevel);
-  inner[0] = kZstd;
-  if (ZSTD_isError(body) || body * 100 > plaintext.size() * (100 - kCompressionGainPercentMin)) {
-    inner[0] = kRaw;
-    body = plaintext.size();
-    std::copy(plaintext.begin(), plaintext.end(), inner.begin() + kInnerHeaderBytes);
-  }
-  for (int i = 0; i < 4; ++i) inner[1 + i] = static_cast<char>(body >> (8 * i));
-  inner.resize(kInnerHeaderBytes + body);
-  inner.resize(PadmeLength(inner.size()));
+  inner.reserve(padded);
+  inner.push_back(gains ? kZstd : kRaw);
+  for (int i = 0; i < 4; ++i) inner.push_back(static_cast<char>(body.size() >> (8 * i)));
+  inner.append(body.data(), body.size());
+  inner.resize(padded);
   return inner;
 }
 

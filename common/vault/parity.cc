@@ -3,6 +3,7 @@
 #include <isa-l/erasure_code.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -59,9 +60,8 @@ void Multiply(std::vector<uint8_t> coefficients, size_t slice_bytes, std::vector
 // The slices of a stripe, one after another: data (padded with zeroes), then parity.
 class Slices {
  public:
-  Slices(const Stripe& shape, absl::string_view data, absl::string_view parity) : shape_(shape) {
-    bytes_.reserve(count() * shape.slice_bytes);
-    bytes_.append(data.data(), data.size());
+  Slices(const Stripe& shape, std::string data, absl::string_view parity)
+      : shape_(shape), bytes_(std::move(data)) {
     bytes_.resize(shape.data_slices * shape.slice_bytes);
     bytes_.append(parity.data(), parity.size());
     bytes_.resize(count() * shape.slice_bytes);
@@ -72,6 +72,7 @@ class Slices {
   uint32_t Crc(size_t i) const { return Crc32c(view(i, 1)); }
   absl::string_view data() const { return view(0, shape_.data_slices); }
   absl::string_view parity() const { return view(shape_.data_slices, shape_.parity_slices); }
+  std::string TakeBuffer() && { return std::move(bytes_); }
 
   void ComputeParity() {
     const std::vector<uint8_t> matrix = Generator(shape_);
@@ -138,21 +139,22 @@ void ParityBuilder::Add(absl::string_view bytes) {
     const size_t take = std::min(bytes.size(), full - stripe_.size());
     absl::StrAppend(&stripe_, bytes.substr(0, take));
     bytes.remove_prefix(take);
-    if (stripe_.size() < full) continue;
-    EncodeStripe(stripe_);
-    stripe_.clear();
+    if (stripe_.size() == full) EncodeStripe();
   }
 }
 
-void ParityBuilder::EncodeStripe(absl::string_view stripe) {
-  Slices slices(StripeOf(result_.table, stripe.size()), stripe, "");
+void ParityBuilder::EncodeStripe() {
+  const Stripe shape = StripeOf(result_.table, stripe_.size());
+  Slices slices(shape, std::move(stripe_), "");
   slices.ComputeParity();
   for (size_t i = 0; i < slices.count(); ++i) result_.table.add_slice_crc32c(slices.Crc(i));
   absl::StrAppend(&result_.slices, slices.parity());
+  stripe_ = std::move(slices).TakeBuffer();
+  stripe_.clear();
 }
 
 ParityBuilder::Result ParityBuilder::Finish() {
-  if (!stripe_.empty()) EncodeStripe(stripe_);
+  if (!stripe_.empty()) EncodeStripe();
   return std::move(result_);
 }
 
@@ -188,7 +190,7 @@ absl::StatusOr<int> RepairSlices(const PackParity& table, std::string& data, std
     const size_t bytes = std::min<size_t>(FullStripeBytes(table), data.size() - at);
     const Stripe shape = StripeOf(table, bytes);
     const size_t own_parity = shape.parity_slices * shape.slice_bytes;
-    Slices slices(shape, absl::string_view(data).substr(at, bytes),
+    Slices slices(shape, data.substr(at, bytes),
                   absl::string_view(parity).substr(parity_at, own_parity));
     std::vector<size_t> lost;
     for (size_t i = 0; i < slices.count(); ++i) {

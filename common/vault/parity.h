@@ -27,7 +27,7 @@ class ParityBuilder {
   Result Finish();  // once
 
  private:
-  void EncodeStripe(absl::string_view stripe);
+  void EncodeStripe();
 
   std::string stripe_;
   Result result_;
