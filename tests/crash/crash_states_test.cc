@@ -61,7 +61,8 @@ class CrashStates {
     ++checked_;
     TempDir parent(FastDirectory());
     ASSERT_OK(image.WriteTo(parent.Join("vault")));
-    const absl::Status status = CheckRecovery(parent.Join("vault"), ledger_, run_.end());
+    const absl::Status status =
+        CheckRecovery(parent.Join("vault"), ledger_, run_.end(), run_.other());
     if (status.ok()) return;
     ++failures_;
     ADD_FAILURE() << "after step " << end << " (" << kind << "): " << status << "\n"
@@ -80,6 +81,8 @@ class CrashStates {
 
 TEST(CrashStates, OfADeletion) { CrashStates(Deletion()).CheckAll(StrideOr(4)); }
 TEST(CrashStates, OfACollection) { CrashStates(Collection()).CheckAll(StrideOr(4)); }
+TEST(CrashStates, OfARepair) { CrashStates(Repair()).CheckAll(StrideOr(9)); }
+TEST(CrashStates, OfAReplication) { CrashStates(Replication()).CheckAll(StrideOr(9)); }
 TEST(CrashStates, OfTheFirstBackups) { CrashStates(FirstBackups()).CheckAll(StrideOr(4)); }
 
 }  // namespace

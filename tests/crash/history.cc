@@ -1,5 +1,6 @@
 #include "tests/crash/history.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
@@ -31,8 +32,10 @@ History Deletion() {
           .run =
               [](VaultDriver& vault, FakeClock& clock) {
                 vault.Delete({{"web-0", 1}, {"db-1", 2}}).IgnoreError();
-                vault.Undelete({{"db-1", 2}}).IgnoreError();
-                vault.Delete({{"web-0", 2}}).IgnoreError();
+                vault.Undelete({{"web-0", 1}, {"db-1", 2}}).IgnoreError();
+                vault.Delete({{"web-0", 1}, {"web-0", 2}}).IgnoreError();
+                // As after an answer that was lost.
+                vault.Delete({{"web-0", 1}, {"web-0", 2}}).IgnoreError();
                 clock.Advance(absl::Hours(24) * (kTrashDays + 1));
                 vault.Gc().IgnoreError();
                 vault.BackUp({"web-0", 4}).IgnoreError();
@@ -61,8 +64,73 @@ History Collection() {
               }};
 }
 
+namespace {
+
+// Without the damage there is nothing to be proved.
+void Must(const absl::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "no damage could be done: %s\n", status.ToString().c_str());
+  std::abort();
+}
+
+const std::vector<PlannedBackup>& BackupsOfTheOther() {
+  static const auto* backups =
+      new std::vector<PlannedBackup>{{"web-0", 1}, {"db-1", 2}, {"web-0", 2}, {"web-0", 3}};
+  return *backups;
+}
+
+}  // namespace
+
+History Repair() {
+  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
+  return {.name = "repair",
+          .prepare =
+              [](VaultDriver& vault, FakeClock&) {
+                for (const PlannedBackup& backup : BackupsOfTheOther())
+                  vault.BackUp(backup).IgnoreError();
+                // Each in a pack of another backup.
+                Must(vault.Spoil(8, Damage::kFlip));
+                Must(vault.Spoil(24, Damage::kRuin));
+                Must(vault.Spoil(200007, Damage::kLose));
+              },
+          .run =
+              [other](VaultDriver& vault, FakeClock& clock) {
+                vault.Repair(other->source()).IgnoreError();
+                vault.BackUp({"web-0", 4}).IgnoreError();
+                clock.Advance(absl::Hours(24) * (kTrashDays + 1));
+                vault.Gc().IgnoreError();
+              },
+          .other = other};
+}
+
+History Replication() {
+  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
+  return {.name = "replication",
+          .prepare =
+              [other](VaultDriver& vault, FakeClock&) {
+                // Some of the records are there already, and one of the copies is unwanted.
+                vault.BackUp({"own-2", 1}).IgnoreError();
+                vault.Replicate(other->source(), {"db-1"}).status().IgnoreError();
+                vault.Delete({{"db-1", 2}}).IgnoreError();
+              },
+          .run =
+              [other](VaultDriver& vault, FakeClock& clock) {
+                other->CutAfter(8);
+                vault.Replicate(other->source()).status().IgnoreError();
+                other->CutAfter(-1);
+                clock.Advance(absl::Minutes(5));
+                vault.Replicate(other->source(), {"web-0"}).status().IgnoreError();
+                vault.BackUp({"web-0", 4}).IgnoreError();
+                vault.Replicate(other->source()).status().IgnoreError();
+              },
+          .other = other};
+}
+
 HistoryRun::HistoryRun(const History& history, Fault fault)
-    : fault_(std::move(fault)), parent_(FastDirectory()), place_(parent_.Join("vault")) {
+    : fault_(std::move(fault)),
+      other_(history.other),
+      parent_(FastDirectory()),
+      place_(parent_.Join("vault")) {
   SetRealSync(false);
   VaultDriver driver(place_, clock_, [this](const VaultEvent& event) { Note(event); });
   if (history.prepare) {

@@ -11,6 +11,7 @@
 
 #include "tests/crash/disk_model.h"
 #include "tests/crash/file_calls.h"
+#include "tests/crash/source_vault.h"
 #include "tests/crash/vault_driver.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temp_dir.h"
@@ -23,11 +24,15 @@ struct History {
   // Comes before; its end is durable.
   std::function<void(VaultDriver&, FakeClock&)> prepare;
   std::function<void(VaultDriver&, FakeClock&)> run;
+  // Another vault, which can heal this one, and whose backups are copied to it. May be null.
+  std::shared_ptr<SourceVault> other = nullptr;
 };
 
 History FirstBackups();  // an empty directory to three backups, one of them interrupted
 History Deletion();      // delete, undelete, and a collection that purges
 History Collection();    // condemn, rewrite packs, back up again, unlink
+History Repair();        // a flipped bit, a ruined pack, a lost one: parity, then a second vault
+History Replication();   // copies until the link breaks, then all; one that is deleted stays away
 
 // Runs a history; what it watches and what it notes keep their order.
 class HistoryRun : public FileObserver {
@@ -47,6 +52,8 @@ class HistoryRun : public FileObserver {
   // The promises that were made before the watch began.
   const VaultLedger& ledger_before() const { return ledger_before_; }
   absl::Time end() { return clock_.Now(); }
+  // What the recovery may copy and heal from; null: nothing.
+  vault::ReplicaSource* other() const { return other_ ? &other_->source() : nullptr; }
   // The directory as the run has left it; the vault is closed.
   const std::string& directory() const { return place_; }
 
@@ -57,6 +64,7 @@ class HistoryRun : public FileObserver {
   void Note(const VaultEvent& event);
 
   const Fault fault_;
+  const std::shared_ptr<SourceVault> other_;
   FakeClock clock_;
   TempDir parent_;
   const std::string place_;

@@ -51,8 +51,8 @@ absl::Status CheckAfter(HistoryRun& run) {
   }
   TempDir parent(FastDirectory());
   EMBER_RETURN_IF_ERROR(model.DurableOnly().WriteTo(parent.Join("cut")));
-  EMBER_RETURN_IF_ERROR(CheckRecovery(parent.Join("cut"), ledger, run.end()));
-  return CheckRecovery(run.directory(), ledger, run.end());
+  EMBER_RETURN_IF_ERROR(CheckRecovery(parent.Join("cut"), ledger, run.end(), run.other()));
+  return CheckRecovery(run.directory(), ledger, run.end(), run.other());
 }
 
 void Torment(const History& history, Trouble trouble, int stride) {
@@ -84,6 +84,8 @@ TEST_P(IoFaults, AShortWrite) { Torment(GetParam()(), Trouble::kShortWrite, Stri
 
 INSTANTIATE_TEST_SUITE_P(FirstBackups, IoFaults, ::testing::Values(&FirstBackups));
 INSTANTIATE_TEST_SUITE_P(Collection, IoFaults, ::testing::Values(&Collection));
+INSTANTIATE_TEST_SUITE_P(Repair, IoFaults, ::testing::Values(&Repair));
+INSTANTIATE_TEST_SUITE_P(Replication, IoFaults, ::testing::Values(&Replication));
 
 }  // namespace
 }  // namespace ember::testing

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "gtest/gtest.h"
+#include "tests/crash/source_vault.h"
 #include "tests/crash/vault_driver.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -24,24 +25,33 @@ constexpr int kKills = 200;
 constexpr int kKillsLong = 5000;
 // Rounds on one directory, so that a vault is killed many times, yet stays small.
 constexpr int kRoundsPerVault = 8;
+// Of the vault that is copied from; more than the rounds on one directory are likely to copy.
+constexpr int kSourceWorkloads = 8;
+constexpr int kBackupsEach = 3;
+constexpr int kFirstSourceNumber = 500;
 // A worker says something long before this, or hangs.
 constexpr int kSilenceMillis = 20000;
 
 // A vault_worker and the pipe it tells its events into.
 class WorkerProcess {
  public:
-  WorkerProcess(const std::string& directory, unsigned seed, int first, absl::Duration ahead) {
+  WorkerProcess(const std::string& directory, unsigned seed, int first, absl::Duration ahead,
+                const std::string& source) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return;
     output_ = Fd(ends[0]);
     const Fd input(ends[1]);
-    const std::string words[] = {EMBER_VAULT_WORKER, directory, absl::StrCat(seed),
-                                 absl::StrCat(first), absl::StrCat(absl::ToInt64Seconds(ahead))};
+    const std::string words[] = {EMBER_VAULT_WORKER,
+                                 directory,
+                                 absl::StrCat(seed),
+                                 absl::StrCat(first),
+                                 absl::StrCat(absl::ToInt64Seconds(ahead)),
+                                 source};
     pid_ = fork();
     if (pid_ != 0) return;
     dup2(input.get(), STDOUT_FILENO);
     execl(words[0].c_str(), words[0].c_str(), words[1].c_str(), words[2].c_str(), words[3].c_str(),
-          words[4].c_str(), nullptr);
+          words[4].c_str(), words[5].c_str(), nullptr);
     _exit(127);
   }
   ~WorkerProcess() { Kill(); }
@@ -81,28 +91,45 @@ class WorkerProcess {
   std::string told_;
 };
 
-absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, int* acknowledged) {
+struct Counts {
+  int acknowledged = 0;
+  int copies_killed = 0;
+};
+
+absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, Counts* counts) {
+  VaultEvent event;
   for (size_t begin = 0, end; (end = told.find('\n', begin)) != std::string::npos;
        begin = end + 1) {
-    EMBER_ASSIGN_OR_RETURN(const VaultEvent event,
-                           VaultEvent::FromLine(told.substr(begin, end - begin)));
+    EMBER_ASSIGN_OR_RETURN(event, VaultEvent::FromLine(told.substr(begin, end - begin)));
     ledger->Apply(event);
-    *acknowledged += event.outcome == VaultEvent::kDone ? 1 : 0;
+    counts->acknowledged += event.outcome == VaultEvent::kDone ? 1 : 0;
   }
+  const bool in_a_copy = event.verb == VaultEvent::kCopy && event.outcome == VaultEvent::kBegins;
+  counts->copies_killed += in_a_copy ? 1 : 0;
   return absl::OkStatus();
+}
+
+absl::Status MakeSource(const std::string& directory) {
+  std::vector<PlannedBackup> backups;
+  for (int i = 0; i < kSourceWorkloads * kBackupsEach; ++i)
+    backups.push_back({absl::StrCat("s-", i / kBackupsEach), kFirstSourceNumber + i});
+  return SourceVault::Open(directory, backups).status();
 }
 
 TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
   const int kills = std::getenv("EMBER_LONG") != nullptr ? kKillsLong : kKills;
   std::mt19937 random(20260101);
-  int acknowledged = 0;
+  Counts counts;
+  TempDir beforehand(FastDirectory());
+  const std::string source = beforehand.Join("source");
+  ASSERT_OK(MakeSource(source));
   for (int round = 0; round < kills;) {
     TempDir parent(FastDirectory());
     const std::string directory = parent.Join("vault");
     VaultLedger ledger;
     absl::Duration ahead;
     for (int i = 0; i < kRoundsPerVault && round < kills; ++i, ++round) {
-      WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead);
+      WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead, source);
       // Some die while they open the vault, some at once after an answer, some a little later.
       const int lines = static_cast<int>(random() % 4 == 0 ? random() % 2 : random() % 30);
       const bool running = worker.ReadLines(lines);
@@ -111,7 +138,7 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
       const int status = worker.Kill();
       ASSERT_TRUE(running && WIFSIGNALED(status))
           << "round " << round << ": the worker ended by itself: " << status;
-      ASSERT_OK(ApplyLines(worker.told(), &ledger, &acknowledged));
+      ASSERT_OK(ApplyLines(worker.told(), &ledger, &counts));
       ahead += absl::Hours(24);
       FakeClock clock;
       clock.Advance(ahead);
@@ -122,10 +149,13 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
     }
     FakeClock clock;
     clock.Advance(ahead);
-    ASSERT_OK(CheckRecovery(directory, ledger, clock.Now())) << "round " << round;
+    ASSERT_OK_AND_ASSIGN(const auto other, SourceVault::Open(source));
+    ASSERT_OK(CheckRecovery(directory, ledger, clock.Now(), &other->source())) << "round " << round;
   }
-  std::cout << kills << " kills, " << acknowledged << " acknowledgements\n";
-  EXPECT_GT(acknowledged, kills);
+  std::cout << kills << " kills, " << counts.copies_killed << " of them while copying, "
+            << counts.acknowledged << " acknowledgements\n";
+  EXPECT_GT(counts.acknowledged, kills);
+  EXPECT_GT(counts.copies_killed, kills / 20);
 }
 
 }  // namespace

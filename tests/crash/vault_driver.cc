@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
@@ -108,8 +109,52 @@ absl::Status VaultDriver::Gc() {
     EMBER_ASSIGN_OR_RETURN(const PlannedBackup purged, PlannedBackupOf(result->backups(i)));
     Say(VaultEvent::kPurge, VaultEvent::kDone, purged);
   }
-  Say(VaultEvent::kGc, result.ok() ? VaultEvent::kDone : VaultEvent::kFailed, {});
+  // A round may end well though a purge did not.
+  const bool is_settled = result.ok() && result->problems().empty();
+  Say(VaultEvent::kGc, is_settled ? VaultEvent::kDone : VaultEvent::kFailed, {});
   return result.status();
+}
+
+absl::Status VaultDriver::Spoil(int record, Damage damage) {
+  EMBER_ASSIGN_OR_RETURN(const std::vector<int> lost, DamagePackOf(directory_, record, damage));
+  for (const int each : lost) {
+    note_({.verb = VaultEvent::kDamage,
+           .outcome = VaultEvent::kDone,
+           .number = static_cast<uint64_t>(each)});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VaultDriver::Repair(vault::ReplicaSource& other) {
+  v1::VaultOrder order;
+  order.mutable_check()->set_read_data(true);
+  order.mutable_check()->set_repair(true);
+  Say(VaultEvent::kRepair, VaultEvent::kBegins, {});
+  const auto result = Run(order, &other);
+  const bool is_whole = result.ok() && result->damaged_backups().empty();
+  Say(VaultEvent::kRepair, is_whole ? VaultEvent::kDone : VaultEvent::kFailed, {});
+  EMBER_RETURN_IF_ERROR(result.status());
+  return result->problems().empty() ? absl::OkStatus() : absl::DataLossError(result->problems(0));
+}
+
+absl::StatusOr<std::vector<PlannedBackup>> VaultDriver::Replicate(
+    vault::ReplicaSource& from, const std::vector<std::string>& workloads) {
+  v1::VaultOrder order;
+  order.mutable_replicate()->mutable_workloads()->Assign(workloads.begin(), workloads.end());
+  EMBER_ASSIGN_OR_RETURN(const v1::ListStoredBackupsReply list, from.ListBackups());
+  for (const v1::StoredBackup& item : list.items()) {
+    EMBER_ASSIGN_OR_RETURN(const PlannedBackup backup, PlannedBackupOf(item.backup_id()));
+    if (workloads.empty() || absl::c_linear_search(workloads, backup.workload))
+      Say(VaultEvent::kCopy, VaultEvent::kBegins, backup);
+  }
+  EMBER_ASSIGN_OR_RETURN(const v1::VaultResult result, Run(order, &from));
+  std::vector<PlannedBackup> copied;
+  for (const std::string& id : result.backups()) {
+    EMBER_ASSIGN_OR_RETURN(copied.emplace_back(), PlannedBackupOf(id));
+    Say(VaultEvent::kCopy, VaultEvent::kDone, copied.back());
+  }
+  if (!result.problems().empty()) return absl::DataLossError(result.problems(0));
+  return copied;
 }
 
 absl::StatusOr<v1::VaultResult> VaultDriver::Run(const v1::VaultOrder& order,
@@ -125,8 +170,10 @@ namespace {
 // The vault under test after a crash, driven by a client whose clock is slow.
 class Recovery {
  public:
-  Recovery(const std::string& directory, VaultLedger ledger, absl::Time now)
+  Recovery(const std::string& directory, VaultLedger ledger, absl::Time now,
+           vault::ReplicaSource* other)
       : directory_(directory),
+        other_(other),
         ledger_(std::move(ledger)),
         driver_(directory, clock_, [this](const VaultEvent& event) { ledger_.Apply(event); }) {
     clock_.JumpWall(now - clock_.Now() - kSetBack);
@@ -134,6 +181,7 @@ class Recovery {
 
   absl::Status Run() {
     EMBER_RETURN_IF_ERROR(Reopen());
+    if (other_ != nullptr) EMBER_RETURN_IF_ERROR(Mend());
     EMBER_RETURN_IF_ERROR(GoOn());
     EMBER_RETURN_IF_ERROR(driver_.Gc());
     EMBER_RETURN_IF_ERROR(ledger_.CheckShown(*driver_.vault()));
@@ -150,6 +198,19 @@ class Recovery {
     EMBER_RETURN_IF_ERROR(driver_.Open());
     const std::string problem = driver_.vault()->Facts().problem();
     if (!problem.empty()) return Wrong(absl::StrCat("the vault has a problem: ", problem));
+    return ledger_.CheckShown(*driver_.vault());
+  }
+
+  // Afterwards nothing is damaged any more, and no copy is wanting.
+  absl::Status Mend() {
+    EMBER_RETURN_IF_ERROR(driver_.Repair(*other_));
+    EMBER_RETURN_IF_ERROR(driver_.Replicate(*other_).status());
+    EMBER_ASSIGN_OR_RETURN(const v1::ListStoredBackupsReply list, other_->ListBackups());
+    for (const v1::StoredBackup& item : list.items()) {
+      EMBER_ASSIGN_OR_RETURN(const PlannedBackup backup, PlannedBackupOf(item.backup_id()));
+      if ((ledger_.rows().at(backup).fates & VaultLedger::kAbsent) != 0)
+        return Wrong(absl::StrCat(item.backup_id(), " was not copied"));
+    }
     return ledger_.CheckShown(*driver_.vault());
   }
 
@@ -183,6 +244,7 @@ class Recovery {
   static constexpr uint64_t kCrashEpoch = 5;
 
   const std::string directory_;
+  vault::ReplicaSource* const other_;
   FakeClock clock_;
   VaultLedger ledger_;
   VaultDriver driver_;
@@ -190,8 +252,9 @@ class Recovery {
 
 }  // namespace
 
-absl::Status CheckRecovery(const std::string& directory, VaultLedger ledger, absl::Time now) {
-  return Recovery(directory, std::move(ledger), now).Run();
+absl::Status CheckRecovery(const std::string& directory, VaultLedger ledger, absl::Time now,
+                           vault::ReplicaSource* other) {
+  return Recovery(directory, std::move(ledger), now, other).Run();
 }
 
 }  // namespace ember::testing

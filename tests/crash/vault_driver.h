@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/vault/vault.h"
+#include "tests/crash/pack_damage.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/vault_client.h"
 #include "tests/support/vault_ledger.h"
@@ -34,11 +35,18 @@ class VaultDriver {
   absl::Status Delete(const std::vector<PlannedBackup>& backups);
   absl::Status Undelete(const std::vector<PlannedBackup>& backups);
   absl::Status Gc();
-  // Any other job: nothing that it may change shows.
-  absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
-                                      vault::ReplicaSource* other = nullptr);
+  // Spoils the pack of a record behind the vault's back.
+  absl::Status Spoil(int record, Damage damage);
+  // A check that reads all and repairs, also from `other`. DATA_LOSS: it found what it could not
+  // mend.
+  absl::Status Repair(vault::ReplicaSource& other);
+  // What was copied, now or earlier; all `workloads` when empty. DATA_LOSS: not all could be.
+  absl::StatusOr<std::vector<PlannedBackup>> Replicate(
+      vault::ReplicaSource& from, const std::vector<std::string>& workloads = {});
 
  private:
+  absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
+                                      vault::ReplicaSource* other = nullptr);
   void Say(VaultEvent::Verb verb, VaultEvent::Outcome outcome, const PlannedBackup& backup);
   absl::Status NotOpen() const { return absl::FailedPreconditionError("the vault is not open"); }
 
@@ -53,8 +61,10 @@ vault::VaultOptions OptionsFor(const std::string& directory, Clock& clock);
 // What a vault owes to whoever opens `directory` after a crash at `now`, `ledger` telling what was
 // promised: it opens without help; every promise holds, also with an index made anew; the chain of
 // records is whole; sequence, time and tokens go on upwards though the clock is set back; what was
-// interrupted can be repeated; a collection takes nothing that is needed. Changes the directory.
-absl::Status CheckRecovery(const std::string& directory, VaultLedger ledger, absl::Time now);
+// interrupted can be repeated; a collection takes nothing that is needed. With `other` all damage
+// can be repaired, and all that it has is copied. Changes the directory.
+absl::Status CheckRecovery(const std::string& directory, VaultLedger ledger, absl::Time now,
+                           vault::ReplicaSource* other = nullptr);
 
 }  // namespace ember::testing
 

@@ -1,18 +1,22 @@
 // Works on a vault until it is killed, and tells on standard output what it asks and what was
 // acknowledged, a line each.
-//   vault_worker DIRECTORY SEED FIRST CLOCK_SECONDS
-// FIRST: the first number of the backups it makes; CLOCK_SECONDS: how far its clock is ahead.
+//   vault_worker DIRECTORY SEED FIRST CLOCK_SECONDS SOURCE
+// FIRST: the first number of the backups it makes; CLOCK_SECONDS: how far its clock is ahead;
+// SOURCE: the directory of a vault that it copies from.
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
+#include "tests/crash/source_vault.h"
 #include "tests/crash/vault_driver.h"
 
 namespace ember::testing {
@@ -25,8 +29,12 @@ void Tell(const VaultEvent& event) {
 
 class Worker {
  public:
-  Worker(const std::string& directory, unsigned seed, int first, absl::Duration ahead)
-      : random_(seed), next_(first), driver_(directory, clock_, Tell) {
+  Worker(const std::string& directory, unsigned seed, int first, absl::Duration ahead,
+         std::string source)
+      : random_(seed),
+        next_(first),
+        source_directory_(std::move(source)),
+        driver_(directory, clock_, Tell) {
     clock_.Advance(ahead);
   }
 
@@ -34,7 +42,7 @@ class Worker {
   absl::Status Run() {
     EMBER_RETURN_IF_ERROR(driver_.Open());
     while (true) {
-      const absl::Status status = Step(random_() % 10);
+      const absl::Status status = Step(random_() % 12);
       if (!status.ok() && !absl::IsFailedPrecondition(status)) return status;
       clock_.Advance(absl::Minutes(random_() % 60));
     }
@@ -54,14 +62,29 @@ class Worker {
       case 6: return driver_.Abandon(NewBackup());
       case 7: return driver_.Delete({victim});
       case 8: return driver_.Undelete({victim});
-      default: clock_.Advance(absl::Hours(24) * (random_() % 5)); return driver_.Gc();
+      case 9: clock_.Advance(absl::Hours(24) * (random_() % 5)); return driver_.Gc();
+      default: return Replicate();
     }
+  }
+
+  absl::Status Replicate() {
+    if (source_ == nullptr) {
+      EMBER_ASSIGN_OR_RETURN(source_, SourceVault::Open(source_directory_));
+    }
+    EMBER_ASSIGN_OR_RETURN(const v1::ListStoredBackupsReply list, source_->source().ListBackups());
+    const int any = static_cast<int>(random_() % static_cast<unsigned>(list.items_size()));
+    EMBER_ASSIGN_OR_RETURN(const std::vector<PlannedBackup> copied,
+                           driver_.Replicate(source_->source(), {list.items(any).workload()}));
+    made_.insert(made_.end(), copied.begin(), copied.end());
+    return absl::OkStatus();
   }
 
   PlannedBackup NewBackup() { return {absl::StrCat("w-", random_() % 3), next_++}; }
 
   std::mt19937 random_;
   int next_;
+  const std::string source_directory_;
+  std::unique_ptr<SourceVault> source_;
   FakeClock clock_;
   VaultDriver driver_;
   std::vector<PlannedBackup> made_;
@@ -71,9 +94,9 @@ class Worker {
 }  // namespace ember::testing
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 6) return 2;
   ember::testing::Worker worker(argv[1], static_cast<unsigned>(std::atoi(argv[2])),
-                                std::atoi(argv[3]), absl::Seconds(std::atoll(argv[4])));
+                                std::atoi(argv[3]), absl::Seconds(std::atoll(argv[4])), argv[5]);
   const absl::Status status = worker.Run();
   std::fprintf(stderr, "vault_worker: %s\n", status.ToString().c_str());
   return 1;

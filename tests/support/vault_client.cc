@@ -157,9 +157,57 @@ absl::StatusOr<v1::CommitReply> BackUp(VaultClient& client, const BackUpOptions&
   return Wrong(backup, "the vault asks again for what it was sent");
 }
 
-absl::Status CheckRestores(vault::Vault& vault, const PlannedBackup& backup) {
-  const std::string id = BackupIdOf(backup);
-  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault.GetBackup(id));
+namespace {
+
+absl::Status CheckRefs(vault::Vault& vault, const PlannedBackup& backup,
+                       const v1::StoredBackup& stored) {
+  std::string ids;
+  EMBER_RETURN_IF_ERROR(vault.ReadRefs(stored.backup_id(), [&ids](absl::string_view piece) {
+    absl::StrAppend(&ids, piece);
+    return absl::OkStatus();
+  }));
+  std::string expected;
+  for (const std::string& each : SortedIdsOf(RecordsOf(backup))) expected += each;
+  if (ids != expected || stored.ids_total() * kIdBytes != ids.size())
+    return Wrong(backup, "its reference set is not what was committed");
+  return absl::OkStatus();
+}
+
+// `sessions`: those with a keybox.
+absl::Status CheckRecords(vault::Vault& vault, const PlannedBackup& backup,
+                          const std::set<std::string>& sessions, const std::set<int>& damaged) {
+  const std::vector<int> records = RecordsOf(backup);
+  v1::ReadRequest request;
+  for (const std::string& each : SortedIdsOf(records)) request.add_ids(each);
+  std::map<std::string, v1::Record> read;
+  std::map<std::string, std::string> problems;
+  EMBER_RETURN_IF_ERROR(vault.Read(request, [&](v1::ReadReply&& reply) {
+    for (v1::Record& record : *reply.mutable_records()) read[record.id()] = std::move(record);
+    for (const v1::ReadProblem& row : reply.problems()) problems[row.id()] = row.problem();
+    return absl::OkStatus();
+  }));
+  for (const int record : records) {
+    const std::string id = RecordIdOf(record);
+    const auto found = read.find(id);
+    const auto problem = problems.find(id);
+    if (problem != problems.end()) {
+      if (damaged.contains(record)) continue;
+      return Wrong(backup, absl::StrCat("record ", record, " cannot be read: ", problem->second));
+    }
+    if (found == read.end()) return Wrong(backup, absl::StrCat("record ", record, " is missing"));
+    if (found->second.payload() != PayloadOf(record))
+      return Wrong(backup, absl::StrCat("record ", record, " came back changed"));
+    if (!sessions.contains(found->second.session_id()))
+      return Wrong(backup, absl::StrCat("record ", record, " has no keybox"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckRestores(vault::Vault& vault, const PlannedBackup& backup,
+                           const std::set<int>& damaged) {
+  EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored, vault.GetBackup(BackupIdOf(backup)));
   if (stored.session_id() != SessionIdOf(backup)) return Wrong(backup, "made by another session");
   std::set<std::string> boxes;
   for (const v1::Keybox& box : stored.keyboxes()) {
@@ -169,37 +217,8 @@ absl::Status CheckRestores(vault::Vault& vault, const PlannedBackup& backup) {
                 RecoveryBoxOf(backup)) == stored.recovery_boxes().end()) {
     return Wrong(backup, "its recovery box is missing");
   }
-  std::string ids;
-  EMBER_RETURN_IF_ERROR(vault.ReadRefs(id, [&ids](absl::string_view piece) {
-    absl::StrAppend(&ids, piece);
-    return absl::OkStatus();
-  }));
-  const std::vector<int> records = RecordsOf(backup);
-  const std::vector<std::string> sorted = SortedIdsOf(records);
-  std::string expected;
-  for (const std::string& each : sorted) expected += each;
-  if (ids != expected || stored.ids_total() * kIdBytes != ids.size())
-    return Wrong(backup, "its reference set is not what was committed");
-  v1::ReadRequest request;
-  for (const std::string& each : sorted) request.add_ids(each);
-  std::map<std::string, v1::Record> read;
-  absl::Status problem;
-  EMBER_RETURN_IF_ERROR(vault.Read(request, [&](v1::ReadReply&& reply) {
-    for (v1::Record& record : *reply.mutable_records()) read[record.id()] = std::move(record);
-    for (const v1::ReadProblem& row : reply.problems())
-      problem = Wrong(backup, absl::StrCat("a record cannot be read: ", row.problem()));
-    return absl::OkStatus();
-  }));
-  EMBER_RETURN_IF_ERROR(problem);
-  for (const int record : records) {
-    const auto found = read.find(RecordIdOf(record));
-    if (found == read.end()) return Wrong(backup, absl::StrCat("record ", record, " is missing"));
-    if (found->second.payload() != PayloadOf(record))
-      return Wrong(backup, absl::StrCat("record ", record, " came back changed"));
-    if (!boxes.contains(found->second.session_id()))
-      return Wrong(backup, absl::StrCat("record ", record, " has no keybox"));
-  }
-  return absl::OkStatus();
+  EMBER_RETURN_IF_ERROR(CheckRefs(vault, backup, stored));
+  return CheckRecords(vault, backup, boxes, damaged);
 }
 
 }  // namespace ember::testing

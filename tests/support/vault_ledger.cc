@@ -45,27 +45,39 @@ absl::StatusOr<VaultEvent> VaultEvent::FromLine(absl::string_view line) {
 }
 
 void VaultLedger::Apply(const VaultEvent& event) {
-  if (event.verb == VaultEvent::kOpenSession) {
-    uint64_t& token = tokens_[event.backup.workload];
-    token = std::max(token, event.number);
-    return;
-  }
-  if (event.verb == VaultEvent::kGc) {
-    for (auto& [backup, row] : rows_) {
-      if ((row.fates & kTrashed) == 0) continue;
-      if (event.outcome == VaultEvent::kBegins) {
-        row.before = row.fates;
-        row.fates |= kPurged;
-      } else if (event.outcome == VaultEvent::kDone) {
-        row.fates = row.before;  // what a completed round purged it has named
-      }
+  switch (event.verb) {
+    case VaultEvent::kOpenSession: {
+      uint64_t& token = tokens_[event.backup.workload];
+      token = std::max(token, event.number);
+      return;
     }
-    return;
+    case VaultEvent::kGc: return ApplyGc(event.outcome);
+    case VaultEvent::kDamage: damaged_.insert(static_cast<int>(event.number)); return;
+    case VaultEvent::kRepair:
+      if (event.outcome == VaultEvent::kDone) damaged_.clear();
+      return;
+    default: ApplyTo(rows_[event.backup], event);
   }
-  Row& row = rows_[event.backup];
+}
+
+void VaultLedger::ApplyGc(VaultEvent::Outcome outcome) {
+  for (auto& [backup, row] : rows_) {
+    if ((row.fates & kTrashed) == 0) continue;
+    if (outcome == VaultEvent::kBegins) {
+      row.before = row.fates;
+      row.fates |= kPurged;
+    } else if (outcome == VaultEvent::kDone) {
+      row.fates = row.before;  // what a completed round purged it has named
+    }
+  }
+}
+
+void VaultLedger::ApplyTo(Row& row, const VaultEvent& event) {
   if (event.outcome == VaultEvent::kBegins) {
     row.before = row.fates;
     if (event.verb == VaultEvent::kCommit) row.fates |= kStored;
+    // What was deleted here is not copied again.
+    if (event.verb == VaultEvent::kCopy && (row.fates & kAbsent) != 0) row.fates |= kStored;
     if (event.verb == VaultEvent::kDelete && (row.fates & kStored) != 0) row.fates |= kTrashed;
     if (event.verb == VaultEvent::kUndelete && (row.fates & kTrashed) != 0) row.fates |= kStored;
     return;
@@ -80,11 +92,13 @@ void VaultLedger::Apply(const VaultEvent& event) {
       sequence_max_ = std::max(sequence_max_, event.number);
       received_us_max_ = std::max(received_us_max_, event.received_us);
       break;
-    case VaultEvent::kDelete: row.fates = kTrashed; break;
+    case VaultEvent::kDelete:  // of what is gone, too
+      row.fates = row.before == kPurged ? kPurged : (row.before & kPurged) | kTrashed;
+      break;
+    case VaultEvent::kCopy:
     case VaultEvent::kUndelete: row.fates = kStored; break;
     case VaultEvent::kPurge: row.fates = kPurged; break;
-    case VaultEvent::kOpenSession:
-    case VaultEvent::kGc: break;
+    default: break;
   }
 }
 
@@ -119,7 +133,7 @@ absl::Status VaultLedger::CheckShown(vault::Vault& vault) const {
         absl::ToUnixMicros(rpc::FromTimestamp(item.received())) != row.received_us) {
       return Broken(backup, "has another time than was acknowledged");
     }
-    EMBER_RETURN_IF_ERROR(CheckRestores(vault, backup));
+    EMBER_RETURN_IF_ERROR(CheckRestores(vault, backup, damaged_));
     shown.erase(found);
   }
   if (!shown.empty())

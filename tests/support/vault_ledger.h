@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,13 +16,14 @@
 namespace ember::testing {
 
 struct VaultEvent {
-  enum Verb { kOpenSession, kCommit, kDelete, kUndelete, kPurge, kGc };
+  // kCopy: from another vault. kDamage: of a record. kRepair: of all that is damaged.
+  enum Verb { kOpenSession, kCommit, kDelete, kUndelete, kPurge, kGc, kCopy, kDamage, kRepair };
   // kRefused: an answer that says that nothing was done. kFailed: any other error.
   enum Outcome { kBegins, kDone, kRefused, kFailed };
   Verb verb = kCommit;
   Outcome outcome = kBegins;
-  PlannedBackup backup;     // not of kGc
-  uint64_t number = 0;      // kOpenSession: token; kCommit: sequence
+  PlannedBackup backup;     // not of kGc, kDamage, kRepair
+  uint64_t number = 0;      // kOpenSession: token; kCommit: sequence; kDamage: the record
   int64_t received_us = 0;  // kCommit
 
   std::string ToLine() const;
@@ -36,7 +38,7 @@ class VaultLedger {
   struct Row {
     unsigned fates = kAbsent;   // those possible
     unsigned before = kAbsent;  // when the last request began
-    uint64_t sequence = 0;      // 0: never acknowledged
+    uint64_t sequence = 0;      // 0: no commit was acknowledged
     int64_t received_us = 0;
   };
   const std::map<PlannedBackup, Row>& rows() const { return rows_; }
@@ -47,13 +49,18 @@ class VaultLedger {
 
   // Every promise that can be looked at without changing anything holds: what was acknowledged is
   // there bit by bit, with its sequence and time; what is shown is complete; what was deleted stays
-  // away; nothing else is there.
+  // away; nothing else is there. A damaged record may be reported until its repair is acknowledged.
   absl::Status CheckShown(vault::Vault& vault) const;
   // What is certainly in the trash can be had back. Changes the vault.
   absl::Status CheckUndelete(vault::Vault& vault) const;
 
  private:
+  void ApplyGc(VaultEvent::Outcome outcome);
+  // Verbs that are about one backup.
+  void ApplyTo(Row& row, const VaultEvent& event);
+
   std::map<PlannedBackup, Row> rows_;
+  std::set<int> damaged_;  // records
   std::map<std::string, uint64_t> tokens_;
   uint64_t sequence_max_ = 0;
   int64_t received_us_max_ = 0;

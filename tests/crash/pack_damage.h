@@ -1,0 +1,24 @@
+// Damage to the packs of a vault's directory, as a bad disk does it.
+#ifndef EMBER_TESTS_CRASH_PACK_DAMAGE_H_
+#define EMBER_TESTS_CRASH_PACK_DAMAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace ember::testing {
+
+enum class Damage {
+  kFlip,  // a byte of the record: parity can repair it
+  kRuin,  // that, and all of the parity
+  kLose,  // the pack is gone
+};
+
+// Does it to the pack that has this record, and says which records cannot be read any more.
+absl::StatusOr<std::vector<int>> DamagePackOf(const std::string& directory, int record,
+                                              Damage damage);
+
+}  // namespace ember::testing
+
+#endif  // EMBER_TESTS_CRASH_PACK_DAMAGE_H_
