@@ -71,6 +71,8 @@ absl::StatusOr<v1::VaultResult> Check::Run(const v1::CheckJob& job) {
   }
   EMBER_RETURN_IF_ERROR(SettleDamagedPacks(job.repair()));
   EMBER_RETURN_IF_ERROR(FindStrangers());
+  // A pack may have been found whole that was put there by a repair which then failed.
+  EMBER_RETURN_IF_ERROR(parts_.copies.store.SyncNames());
   absl::MutexLock lock(&mu_);
   return result_;
 }

@@ -56,21 +56,26 @@ absl::StatusOr<v1::VaultResult> DeletionJobs::Delete(const v1::DeleteBackupsJob&
   const absl::Time now = state_.TimeAt(clock_.Now());
   const std::set<std::string> ids(job.backup_ids().begin(), job.backup_ids().end());
   std::vector<std::string> wanted;
+  int64_t fresh = 0;
   for (const std::string& id : ids) {
     const auto entry = backups_.Find(id);
     if (!entry && !backups_.FindPurged(id)) return BackupNotFound(id);
-    if (!entry || entry->deletion) continue;
-    EMBER_RETURN_IF_ERROR(CheckHeld(id, *entry, rules.min_retention, now));
+    if (!entry) continue;
     wanted.push_back(id);
+    // Done already, but perhaps not durably.
+    if (entry->deletion) continue;
+    EMBER_RETURN_IF_ERROR(CheckHeld(id, *entry, rules.min_retention, now));
+    ++fresh;
   }
-  if (!job.by_person() && !wanted.empty())
-    EMBER_RETURN_IF_ERROR(
-        CheckBudget(static_cast<int64_t>(wanted.size()), rules.deletion_budget_percent, now));
+  if (!job.by_person() && fresh > 0)
+    EMBER_RETURN_IF_ERROR(CheckBudget(fresh, rules.deletion_budget_percent, now));
   const Deletion deletion{
       .time = now, .by_person = job.by_person(), .who = job.who(), .why = job.why()};
   for (const std::string& id : wanted) {
     EMBER_RETURN_IF_ERROR(CheckCancelled(context));
-    EMBER_RETURN_IF_ERROR(backups_.MoveToTrash(id, deletion));
+    const absl::Status moved = backups_.MoveToTrash(id, deletion);
+    if (absl::IsNotFound(moved) && backups_.FindPurged(id)) continue;
+    EMBER_RETURN_IF_ERROR(moved);
     LogInfo("vault", "a backup was deleted",
             {{"backup", id}, {"who", job.who()}, {"why", job.why()}});
   }

@@ -42,8 +42,11 @@ class DirectoryStore : public ObjectStore {
   absl::StatusOr<uint64_t> Size(absl::string_view name) override;
   absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) override;
   absl::Status Delete(absl::string_view name) override;
+  absl::Status SyncNames() override;
   absl::StatusOr<Space> GetSpace() override;
 
+  // SyncDirectory; when it fails, SyncNames tries again.
+  absl::Status SyncOrRemember(const std::string& path);
   // The path of `name`, whose directory exists durably.
   absl::StatusOr<std::string> PathToPublish(absl::string_view name);
   void AddUsed(int64_t bytes) { used_bytes_ += bytes; }
@@ -66,6 +69,7 @@ class DirectoryStore : public ObjectStore {
   // Directories whose own entry is durable: a second publisher must not rely on a mkdir that is not
   // yet synced.
   std::set<std::string> durable_directories_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> unsynced_ ABSL_GUARDED_BY(mu_);
 };
 
 class FileWriter : public ObjectWriter {
@@ -124,7 +128,7 @@ class FileWriter : public ObjectWriter {
       return Fail(ErrnoToStatus(errno, absl::StrCat("rename to ", *path)));
     published_ = true;
     Finish(static_cast<int64_t>(size_) - static_cast<int64_t>(old_size));
-    return SyncDirectory(ParentOf(*path));
+    return store_->SyncOrRemember(ParentOf(*path));
   }
 
  private:
@@ -309,13 +313,38 @@ absl::StatusOr<std::vector<std::string>> DirectoryStore::List(absl::string_view 
 }
 
 absl::Status DirectoryStore::Delete(absl::string_view name) {
-  auto size = Size(name);
-  if (absl::IsNotFound(size.status())) return absl::OkStatus();
-  EMBER_RETURN_IF_ERROR(size.status());
   EMBER_ASSIGN_OR_RETURN(const std::string path, PathOf(name));
-  EMBER_RETURN_IF_ERROR(RemoveFile(path));
-  used_bytes_ -= static_cast<int64_t>(*size);
-  return SyncDirectory(ParentOf(path));
+  auto size = Size(name);
+  if (size.ok()) {
+    EMBER_RETURN_IF_ERROR(RemoveFile(path));
+    used_bytes_ -= static_cast<int64_t>(*size);
+  } else if (!absl::IsNotFound(size.status())) {
+    return size.status();
+  }
+  // Also when it is absent: an earlier attempt may have failed right after its unlink.
+  const absl::Status synced = SyncDirectory(ParentOf(path));
+  return absl::IsNotFound(synced) ? absl::OkStatus() : synced;
+}
+
+absl::Status DirectoryStore::SyncOrRemember(const std::string& path) {
+  absl::Status synced = SyncDirectory(path);
+  absl::MutexLock lock(&mu_);
+  if (synced.ok()) {
+    unsynced_.erase(path);
+  } else {
+    unsynced_.insert(path);
+  }
+  return synced;
+}
+
+absl::Status DirectoryStore::SyncNames() {
+  std::set<std::string> paths;
+  {
+    absl::MutexLock lock(&mu_);
+    paths = unsynced_;
+  }
+  for (const std::string& path : paths) EMBER_RETURN_IF_ERROR(SyncOrRemember(path));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ObjectStore::Space> DirectoryStore::GetSpace() {

@@ -41,7 +41,9 @@ class ObjectStore {
   virtual absl::StatusOr<uint64_t> Size(absl::string_view name) = 0;
   // Full names below `prefix` (a directory, "" for all), sorted.
   virtual absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) = 0;
-  virtual absl::Status Delete(absl::string_view name) = 0;  // absent is OK
+  virtual absl::Status Delete(absl::string_view name) = 0;  // durable when OK; absent is OK
+  // What a call changed that then failed is durable when OK, too.
+  virtual absl::Status SyncNames() { return absl::OkStatus(); }
   struct Space {
     int64_t free_bytes = 0;
     int64_t used_bytes = 0;

@@ -239,8 +239,9 @@ absl::Status StoredBackups::MoveToTrash(const std::string& backup_id, const Dele
   absl::MutexLock change(&change_mu_);
   const auto entry = Find(backup_id);
   if (!entry) return Missing(backup_id);
-  if (entry->deletion) return absl::OkStatus();
   const std::string snaps = BackupObject(kSnaps, entry->tail);
+  // What a failed attempt, or a failed Undelete, may have left there would win over the trash.
+  if (entry->deletion) return store_.Delete(snaps);
   EMBER_ASSIGN_OR_RETURN(std::string bytes, ReadObject(store_, snaps));
   EMBER_RETURN_IF_ERROR(ParseBackup(entry->tail, bytes).status());
   TrashedBackup trashed;
@@ -253,10 +254,11 @@ absl::Status StoredBackups::MoveToTrash(const std::string& backup_id, const Dele
   EMBER_RETURN_IF_ERROR(Replace(store_, BackupObject(kTrashedSnaps, entry->tail),
                                 Frame(kTrashMagic, trashed.SerializeAsString())));
   state_.RaiseTo({.received = deletion.time});
-  EMBER_RETURN_IF_ERROR(Remove(store_, snaps));
+  const absl::Status removed = store_.Delete(snaps);
+  if (!removed.ok() && !absl::IsNotFound(store_.Size(snaps).status())) return removed;
   absl::MutexLock lock(&mu_);
   entries_.at(backup_id).deletion = deletion;
-  return absl::OkStatus();
+  return removed;  // an error: it is gone, but a power failure may bring it back
 }
 
 absl::Status StoredBackups::Undelete(const std::string& backup_id) {
@@ -282,6 +284,8 @@ absl::Status StoredBackups::Purge(const std::string& backup_id, absl::Time now) 
   EMBER_ASSIGN_OR_RETURN(const TrashedBackup trashed, ReadTrashed(store_, entry->tail));
   EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record,
                          ParseBackup(entry->tail, trashed.record()));
+  // What a failed Undelete may have left there would win over the tombstone.
+  EMBER_RETURN_IF_ERROR(store_.Delete(BackupObject(kSnaps, entry->tail)));
   const Tombstone tombstone = MakeTombstone(record, trashed, now);
   EMBER_RETURN_IF_ERROR(Replace(store_, BackupObject(kTombstones, entry->tail),
                                 Frame(kTombstoneMagic, tombstone.SerializeAsString())));

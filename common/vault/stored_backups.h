@@ -83,7 +83,7 @@ class StoredBackups {
                                                          const std::vector<std::string>& ids,
                                                          Clock& clock);
 
-  // Durable when OK; OK when it is there already. NOT_FOUND.
+  // Durable when OK, also when it is there already. NOT_FOUND.
   absl::Status MoveToTrash(const std::string& backup_id, const Deletion& deletion);
   // Durable when OK; OK when it is committed. NOT_FOUND, also when it is gone.
   absl::Status Undelete(const std::string& backup_id);

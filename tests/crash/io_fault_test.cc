@@ -74,6 +74,19 @@ void Torment(const History& history, Trouble trouble, int stride) {
   EXPECT_GT(tried, 10);
 }
 
+// A pack that was repaired, and whose name a power cut would take back.
+TEST(IoFault, OfTheNameOfARepairedPack) {
+  bool is_refused = false;
+  HistoryRun run(Repair(), [&is_refused](int, const FileOp& op, size_t*) {
+    if (is_refused || op.kind != FileOp::kSyncDirectory || op.path.rfind("packs/", 0) != 0)
+      return 0;
+    is_refused = true;
+    return EIO;
+  });
+  EXPECT_TRUE(is_refused);
+  EXPECT_OK(CheckAfter(run));
+}
+
 class IoFaults : public ::testing::TestWithParam<History (*)()> {};
 
 TEST_P(IoFaults, AnError) { Torment(GetParam()(), Trouble::kErrorOnce, StrideOr(5)); }
@@ -84,6 +97,7 @@ TEST_P(IoFaults, AShortWrite) { Torment(GetParam()(), Trouble::kShortWrite, Stri
 
 INSTANTIATE_TEST_SUITE_P(FirstBackups, IoFaults, ::testing::Values(&FirstBackups));
 INSTANTIATE_TEST_SUITE_P(Collection, IoFaults, ::testing::Values(&Collection));
+INSTANTIATE_TEST_SUITE_P(Deletion, IoFaults, ::testing::Values(&Deletion));
 INSTANTIATE_TEST_SUITE_P(Repair, IoFaults, ::testing::Values(&Repair));
 INSTANTIATE_TEST_SUITE_P(Replication, IoFaults, ::testing::Values(&Replication));
 
