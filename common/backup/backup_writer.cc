@@ -334,6 +334,7 @@ absl::StatusOr<v1::BackupResult> Writer::Commit() {
   EMBER_ASSIGN_OR_RETURN(const RecordId root, queue_->Finish());
   EMBER_RETURN_IF_ERROR(pipeline_->Drain());
   EMBER_RETURN_IF_ERROR(session_->Flush());
+  Report("committing", true);  // all that is sent
   result_.set_entries(static_cast<int64_t>(queue_->totals().entries));
   result_.set_files(static_cast<int64_t>(queue_->totals().files));
   result_.set_size_bytes(static_cast<int64_t>(queue_->totals().bytes));

@@ -1,4 +1,5 @@
 // A backup order against a vault that loses what it had.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <random>
