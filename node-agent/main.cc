@@ -184,7 +184,7 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, ember::kMallocArenas);
   // Records come and go all the time; each time the kernel would clear their pages anew.
-  mallopt(M_TRIM_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
   mallopt(M_MMAP_THRESHOLD, 16 << 20);
   return ember::agent::Main(argc, argv);
 }
