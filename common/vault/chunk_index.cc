@@ -116,6 +116,7 @@ rocksdb::Options DatabaseOptions() {
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.write_buffer_size = kIndexWriteBufferBytes;
   options.compression = rocksdb::kNoCompression;  // ids are random
+  options.allow_fallocate = false;  // 20 MiB kept for nothing in a small vault
   return options;
 }
 
