@@ -42,7 +42,7 @@ class ObjectStore {
   // Full names below `prefix` (a directory, "" for all), sorted.
   virtual absl::StatusOr<std::vector<std::string>> List(absl::string_view prefix) = 0;
   virtual absl::Status Delete(absl::string_view name) = 0;  // durable when OK; absent is OK
-  // What a call changed that then failed is durable when OK, too.
+  // When OK, a Replace that failed right after its rename is durable, too.
   virtual absl::Status SyncNames() { return absl::OkStatus(); }
   struct Space {
     int64_t free_bytes = 0;

@@ -6,9 +6,9 @@
 #include <string>
 #include <utility>
 
-#include "common/backup/vault_port.h"
 #include "common/crypto/certificate.h"
 #include "common/rpc/signed.h"
+#include "tests/support/forwarding_port.h"
 
 namespace ember::testing {
 
@@ -26,28 +26,19 @@ inline v1::OpenSessionRequest Granted(const KeyAndCertificate& ca, const std::st
 }
 
 // A port whose sessions are granted to `node`.
-class GrantedPort : public backup::VaultPort {
+class GrantedPort : public ForwardingPort {
  public:
   GrantedPort(KeyAndCertificate ca, std::string node, std::string vault,
               std::unique_ptr<backup::VaultPort> port)
-      : ca_(std::move(ca)),
+      : ForwardingPort(*port),
+        ca_(std::move(ca)),
         node_(std::move(node)),
         vault_(std::move(vault)),
         port_(std::move(port)) {}
   absl::StatusOr<std::unique_ptr<backup::VaultSession>> OpenSession(
       v1::OpenSessionRequest request) override {
     request.set_vault(vault_);
-    return port_->OpenSession(Granted(ca_, node_, std::move(request)));
-  }
-  absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override {
-    return port_->GetBackup(backup_id);
-  }
-  absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override {
-    return port_->ListBackups(workload);
-  }
-  absl::Status Read(v1::ReadRequest request,
-                    const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
-    return port_->Read(std::move(request), sink);
+    return ForwardingPort::OpenSession(Granted(ca_, node_, std::move(request)));
   }
 
  private:

@@ -97,7 +97,6 @@ absl::StatusOr<VaultClient> VaultClient::Open(vault::Vault& vault, const Planned
   request.set_backup_id(BackupIdOf(backup));
   request.set_session_id(SessionIdOf(backup));
   request.set_keybox(KeyboxOf(backup));
-  request.add_recovery_boxes("recovery box");
   request.add_recovery_boxes(RecoveryBoxOf(backup));
   request.set_epoch(epoch);
   EMBER_ASSIGN_OR_RETURN(const v1::OpenSessionReply reply, vault.OpenSession(kClientNode, request));

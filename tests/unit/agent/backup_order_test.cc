@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/crypto/keybox.h"
 #include "node-agent/orders/data_plane.h"
+#include "tests/support/forwarding_port.h"
 #include "tests/support/memory_vault.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -15,33 +16,11 @@
 namespace ember::agent {
 namespace {
 
+using testing::ForwardingPort;
 using testing::MemoryVault;
 using testing::TempDir;
 
 constexpr size_t kFileBytes = 1 << 20;
-
-// Each order opens one; the vault stays.
-class Port : public backup::VaultPort {
- public:
-  explicit Port(MemoryVault& vault) : vault_(vault) {}
-  absl::StatusOr<std::unique_ptr<backup::VaultSession>> OpenSession(
-      v1::OpenSessionRequest request) override {
-    return vault_.OpenSession(std::move(request));
-  }
-  absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override {
-    return vault_.GetBackup(backup_id);
-  }
-  absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override {
-    return vault_.ListBackups(workload);
-  }
-  absl::Status Read(v1::ReadRequest request,
-                    const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
-    return vault_.Read(std::move(request), sink);
-  }
-
- private:
-  MemoryVault& vault_;
-};
 
 class BackupOrder : public ::testing::Test {
  protected:
@@ -49,7 +28,9 @@ class BackupOrder : public ::testing::Test {
     plane_.clock = SystemClock();
     plane_.node = "host1";
     plane_.cache_directory = dir_.Join("cache");
-    plane_.open_vault = [this](const v1::VaultAddress&) { return std::make_unique<Port>(vault_); };
+    plane_.open_vault = [this](const v1::VaultAddress&) {  // each order opens one; the vault stays
+      return std::make_unique<ForwardingPort>(vault_);
+    };
   }
   // Incompressible, and old enough for its time stamp to be trusted.
   void Write(const std::string& name, uint32_t seed) {
