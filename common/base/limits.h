@@ -271,6 +271,37 @@ inline constexpr int64_t kReadAheadFileBytes = 256 << 10;
 // Names of owners remembered during a walk.
 inline constexpr size_t kOwnerNamesMax = 4096;
 
+// --- catalog exports -------------------------------------------------------------------------------------------------
+// Made when the estate or its keys changed, once that has been quiet for a moment, and this often for the backups' sake.
+inline constexpr int64_t kExportEverySeconds = 3600;
+inline constexpr int64_t kExportQuietSeconds = 3;
+// About 300 bytes per backup: enough for 200,000.
+inline constexpr size_t kExportBytesMax = 64 << 20;
+inline constexpr size_t kExportPieceBytes = 256 << 10;
+inline constexpr int64_t kExportFetchSeconds = 60;
+// Older ones are for the case that the newest was made of a mistake.
+inline constexpr size_t kExportsKept = 8;
+// A controller made anew counts its terms from so far above those of the lost one, which may have begun some more.
+inline constexpr uint64_t kExportEpochGap = 1000;
+
+// --- messages --------------------------------------------------------------------------------------------------------
+inline constexpr size_t kMessageBytesMax = 64 << 10;
+inline constexpr size_t kMessageIdBytesMax = 128;
+// Unconfirmed ones: of one receiver, and of all; they are held in memory.
+inline constexpr size_t kMessagesPerReceiverMax = 10000;
+inline constexpr size_t kMessagesMax = 50000;
+inline constexpr size_t kMessageBytesTotalMax = 256 << 20;
+// In one beat, which stays well below a gRPC message.
+inline constexpr size_t kMessagesPerBeat = 100;
+inline constexpr size_t kMessageBytesPerBeat = 1 << 20;
+static_assert(kMessageBytesMax <= kMessageBytesPerBeat, "every message fits into a beat");
+// What an agent keeps while the controller is away, in segments that are removed once all of them is acknowledged.
+inline constexpr size_t kMessageSpoolBytesMax = 64 << 20;
+inline constexpr size_t kMessageSegmentBytes = 1 << 20;
+inline constexpr int64_t kMessageWaitSecondsMax = 60;
+// A page of `message list`.
+inline constexpr size_t kMessagesListedMax = 1000;
+
 // --- services, probes, recovery --------------------------------------------------------------------------------------
 inline constexpr int64_t kStopTimeoutSeconds = 10;
 inline constexpr int64_t kProbeEveryMillis = 5000;

@@ -28,6 +28,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.AgentService/Heartbeat", kAgent},
     {"/ember.v1.AgentService/RenewCertificate", kAgent},
     {"/ember.v1.AgentService/ReleaseKeys", kAgent},
+    {"/ember.v1.AgentService/FetchCatalogExport", kAgent},
 
     {"/ember.v1.PeerService/HasLease", kAgent},
 
@@ -67,6 +68,12 @@ constexpr Row kTable[] = {
     {"/ember.v1.RecoveryService/ApproveRecovery", kOperator},
     {"/ember.v1.RecoveryService/CancelRecovery", kOperator},
     {"/ember.v1.RecoveryService/PlanRecovery", kViewer},
+    {"/ember.v1.RecoveryService/Arm", kAdmin},
+
+    {"/ember.v1.MessageService/Send", kAgent | kOperator},
+    {"/ember.v1.MessageService/Receive", kAgent | kOperator},
+    {"/ember.v1.MessageService/Confirm", kAgent | kOperator},
+    {"/ember.v1.MessageService/ListMessages", kViewer},
 
     {"/ember.v1.EventService/ListEvents", kViewer},
     {"/ember.v1.EventService/VerifyLog", kViewer},
