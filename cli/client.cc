@@ -80,12 +80,12 @@ Client::Client(std::string address, absl::Duration timeout,
       timeout_(timeout),
       stubs_(v1::EstateService::NewStub(channel), v1::FleetService::NewStub(channel),
              v1::ProtectionService::NewStub(channel), v1::RecoveryService::NewStub(channel),
-             v1::EventService::NewStub(channel)) {}
+             v1::EventService::NewStub(channel), v1::MessageService::NewStub(channel)) {}
 
 absl::StatusOr<Client> Client::Connect(const Context& context) {
   EMBER_ASSIGN_OR_RETURN(std::string address, FindAddress(context));
   EMBER_ASSIGN_OR_RETURN(const std::string identity, FindIdentity(context));
-  EMBER_ASSIGN_OR_RETURN(auto channel, context.dial(address, identity));
+  EMBER_ASSIGN_OR_RETURN(auto channel, context.dial(address, identity, ""));
   Client client(std::move(address), context.timeout(), channel);
   const auto term = rpc::TermOf(identity);
   if (term.ok() && rpc::RenewalDue(*term, context.clock->Now())) {
@@ -136,8 +136,21 @@ absl::Status Client::Failure(const grpc::Status& status) const {
   return WithHint(absl::AbortedError(failure.message()), hint);
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address,
-                                                      const std::string& identity_directory) {
+absl::StatusOr<Client> Client::ConnectToAgent(const Context& context, const std::string& place) {
+  const size_t at = place.find('@');
+  if (at == 0 || at == std::string::npos || place.find(':', at) == std::string::npos) {
+    return WithHint(absl::InvalidArgumentError(absl::StrCat("agent '", place, "': not NODE@HOST:PORT")),
+                    "for example nas1@127.0.0.1:7444");
+  }
+  EMBER_ASSIGN_OR_RETURN(const std::string identity, FindIdentity(context));
+  const std::string address = place.substr(at + 1);
+  EMBER_ASSIGN_OR_RETURN(auto channel, context.dial(address, identity, place.substr(0, at)));
+  return Client(address, context.timeout(), channel);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
+                                                    const std::string& identity_directory,
+                                                    const std::string& agent) {
   auto identity = rpc::LoadIdentity(identity_directory);
   if (!identity.ok()) {
     return WithHint(
@@ -145,7 +158,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address
                                                 " cannot be used: ", identity.status().message())),
         "give --identity DIR with key.pem, cert.pem and ca.pem that you may read");
   }
-  return rpc::Dial(address, *identity, "controller", "em");
+  return agent.empty() ? rpc::Dial(address, *identity, "controller", "em")
+                       : rpc::Dial(address, *identity, "agent", agent);
 }
 
 }  // namespace ember::cli

@@ -22,6 +22,7 @@ using Fleet = v1::FleetService::Stub;
 using Protection = v1::ProtectionService::Stub;
 using Recoveries = v1::RecoveryService::Stub;
 using Events = v1::EventService::Stub;
+using Messages = v1::MessageService::Stub;
 
 // Used by one thread.
 class Client {
@@ -32,6 +33,10 @@ class Client {
   // INVALID_ARGUMENT: no address known. UNAUTHENTICATED: no
   // identity found.
   static absl::StatusOr<Client> Connect(const Context& context);
+
+  // The same for the agent that serves as `place` (NODE@HOST:PORT), which answers
+  // MessageService::Send alone. INVALID_ARGUMENT: it is not of that form.
+  static absl::StatusOr<Client> ConnectToAgent(const Context& context, const std::string& place);
 
   // The directory of the identity that Connect shows. UNAUTHENTICATED: none found.
   static absl::StatusOr<std::string> FindIdentity(const Context& context);
@@ -72,14 +77,15 @@ class Client {
   absl::Duration timeout_;
   bool lost_ = false;  // the last call found no EM
   std::tuple<std::unique_ptr<Estate>, std::unique_ptr<Fleet>, std::unique_ptr<Protection>,
-             std::unique_ptr<Recoveries>, std::unique_ptr<Events>>
+             std::unique_ptr<Recoveries>, std::unique_ptr<Events>, std::unique_ptr<Messages>>
       stubs_;
   std::function<void(Client&)> renew_;  // once, when the identity runs out soon
 };
 
-// The real Dialler: mutual TLS to the estate's controller.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> DialEm(const std::string& address,
-                                                      const std::string& identity_directory);
+// The real Dialler: mutual TLS.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
+                                                    const std::string& identity_directory,
+                                                    const std::string& agent);
 
 }  // namespace ember::cli
 

@@ -38,9 +38,9 @@ struct Interrupt {
   absl::Notification pressed;
 };
 
-// A channel to the EM at HOST:PORT with the identity in a directory.
+// A channel to the EM, or to the agent of that name, at HOST:PORT with the identity in a directory.
 using Dialler = std::function<absl::StatusOr<std::shared_ptr<grpc::Channel>>(
-    const std::string& address, const std::string& identity_directory)>;
+    const std::string& address, const std::string& identity_directory, const std::string& agent)>;
 
 // One invocation of `ember`. Used by one thread. Pointers are not owned.
 struct Context {

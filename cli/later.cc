@@ -17,7 +17,7 @@ constexpr LaterVerb kLater[] = {
     {"audit", ""},           {"plan", ""},         {"report", ""},         {"approval", "list"},
     {"approval", "approve"}, {"approval", "deny"}, {"user", "add"},        {"user", "list"},
     {"user", "role"},        {"key", "kit"},       {"key", "verify"},      {"key", "rotate"},
-    {"key", "shares"},       {"message", "send"},  {"message", "receive"}, {"message", "list"},
+    {"key", "shares"},
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   context.zone = absl::LocalTimeZone();
   context.clock = ember::SystemClock();
   context.interrupt = &interrupt;
-  context.dial = ember::cli::DialEm;
+  context.dial = ember::cli::Dial;
   const ember::cli::ExitCode code =
       ember::cli::Run(std::vector<std::string>(argv + 1, argv + argc), context);
   std::cout.flush();

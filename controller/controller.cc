@@ -45,6 +45,7 @@ class ControllerImpl : public Controller {
     services_.push_back(NewProtectionService(em_.get()));
     services_.push_back(NewRecoveryService(em_.get()));
     services_.push_back(NewEventService(em_.get()));
+    services_.push_back(NewMessageService(em_.get()));
     std::vector<grpc::Service*> services = {beats_->service()};
     for (const auto& service : services_) services.push_back(service.get());
     rpc::ServerOptions server;

@@ -1,4 +1,4 @@
-// ember-controller: `init` makes an estate, without a verb it runs.
+// ember-controller: `init` makes an estate, `bootstrap` makes a lost one anew, without a verb it runs.
 #include <signal.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
@@ -18,6 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/identity.h"
+#include "controller/bootstrap.h"
 #include "controller/controller.h"
 
 namespace ember::controller {
@@ -63,11 +64,32 @@ int Init(const std::string& state_directory, const std::string& listen, bool ins
   return 0;
 }
 
+// The identity that was installed is of the same estate, and as good as before.
+int Bootstrap(const BootstrapOptions& options, const std::string& listen, bool install) {
+  const absl::StatusOr<Bootstrapped> made = BootstrapEstate(options);
+  if (!made.ok()) return Complain(made.status());
+  for (const std::string& sentence : made->passed_over)
+    std::cerr << "ember-controller: passed over " << sentence << "\n";
+  const std::string identity = install ? InstallAdminIdentity(options.state_directory, listen)
+                                       : JoinPath(options.state_directory, "admin");
+  std::cout << "estate " << made->estate_id << " made anew in " << options.state_directory << "\n"
+            << "as of:          " << absl::FormatTime(absl::RFC3339_sec, made->made, absl::UTCTimeZone())
+            << "; " << made->nodes << " nodes, " << made->workloads << " workloads, "
+            << made->backups << " backups\n"
+            << "admin identity: " << identity << "\n"
+            << "It observes, and decides nothing, until you arm it. Never run the old one again.\n"
+            << "next: ember-controller --state-dir " << options.state_directory
+            << " at the address that the nodes know, then `ember status` and `ember recovery arm`\n";
+  return 0;
+}
+
 struct CommandLine {
   ControllerOptions options;
+  BootstrapOptions from;
   bool log_json = false;
   bool no_install = false;
   bool init = false;
+  bool bootstrap = false;
 };
 
 // The exit code when that is all: help was asked for, or something is wrong.
@@ -89,19 +111,17 @@ std::optional<int> Parse(int argc, char** argv, std::ostream& out, std::ostream&
   init->add_flag("--no-install", line->no_install,
                  "do not put the admin identity into ~/.config/ember");
   init->fallthrough();
-  CLI::App* bootstrap = app.add_subcommand("bootstrap", "make an estate anew from a vault and a kit");
-  bootstrap->allow_extras();
+  CLI::App* bootstrap =
+      app.add_subcommand("bootstrap", "make a lost estate anew from a vault and the recovery kit");
+  bootstrap->add_option("--from-vault", line->from.vault, "the vault's directory")->required();
+  bootstrap->add_option("--kit", line->from.kit_file, "the recovery kit")->required();
+  bootstrap->add_flag("--no-install", line->no_install,
+                      "do not put the admin identity into ~/.config/ember");
   bootstrap->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error, out, err) == 0 ? 0 : 2;
-  }
-  if (bootstrap->parsed()) {
-    return Complain(
-        WithHint(absl::InvalidArgumentError("bootstrap comes in a later version"),
-                 "`ember vault ls` and `ember vault restore` need a vault and the kit only"),
-        err);
   }
   if (line->options.state_directory.empty()) {
     return Complain(
@@ -109,6 +129,9 @@ std::optional<int> Parse(int argc, char** argv, std::ostream& out, std::ostream&
         err);
   }
   line->init = init->parsed();
+  line->bootstrap = bootstrap->parsed();
+  line->from.state_directory = line->options.state_directory;
+  line->from.clock = line->options.clock;
   return std::nullopt;
 }
 
@@ -162,5 +185,6 @@ int main(int argc, char** argv) {
   if (const auto code = Parse(argc, argv, std::cout, std::cerr, &line)) return *code;
   ember::ConfigureLog(ember::LogLevel::kInfo, line.log_json);
   if (line.init) return Init(line.options.state_directory, line.options.listen, !line.no_install);
+  if (line.bootstrap) return Bootstrap(line.from, line.options.listen, !line.no_install);
   return Run(argc, argv, line.options);
 }

@@ -8,7 +8,9 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/nodes.h"
+#include "controller/fleet/observing.h"
 #include "controller/fleet/told.h"
+#include "controller/protect/catalog_exports.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
 
@@ -67,8 +69,11 @@ absl::Status Tick(EmState& em) {
   const absl::Duration started = em.clock->Monotonic();
   em.news = false;
   DistrustOwnStall(em);
+  EMBER_RETURN_IF_ERROR(NoticeSuccessor(em));
   EMBER_RETURN_IF_ERROR(UpdateNodes(em));
+  if (em.catalog->meta().observing()) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(RecordTold(em));
+  UpdateWantedExport(em);
   if (!StillListening(em)) {
     EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
     EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));

@@ -59,15 +59,18 @@ class AgentImpl final : public Agent {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<EventSpool> events_;
   std::unique_ptr<EmChannel> em_;
+  std::unique_ptr<MessageLog> messages_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<VaultHost> vaults_;
+  std::unique_ptr<ExportKeeper> exports_;
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<LeaseKeeper> lease_;
   std::unique_ptr<OrderActions> actions_;
   std::unique_ptr<OrderRunner> orders_;
   std::unique_ptr<grpc::Service> vault_service_;
   std::unique_ptr<grpc::Service> peer_service_;
+  std::unique_ptr<grpc::Service> message_service_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Link> link_;
@@ -81,6 +84,10 @@ class AgentImpl final : public Agent {
 absl::Status AgentImpl::Open() {
   EMBER_RETURN_IF_ERROR(OpenState());
   EMBER_RETURN_IF_ERROR(OpenIdentity());
+  EMBER_ASSIGN_OR_RETURN(messages_,
+                         MessageLog::Open(state_.messages(), [this](absl::string_view what) {
+                           events_->Add("messages.lost", em_->node(), what);
+                         }));
   BuildVaults();
   BuildWorkloads();
   BuildLease();
@@ -88,6 +95,7 @@ absl::Status AgentImpl::Open() {
   BuildLink();
   EMBER_RETURN_IF_ERROR(exchange_->ApplyStored());
   vaults_->Run();
+  exports_->Run();
   lease_->Run();
   orders_->Run();
   link_->Run();
@@ -105,6 +113,7 @@ AgentImpl::~AgentImpl() {
   if (server_ != nullptr) server_->Stop(absl::Seconds(1));
   if (lease_ != nullptr) lease_->Stop();
   supervisor_ = nullptr;
+  exports_ = nullptr;
   if (vaults_ != nullptr) vaults_->Stop();
 }
 
@@ -133,6 +142,11 @@ absl::Status AgentImpl::OpenIdentity() {
 
 void AgentImpl::BuildVaults() {
   vaults_ = std::make_unique<VaultHost>(DirectoryVaults(clock_), clock_, [this] { Urge(); });
+  ExportKeeper::Ports exports;
+  exports.clock = clock_;
+  exports.fetch = [this] { return FetchCatalogExport(em_->channel()); };
+  exports.vaults = [this] { return vaults_->Open(); };
+  exports_ = std::make_unique<ExportKeeper>(std::move(exports));
   vault_service_ =
       vault::NewVaultService([this](const std::string& name) { return vaults_->Find(name); },
                              [this] { return em_->identity(); },
@@ -190,8 +204,10 @@ absl::Status AgentImpl::Serve() {
   server.admit = [this](const rpc::Peer& peer) { return peers_->Admit(peer); };
   server.refused = [this](const rpc::Peer& peer, absl::string_view method,
                           const absl::Status& why) { Refused(peer, method, why); };
-  EMBER_ASSIGN_OR_RETURN(server_,
-                         rpc::Server::Start(server, {vault_service_.get(), peer_service_.get()}));
+  message_service_ = NewMessageSpoolService(messages_.get(), em_->node(), [this] { Urge(); });
+  EMBER_ASSIGN_OR_RETURN(
+      server_, rpc::Server::Start(server, {vault_service_.get(), peer_service_.get(),
+                                           message_service_.get()}));
   return absl::OkStatus();
 }
 
@@ -203,7 +219,7 @@ void AgentImpl::BuildLink() {
   self.host_boot_id = HostBootId();
   exchange_ = std::make_unique<Exchange>(
       Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(),
-                      supervisor_.get(), vaults_.get(), events_.get(), lease_.get(), peers_.get(),
+                      supervisor_.get(), vaults_.get(), exports_.get(), events_.get(), messages_.get(), lease_.get(), peers_.get(),
                       uplink_.get()},
       std::move(self));
   Link::Ports ports;

@@ -30,12 +30,16 @@ v1::HeartbeatRequest Exchange::Facts() {
   request.set_data_address(self_.data_address);
   request.set_host_boot_id(self_.host_boot_id);
   request.set_config_version(config_version_);
+  request.set_controller_epoch(parts_.epochs->controller());
   for (v1::WorkloadFact& fact : parts_.supervisor->Facts())
     *request.add_workloads() = std::move(fact);
   for (v1::OrderUpdate& update : parts_.ledger->Updates())
     *request.add_orders() = std::move(update);
   for (const auto& [id, update] : refused_) *request.add_orders() = update;
   for (v1::AgentEvent& event : parts_.events->Head()) *request.add_events() = std::move(event);
+  request.set_message_spool(parts_.messages->id());
+  for (v1::SpooledMessage& message : parts_.messages->Head())
+    *request.add_messages() = std::move(message);
   for (v1::VaultFact& fact : parts_.vaults->Facts()) *request.add_vaults() = std::move(fact);
   return request;
 }
@@ -62,6 +66,8 @@ absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sen
     first.Update(parts_.ledger->Acknowledge(id));
   }
   parts_.events->Acknowledge(reply.acknowledged_event_seq());
+  parts_.messages->Acknowledge(reply.acknowledged_message_seq());
+  parts_.exports->Want(reply.export_number());
   // Accepting suspends what is to be restored, before a changed assignment could start it.
   for (const v1::Order& order : reply.orders()) first.Update(Accept(order));
   if (reply.has_config()) {

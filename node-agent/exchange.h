@@ -15,6 +15,7 @@
 #include "ember/v1/agent.pb.h"
 #include "node-agent/link/event_spool.h"
 #include "node-agent/link/lease_keeper.h"
+#include "node-agent/link/message_log.h"
 #include "node-agent/link/peers.h"
 #include "node-agent/link/uplink.h"
 #include "node-agent/orders/epochs.h"
@@ -22,6 +23,7 @@
 #include "node-agent/orders/runner.h"
 #include "node-agent/state.h"
 #include "node-agent/supervise/supervisor.h"
+#include "node-agent/vault_host/export_keeper.h"
 #include "node-agent/vault_host/vault_host.h"
 
 namespace ember::agent {
@@ -37,7 +39,9 @@ class Exchange {
     OrderRunner* orders = nullptr;
     Supervisor* supervisor = nullptr;
     VaultHost* vaults = nullptr;
+    ExportKeeper* exports = nullptr;
     EventSpool* events = nullptr;
+    MessageLog* messages = nullptr;
     LeaseKeeper* lease = nullptr;
     Peers* peers = nullptr;
     Uplink* uplink = nullptr;

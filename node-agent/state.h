@@ -24,6 +24,7 @@ namespace ember::agent {
 //   workloads/NAME/          record.pb; service/ is the service's own
 //   cache/WORKLOAD@VAULT     what the last backup read
 //   events                   the spool
+//   messages/                the log of messages that the controller has not yet
 class StateDirectory {
  public:
   explicit StateDirectory(std::string root) : root_(std::move(root)) {}
@@ -33,6 +34,7 @@ class StateDirectory {
   std::string orders() const { return JoinPath(root_, "orders"); }
   std::string workloads() const { return JoinPath(root_, "workloads"); }
   std::string events() const { return JoinPath(root_, "events"); }
+  std::string messages() const { return JoinPath(root_, "messages"); }
   std::string epochs() const { return JoinPath(root_, "epochs.pb"); }
   std::string cache() const { return JoinPath(root_, "cache"); }
 

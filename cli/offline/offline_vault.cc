@@ -26,7 +26,7 @@ absl::StatusOr<OfflineVault> OfflineVault::Open(const std::string& directory,
     return WithHint(Annotate(text.status(), "the recovery kit cannot be read"),
                     "give the file with --kit");
   }
-  EMBER_ASSIGN_OR_RETURN(vault.kit_, backup::ParseRecoveryKit(*text));
+  EMBER_ASSIGN_OR_RETURN(vault.kit_, ParseRecoveryKit(*text));
   const std::string what = absl::StrCat("cannot open the vault in ", directory);
   auto store = vault::OpenDirectoryForReading(directory);
   auto archive = store.ok() ? VaultArchive::Open(*std::move(store)) : store.status();

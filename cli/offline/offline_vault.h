@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/backup/recovery_kit.h"
+#include "common/backup/domain_keys.h"
 #include "common/vault/vault_archive.h"
 #include "ember/format/v1/format.pb.h"
 #include "ember/v1/control.pb.h"
@@ -36,7 +36,7 @@ class OfflineVault {
 
  private:
   std::unique_ptr<vault::VaultArchive> archive_;
-  backup::RecoveryKit kit_;
+  RecoveryKit kit_;
   std::map<std::string, absl::StatusOr<format::v1::DomainSecrets>> secrets_;  // by domain
 };
 

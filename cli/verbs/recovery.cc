@@ -98,6 +98,35 @@ absl::StatusOr<ExitCode> Plan(Context& context, const std::string& subject) {
   return kExitDone;
 }
 
+void PrintNames(std::ostream& out, absl::string_view what,
+                const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.empty()) return;
+  out << what;
+  for (const std::string& name : names) out << " " << Escape(name);
+  out << "\n";
+}
+
+absl::StatusOr<ExitCode> Arm(Context& context) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  v1::ArmRequest request;
+  EMBER_ASSIGN_OR_RETURN(v1::ArmReply reply, client.Call(&Recoveries::Arm, request));
+  if (!context.options.json) {
+    PrintNames(*context.out, "heard:    ", reply.heard());
+    PrintNames(*context.out, "not heard:", reply.unheard());
+    for (const std::string& sentence : reply.corrected()) *context.out << Escape(sentence) << "\n";
+  }
+  EMBER_RETURN_IF_ERROR(Confirm(
+      context, reply.unheard().empty()
+                   ? "let this controller decide from now on"
+                   : "let this controller decide from now on; nodes that were not heard will count "
+                     "as dead when they stay silent"));
+  request.set_confirmed(true);
+  EMBER_ASSIGN_OR_RETURN(reply, client.Call(&Recoveries::Arm, request));
+  if (context.options.json) return PrintJson(context, reply);
+  *context.out << "armed\n";
+  return kExitDone;
+}
+
 // show, approve and cancel differ in the call alone.
 using Method = grpc::Status (Recoveries::*)(grpc::ClientContext*, const v1::GetRecoveryRequest&,
                                             v1::Recovery*);
@@ -132,6 +161,10 @@ Action DeclareRecoveryPlan(CLI::App& app) {
   auto subject = std::make_shared<std::string>();
   app.add_option("SUBJECT", *subject, "A workload or a node")->type_name("")->required();
   return [subject](Context& context) { return Plan(context, *subject); };
+}
+
+Action DeclareRecoveryArm(CLI::App&) {
+  return [](Context& context) { return Arm(context); };
 }
 
 }  // namespace ember::cli

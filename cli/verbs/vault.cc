@@ -49,6 +49,7 @@ ExitCode PrintVault(Context& context, const v1::Vault& vault) {
                           absl::StrCat(FormatBytes(vault.last_gc().bytes_freed()), " freed"))},
       {"last replication", LastJob(context, vault.last_replication(),
                                    Counted(vault.last_replication().backups_copied(), "backup"))},
+      {"last export", vault.has_last_export() ? FormatTime(context, vault.last_export()) : "none"},
       {"vault id", vault.vault_id()},
   });
   return kExitDone;

@@ -63,6 +63,11 @@ absl::StatusOr<v1::VaultResult> Check::Run(const v1::CheckJob& job) {
   }
   for (const auto& [id, entry] : backups) EMBER_RETURN_IF_ERROR(CheckBackup(id, entry));
   EMBER_RETURN_IF_ERROR(CheckBoxes(backups));
+  EMBER_ASSIGN_OR_RETURN(const std::vector<std::string> exports, parts_.exports.FindDamaged());
+  for (const std::string& name : exports) {
+    NoteProblem(absl::StrCat("the catalog export ", name,
+                             " is damaged: a lost controller is made anew from another one"));
+  }
   for (const auto& [id, entry] : parts_.backups.All())
     if (!backups.contains(id)) some_needs_unknown_ = true;
   if (parts_.backups.damaged() > 0) {

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "common/vault/chunk_index.h"
+#include "common/vault/catalog_exports.h"
 #include "common/vault/copy_records.h"
 #include "common/vault/stored_backups.h"
 #include "common/vault/vault.h"
@@ -31,6 +32,7 @@ struct CheckParts {
   CopyParts copies;
   StoredBackups& backups;
   absl::Mutex& boxes_mu;  // held while recovery boxes are written
+  const CatalogExports& exports;
   // Replaces these packs by what is neither condemned nor damaged in them; one of which a record
   // that is not condemned cannot be read stays.
   std::function<absl::Status(const std::vector<ChunkIndex::PackFacts>&, v1::VaultResult&)> rewrite;

@@ -28,6 +28,8 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/rpc/convert.h"
+#include "common/vault/catalog_exports.h"
 #include "common/vault/check.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/commit_gate.h"
@@ -102,6 +104,9 @@ class VaultImpl : public Vault {
   absl::Status Read(const v1::ReadRequest& request, const ReadSink& sink) override;
   absl::Status ReadRefs(const std::string& backup_id,
                         const std::function<absl::Status(absl::string_view ids)>& sink) override;
+  absl::Status TakeCatalogExport(absl::string_view bytes) override {
+    return NoteWrite(exports_->Take(bytes));
+  }
   absl::StatusOr<v1::VaultResult> Run(const v1::VaultOrder& order,
                                       const JobContext& context) override;
   void SetRules(const VaultRules& rules) override;
@@ -133,6 +138,7 @@ class VaultImpl : public Vault {
   std::shared_ptr<ObjectStore> store_;
   std::string vault_id_;
   std::unique_ptr<VaultState> state_;
+  std::unique_ptr<CatalogExports> exports_;
   std::unique_ptr<DamagedIds> damaged_;
   std::unique_ptr<StoredBackups> backups_;
   std::unique_ptr<PackTrash> trash_;
@@ -163,6 +169,7 @@ absl::Status VaultImpl::Load(const VaultOptions& options) {
   EMBER_ASSIGN_OR_RETURN(state_, VaultState::Open(state));
   // The name of `state` too: a power cut must not take away what the first session was promised.
   EMBER_RETURN_IF_ERROR(SyncDirectory(options.directory));
+  EMBER_ASSIGN_OR_RETURN(exports_, CatalogExports::Load(*store_));
   EMBER_ASSIGN_OR_RETURN(damaged_, DamagedIds::Open(JoinPath(state, "damaged")));
   EMBER_ASSIGN_OR_RETURN(backups_, StoredBackups::Load(*store_, *state_));
   EMBER_ASSIGN_OR_RETURN(trash_, PackTrash::Load(*store_, state_->TimeAt(clock_.Now())));
@@ -467,6 +474,7 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
       return Check({.copies = copies,
                     .backups = *backups_,
                     .boxes_mu = boxes_mu_,
+                    .exports = *exports_,
                     .rewrite = rewrite},
                    context)
           .Run(order.check());
@@ -510,6 +518,9 @@ v1::VaultFact VaultImpl::Facts() {
   fact.set_trashed_backups(backups_->trashed());
   fact.set_trashed_bytes(trash_->bytes());
   fact.set_damaged_records(damaged_->size());
+  const CatalogExports::Newest exported = exports_->newest();
+  fact.set_export_number(exported.number);
+  if (exported.number > 0) *fact.mutable_export_made() = rpc::ToTimestamp(exported.made);
   const auto space = store_->GetSpace();
   if (space.ok()) {
     fact.set_free_bytes(space->free_bytes);

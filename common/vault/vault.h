@@ -91,6 +91,9 @@ class Vault {
   // what was committed.
   virtual absl::Status ReadRefs(const std::string& backup_id,
                                 const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
+  // Keeps a format.v1.CatalogExport; errors as CatalogExports::Take. For the process that hosts the
+  // vault; never an RPC.
+  virtual absl::Status TakeCatalogExport(absl::string_view bytes) = 0;
   // Deletion, undeletion, garbage collection, check (docs/vault.md). For the process that hosts the
   // vault; never an RPC. Idempotent. UNAVAILABLE: another job is under way. FAILED_PRECONDITION:
   // deletion is refused, with the reason. UNIMPLEMENTED: any other job; the index is made anew by

@@ -38,6 +38,9 @@ std::string KeyOf(const Record& record) {
           [](const rec::DomainRecord& r) { return absl::StrCat("d/", r.id()); },
           [](const rec::TokenRecord& r) { return absl::StrCat("t/", r.secret_sha256()); },
           [](const rec::VaultRecord& r) { return absl::StrCat("u/", r.name()); },
+          [](const rec::MessageRecord& r) {
+            return absl::StrCat("g/", MessageKey(r.message().to(), r.message().seq()));
+          },
       },
       record);
 }
@@ -66,6 +69,11 @@ void PutOrErase(std::map<std::string, T>& map, const std::string& key, const T& 
 }
 
 }  // namespace
+
+std::string MessageKey(absl::string_view receiver, uint64_t seq) {
+  return seq == 0 ? absl::StrCat(receiver, "/")
+                  : absl::StrCat(receiver, "/", absl::Hex(seq, absl::kZeroPad16));
+}
 
 std::string EventHash(const rec::EventRecord& event) {
   ember::v1::Event unhashed = event.event();
@@ -146,6 +154,9 @@ void Catalog::Apply(const Record& record, bool erase) {
           [&](const rec::DomainRecord& r) { PutOrErase(domains_, r.id(), r, erase); },
           [&](const rec::TokenRecord& r) { PutOrErase(tokens_, r.secret_sha256(), r, erase); },
           [&](const rec::VaultRecord& r) { PutOrErase(vaults_, r.name(), r, erase); },
+          [&](const rec::MessageRecord& r) {
+            PutOrErase(messages_, MessageKey(r.message().to(), r.message().seq()), r, erase);
+          },
       },
       record);
 }
@@ -182,6 +193,7 @@ absl::Status Catalog::Load(absl::string_view key, absl::string_view value) {
     case 'd': return load(rec::DomainRecord());
     case 't': return load(rec::TokenRecord());
     case 'u': return load(rec::VaultRecord());
+    case 'g': return load(rec::MessageRecord());
     case 'v': {
       rec::EventRecord event;
       return ParseInto(key, value, &event);

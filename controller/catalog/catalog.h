@@ -8,7 +8,7 @@
 // n/NODE               NodeRecord       d/DOMAIN                DomainRecord
 // w/WORKLOAD           WorkloadRecord   t/SHA256 OF SECRET      TokenRecord
 // b/WORKLOAD/STAMP     BackupRecord     v/SEQ (8 bytes, BE)     EventRecord
-// u/VAULT              VaultRecord
+// u/VAULT              VaultRecord      g/WORKLOAD/SEQ (16 hex) MessageRecord
 #ifndef EMBER_CONTROLLER_CATALOG_CATALOG_H_
 #define EMBER_CONTROLLER_CATALOG_CATALOG_H_
 
@@ -27,13 +27,14 @@
 
 namespace ember::controller {
 
-inline constexpr uint32_t kCatalogSchema = 2;
+inline constexpr uint32_t kCatalogSchema = 3;
 
 using Record =
     std::variant<record::v1::MetaRecord, record::v1::EstateRecord, record::v1::FreezeRecord,
                  record::v1::NodeRecord, record::v1::WorkloadRecord, record::v1::BackupRecord,
                  record::v1::RunRecord, record::v1::OrderRecord, record::v1::RecoveryRecord,
-                 record::v1::DomainRecord, record::v1::TokenRecord, record::v1::VaultRecord>;
+                 record::v1::DomainRecord, record::v1::TokenRecord, record::v1::VaultRecord,
+                 record::v1::MessageRecord>;
 
 // Changes that become durable together or not at all.
 class Batch {
@@ -84,6 +85,8 @@ class Catalog {
   const std::map<std::string, record::v1::DomainRecord>& domains() const { return domains_; }
   const std::map<std::string, record::v1::TokenRecord>& tokens() const { return tokens_; }
   const std::map<std::string, record::v1::VaultRecord>& vaults() const { return vaults_; }
+  // By MessageKey: those of one receiver follow each other, oldest first.
+  const std::map<std::string, record::v1::MessageRecord>& messages() const { return messages_; }
 
   // Raised by every Commit that changed a record: caches of derived values compare it.
   uint64_t generation() const { return generation_; }
@@ -118,10 +121,14 @@ class Catalog {
   std::map<std::string, record::v1::DomainRecord> domains_;
   std::map<std::string, record::v1::TokenRecord> tokens_;
   std::map<std::string, record::v1::VaultRecord> vaults_;
+  std::map<std::string, record::v1::MessageRecord> messages_;
   uint64_t generation_ = 1;
   uint64_t last_event_seq_ = 0;
   std::string head_hash_ = std::string(32, '\0');
 };
+
+// "WORKLOAD/" for seq 0: where a receiver's messages begin.
+std::string MessageKey(absl::string_view receiver, uint64_t seq);
 
 // The hash of an event: SHA-256(previous_hash ‖ the serialised Event without its hash field ‖
 // workload).

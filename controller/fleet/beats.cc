@@ -12,6 +12,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/failure_detector.h"
+#include "controller/messages/mailbox.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/stored_backup.h"
 
@@ -169,10 +170,12 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   heard.version = request.version();
   heard.address = FullAddress(request.data_address(), seen_address);
   heard.config_version = request.config_version();
+  heard.controller_epoch = request.controller_epoch();
   heard.vaults.clear();
   for (const v1::VaultFact& fact : request.vaults()) heard.vaults[fact.vault()] = fact;
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordOrders(em, node, heard, request)));
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordEvents(em, node, request)));
+  EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordSpooled(em, node, request)));
   const absl::Status restarts = RecordRestarts(em, node, heard, request);
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, restarts));
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(
@@ -231,7 +234,7 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
 
 bool HasNewsFor(const EmState& em, const std::string& node) {
   const auto heard = em.board.nodes.find(node);
-  if (heard == em.board.nodes.end()) return false;
+  if (heard == em.board.nodes.end() || em.catalog->meta().observing()) return false;
   for (const auto& [id, order] : em.catalog->orders()) {
     if (order.node() != node || order.finished()) continue;
     if (order.cancelled() || heard->second.accepted_orders.count(id) == 0) return true;
@@ -245,6 +248,11 @@ v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
   const absl::Duration lease = PolicyFrom(em.catalog->estate().estate().settings()).lease;
   reply.set_lease_millis(absl::ToInt64Milliseconds(lease));
   reply.set_em_epoch(em.catalog->meta().em_epoch());
+  // What the agent has, and does, may be later than what an observing controller knows.
+  if (em.catalog->meta().observing()) return reply;
+  reply.set_export_number(em.board.wanted_export.number);
+  if (em.catalog->nodes().at(node).message_spool() == request.message_spool())
+    reply.set_acknowledged_message_seq(em.catalog->nodes().at(node).acknowledged_message_seq());
   v1::NodeConfig config = ConfigFor(em, node);
   if (config.version() != request.config_version()) *reply.mutable_config() = std::move(config);
   HeardNode& heard = em.board.nodes.at(node);

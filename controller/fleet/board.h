@@ -38,9 +38,19 @@ struct HeardNode {
   absl::Duration leased_since = -absl::InfiniteDuration();  // without a gap since, in this term
   uint64_t config_version = 0;  // that it has stored; 0: none, or another one is on its way
   uint64_t told_version = 0;    // of which the catalog knows that it has stored it
+  uint64_t controller_epoch = 0;  // the highest that it has seen
   std::map<std::string, HeardWorkload> workloads;
   std::map<std::string, v1::VaultFact> vaults;
   std::set<std::string> accepted_orders;  // by the agent process `boot_id`
+};
+
+// The catalog export that every vault should have (protect/catalog_exports.h).
+struct WantedExport {
+  uint64_t number = 0;        // 0: none yet in this term
+  absl::Duration since;       // monotonic: when it was first wanted
+  std::string contents;       // digest of what makes a new one due
+  std::string seen;           // the same digest as of the last tick
+  absl::Duration seen_since;  // monotonic
 };
 
 struct Board {
@@ -51,6 +61,7 @@ struct Board {
   absl::Duration last_tick;
   absl::Time started;
   int64_t tick_millis_max = 0;
+  WantedExport wanted_export;
 };
 
 }  // namespace ember::controller

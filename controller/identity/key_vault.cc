@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
@@ -12,8 +10,10 @@
 #include "common/crypto/aead.h"
 #include "common/crypto/digest.h"
 #include "common/crypto/keybox.h"
+#include "common/crypto/recovery_kit.h"
 #include "common/rpc/identity.h"
 #include "common/rpc/signed.h"
+#include "controller/identity/catalog_export.h"
 #include "ember/format/v1/format.pb.h"
 
 namespace ember::controller {
@@ -31,19 +31,6 @@ std::string SealingKey(absl::string_view estate_key, absl::string_view salt, abs
   return HkdfSha256(estate_key, salt, absl::StrCat("domain ", id), kKeyBytes);
 }
 
-std::string Kit(absl::string_view estate_id, absl::string_view private_key,
-                absl::string_view fingerprint, absl::Time now) {
-  return absl::StrCat(
-      "EMBER RECOVERY KIT\n"
-      "Print this, keep it away from the machines it protects, then delete the file.\n"
-      "Whoever holds it can read every backup of the estate; without it and without the EM nobody "
-      "can.\n\n",
-      "estate:          ", estate_id, "\n",
-      "created:         ", absl::FormatTime("%Y-%m-%d", now, absl::UTCTimeZone()), "\n",
-      "ca-fingerprint:  ", fingerprint, "\n",
-      "recovery-key:    ", absl::AsciiStrToUpper(absl::BytesToHexString(private_key)), "\n");
-}
-
 absl::Status WriteSignedIdentity(const std::string& directory, const KeyAndCertificate& ca,
                                  absl::string_view role, absl::string_view name, absl::Time now) {
   rpc::Identity identity;
@@ -55,27 +42,54 @@ absl::Status WriteSignedIdentity(const std::string& directory, const KeyAndCerti
   return rpc::SaveIdentity(directory, identity);
 }
 
+struct Secrets {
+  KeyAndCertificate ca;
+  std::string estate_key;
+  std::string recovery_public_key;
+};
+
+absl::Status WriteSecrets(const std::string& directory, const Secrets& secrets, absl::Time now) {
+  EMBER_RETURN_IF_ERROR(MakeDirectories(JoinPath(directory, "ca")));
+  EMBER_RETURN_IF_ERROR(
+      WriteFileAtomic(JoinPath(directory, "recovery.pub"), secrets.recovery_public_key));
+  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, "estate.key"), secrets.estate_key));
+  EMBER_RETURN_IF_ERROR(
+      WriteSignedIdentity(JoinPath(directory, "identity"), secrets.ca, "controller", "em", now));
+  EMBER_RETURN_IF_ERROR(
+      WriteSignedIdentity(JoinPath(directory, "admin"), secrets.ca, "admin", "admin", now));
+  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(directory, "ca/key.pem"), secrets.ca.key_pem));
+  // Last: a CA certificate marks a complete estate.
+  return WriteFileAtomic(JoinPath(directory, "ca/cert.pem"), secrets.ca.certificate_pem);
+}
+
 }  // namespace
 
 absl::Status KeyVault::Create(const std::string& state_directory, const std::string& estate_id,
                               absl::Time now) {
-  EMBER_RETURN_IF_ERROR(MakeDirectories(JoinPath(state_directory, "ca")));
+  EMBER_RETURN_IF_ERROR(MakeDirectories(state_directory));
   EMBER_ASSIGN_OR_RETURN(const KeyAndCertificate ca, CreateCa(estate_id, now));
   const X25519KeyPair recovery = NewX25519KeyPair();
   EMBER_ASSIGN_OR_RETURN(const std::string fingerprint, CertificateFingerprint(ca.certificate_pem));
   EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "recovery-kit.txt"),
-                                        Kit(estate_id, recovery.private_key, fingerprint, now)));
-  EMBER_RETURN_IF_ERROR(
-      WriteFileAtomic(JoinPath(state_directory, "recovery.pub"), recovery.public_key));
-  EMBER_RETURN_IF_ERROR(
-      WriteFileAtomic(JoinPath(state_directory, "estate.key"), RandomBytes(kKeyBytes)));
-  EMBER_RETURN_IF_ERROR(
-      WriteSignedIdentity(JoinPath(state_directory, "identity"), ca, "controller", "em", now));
-  EMBER_RETURN_IF_ERROR(
-      WriteSignedIdentity(JoinPath(state_directory, "admin"), ca, "admin", "admin", now));
-  EMBER_RETURN_IF_ERROR(WriteFileAtomic(JoinPath(state_directory, "ca/key.pem"), ca.key_pem));
-  // Last: a CA certificate marks a complete estate.
-  return WriteFileAtomic(JoinPath(state_directory, "ca/cert.pem"), ca.certificate_pem);
+                                        FormatRecoveryKit({.estate_id = estate_id,
+                                                           .private_key = recovery.private_key,
+                                                           .ca_fingerprint = fingerprint},
+                                                          now)));
+  return WriteSecrets(state_directory,
+                      {.ca = ca,
+                       .estate_key = RandomBytes(kKeyBytes),
+                       .recovery_public_key = recovery.public_key},
+                      now);
+}
+
+absl::Status KeyVault::CreateFrom(const std::string& state_directory,
+                                  const rec::CatalogContents& contents, absl::Time now) {
+  return WriteSecrets(state_directory,
+                      {.ca = {.key_pem = contents.ca_key_pem(),
+                              .certificate_pem = contents.ca_certificate_pem()},
+                       .estate_key = contents.estate_key(),
+                       .recovery_public_key = contents.recovery_public_key()},
+                      now);
 }
 
 absl::StatusOr<std::unique_ptr<KeyVault>> KeyVault::Open(const std::string& state_directory,
@@ -124,6 +138,15 @@ absl::StatusOr<std::string> KeyVault::Sign(absl::string_view csr_pem, absl::stri
 
 absl::StatusOr<v1::Signed> KeyVault::SignGrant(const v1::Grant& grant) const {
   return rpc::SignGrant(ca_.key_pem, grant);
+}
+
+absl::StatusOr<std::string> KeyVault::SealExport(rec::CatalogContents contents, uint64_t number,
+                                                 absl::Time now) const {
+  contents.set_estate_key(estate_key_);
+  contents.set_recovery_public_key(recovery_public_key_);
+  contents.set_ca_key_pem(ca_.key_pem);
+  contents.set_ca_certificate_pem(ca_.certificate_pem);
+  return SealCatalogExport(contents, number, now);
 }
 
 absl::StatusOr<rec::DomainRecord> KeyVault::NewDomain(const std::string& id) const {

@@ -25,6 +25,9 @@ class KeyVault {
   // private key.
   static absl::Status Create(const std::string& state_directory, const std::string& estate_id,
                              absl::Time now);
+  // Creates it with the secrets of an export; without a kit, which the owner has.
+  static absl::Status CreateFrom(const std::string& state_directory,
+                                 const record::v1::CatalogContents& contents, absl::Time now);
   // FAILED_PRECONDITION (StateDirEmpty) when there is no estate. Renews the EM's certificate when
   // it runs out soon.
   static absl::StatusOr<std::unique_ptr<KeyVault>> Open(const std::string& state_directory,
@@ -40,6 +43,10 @@ class KeyVault {
   absl::Status RenewOwnCertificate(absl::Time now) const;
 
   absl::StatusOr<v1::Signed> SignGrant(const v1::Grant& grant) const;
+
+  // As SealCatalogExport, with this estate's secrets added.
+  absl::StatusOr<std::string> SealExport(record::v1::CatalogContents contents, uint64_t number,
+                                         absl::Time now) const;
 
   absl::StatusOr<record::v1::DomainRecord> NewDomain(const std::string& id) const;
   absl::StatusOr<v1::DomainKeys> BackupKeys(const record::v1::DomainRecord& domain) const;

@@ -13,6 +13,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "controller/fleet/beats.h"
+#include "controller/protect/catalog_exports.h"
 #include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "ember/v1/agent.grpc.pb.h"
@@ -92,6 +93,24 @@ class AgentServiceImpl
     const absl::Status released = ReleaseFor(name, *request, reply);
     if (absl::IsPermissionDenied(released)) NoteRefused(name, released);
     return rpc::ToGrpc(released);
+  }
+
+  grpc::Status FetchCatalogExport(grpc::ServerContext* context,
+                                  const v1::FetchCatalogExportRequest*,
+                                  grpc::ServerWriter<v1::CatalogExportPiece>* writer) override {
+    const std::string name = rpc::CallerOf(*context).name;
+    absl::StatusOr<std::string> bytes = [&] {
+      absl::MutexLock lock(&em_.mu);
+      return MakeExportFor(em_, name);
+    }();
+    if (absl::IsPermissionDenied(bytes.status())) NoteRefused(name, bytes.status());
+    if (!bytes.ok()) return rpc::ToGrpc(bytes.status());
+    v1::CatalogExportPiece piece;
+    for (size_t at = 0; at < bytes->size(); at += kExportPieceBytes) {
+      piece.set_bytes(bytes->substr(at, kExportPieceBytes));
+      if (!writer->Write(piece)) return grpc::Status::CANCELLED;
+    }
+    return grpc::Status::OK;
   }
 
   void Release() override ABSL_LOCKS_EXCLUDED(em_.mu) {
@@ -186,6 +205,7 @@ class AgentServiceImpl
     // What may run elsewhere waits, on a node that comes back, for the first answer.
     const bool begins = heard == em_.board.nodes.end() ||
                         heard->second.boot_id != beat->request().boot_id();
+    const uint64_t messages_before = MessagesTaken(beat->node());
     const absl::Status recorded = RecordBeat(em_, beat->node(), beat->seen_host, beat->request());
     if (const auto older = held_.find(beat->node()); older != held_.end()) {
       HeldBeat* old = older->second;
@@ -196,7 +216,14 @@ class AgentServiceImpl
     if (!recorded.ok()) return beat->Finish(rpc::ToGrpc(recorded));
     held_[beat->node()] = beat;
     beat->release_at = em_.clock->Monotonic() + absl::Seconds(kBeatSeconds);
-    if (begins || beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
+    // More messages may wait with the agent.
+    const bool took = MessagesTaken(beat->node()) != messages_before;
+    if (begins || took || beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
+  }
+
+  uint64_t MessagesTaken(const std::string& node) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto record = em_.catalog->nodes().find(node);
+    return record == em_.catalog->nodes().end() ? 0 : record->second.acknowledged_message_seq();
   }
 
   void Answer(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {

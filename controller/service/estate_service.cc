@@ -9,6 +9,8 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/observing.h"
+#include "controller/messages/mailbox.h"
 #include "controller/estate/differ.h"
 #include "controller/estate/exporter.h"
 #include "controller/estate/parser.h"
@@ -89,6 +91,7 @@ class EstateServiceImpl : public v1::EstateService::Service {
       return NeedsConfirmation(
           "the plan removes something, moves it, or keeps less (see `ember apply --dry-run`)");
     }
+    EMBER_RETURN_IF_ERROR(RefuseWhileObserving(em_));
     EMBER_RETURN_IF_ERROR(Write(who, current, next));
     reply->set_applied(true);
     em_.news = true;
@@ -146,6 +149,7 @@ class EstateServiceImpl : public v1::EstateService::Service {
     KeepFormerTimes(current, next, &estate);
     batch.Put(estate);
     for (const v1::WorkloadSpec& spec : next.workloads()) PlaceWorkload(current, spec, &batch);
+    EraseMailboxesNotIn(next, *em_.catalog, &batch);
     rec::MetaRecord meta = em_.catalog->meta();
     for (const auto& [name, record] : em_.catalog->workloads()) {
       if (FindWorkload(next, name) != nullptr) continue;

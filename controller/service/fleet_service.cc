@@ -10,6 +10,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/observing.h"
 #include "controller/fleet/nodes.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
@@ -203,6 +204,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     absl::MutexLock lock(&em_.mu);
     const auto it = em_.catalog->nodes().find(name);
     if (it == em_.catalog->nodes().end()) return rpc::ToGrpc(NodeNotFound(name));
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     rec::NodeRecord node = it->second;
     Batch batch;
     if (change(&node, &batch)) {
@@ -221,6 +223,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     const auto it = em_.catalog->workloads().find(name);
     if (spec == nullptr || it == em_.catalog->workloads().end())
       return rpc::ToGrpc(WorkloadNotFound(name));
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     rec::WorkloadRecord workload = it->second;
     Batch batch;
     if (change(&workload, &batch)) {

@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/observing.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/recoveries.h"
@@ -97,6 +98,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
   grpc::Status PinBackup(grpc::ServerContext* context, const v1::PinBackupRequest* request,
                          v1::Backup* reply) override {
     absl::MutexLock lock(&em_.mu);
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     auto found = ResolveBackup(em_, request->id());
     if (!found.ok()) return rpc::ToGrpc(found.status());
     if (absl::Status kept = CheckNotTrashed((*found)->backup()); !kept.ok())
@@ -159,6 +161,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
 
   absl::Status Record(rec::RunRecord run, Batch* batch, v1::Run* reply)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    EMBER_RETURN_IF_ERROR(RefuseWhileObserving(em_));
     batch->Put(run);
     EMBER_RETURN_IF_ERROR(em_.Commit(*batch));
     em_.news = true;

@@ -3,6 +3,7 @@
 #include "common/base/errors.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/observing.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
 #include "ember/v1/control.grpc.pb.h"
@@ -86,6 +87,15 @@ class RecoveryServiceImpl : public v1::RecoveryService::Service {
                       });
   }
 
+  grpc::Status Arm(grpc::ServerContext* context, const v1::ArmRequest* request,
+                   v1::ArmReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    auto armed = controller::Arm(em_, rpc::CallerOf(*context).name, request->confirmed());
+    if (!armed.ok()) return rpc::ToGrpc(armed.status());
+    *reply = *std::move(armed);
+    return grpc::Status::OK;
+  }
+
   grpc::Status PlanRecovery(grpc::ServerContext*, const v1::PlanRecoveryRequest* request,
                             v1::PlanRecoveryReply* reply) override {
     absl::MutexLock lock(&em_.mu);
@@ -111,6 +121,7 @@ class RecoveryServiceImpl : public v1::RecoveryService::Service {
     rec::RecoveryRecord record = it->second;
     Batch batch;
     absl::Status status = edit(&record, &batch);
+    if (status.ok() && !batch.empty()) status = RefuseWhileObserving(em_);
     if (status.ok()) status = em_.Commit(batch);
     if (!status.ok()) return rpc::ToGrpc(status);
     em_.news = em_.news || !batch.empty();

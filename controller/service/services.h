@@ -18,6 +18,7 @@ std::unique_ptr<grpc::Service> NewEstateService(EmState* em);
 std::unique_ptr<grpc::Service> NewFleetService(EmState* em);
 std::unique_ptr<grpc::Service> NewProtectionService(EmState* em);
 std::unique_ptr<grpc::Service> NewRecoveryService(EmState* em);
+std::unique_ptr<grpc::Service> NewMessageService(EmState* em);
 std::unique_ptr<grpc::Service> NewEventService(EmState* em);
 
 // AgentService: it also holds beats back until there is news.

@@ -87,7 +87,21 @@ bool AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusR
   return reply->alarms_size() > before;
 }
 
+// Its agent has had the time to bring it.
+bool LacksExport(const EmState& em, const v1::Vault& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const WantedExport& wanted = em.board.wanted_export;
+  const absl::Duration since = em.clock->Monotonic() - wanted.since;
+  if (vault.state() != "OK" || wanted.number == 0 || since < absl::Seconds(10 * kExportFetchSeconds))
+    return false;
+  const v1::VaultFact& fact = em.board.nodes.at(vault.node()).vaults.at(vault.name());
+  return fact.export_number() < wanted.number;
+}
+
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (em.catalog->meta().observing()) {
+    reply->add_alarms(
+        "OBSERVING, nothing is decided or backed up: see who has been heard, then `ember recovery arm`");
+  }
   if (em.catalog->freeze().frozen()) {
     reply->add_alarms(
         absl::StrCat("FROZEN, no automatic recovery: ", em.catalog->freeze().reason()));
@@ -141,6 +155,10 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
   for (const v1::Vault& vault : reply->vaults()) {
     if (vault.state() != "OK")
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
+    if (LacksExport(em, vault)) {
+      reply->add_alarms(absl::StrCat("vault ", vault.name(), ": it did not take the newest export of the "
+                                     "catalog; see the log of node ", vault.node()));
+    }
     if (vault.damaged_records() > 0) {
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.damaged_records(),
                                      " damaged records; the next backup sends again what it can"));
@@ -289,6 +307,7 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
   wire.set_trashed_bytes(fact->second.trashed_bytes());
   wire.set_damaged_records(fact->second.damaged_records());
   wire.set_vault_id(fact->second.vault_id());
+  if (fact->second.has_export_made()) *wire.mutable_last_export() = fact->second.export_made();
   return wire;
 }
 
@@ -303,6 +322,7 @@ v1::StatusReply StatusWire(const EmState& em) {
   self.set_epoch(em.catalog->meta().em_epoch());
   self.set_tick_millis_max(em.board.tick_millis_max);
   *self.mutable_now() = rpc::ToTimestamp(em.clock->Now());
+  self.set_observing(em.catalog->meta().observing());
   for (const auto& [name, node] : em.catalog->nodes()) *reply.add_nodes() = NodeWire(em, node);
   for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads())
     *reply.add_workloads() = WorkloadWire(em, spec);

@@ -52,6 +52,11 @@ absl::Status Epochs::RaiseController(uint64_t epoch) {
   return Save(next);
 }
 
+uint64_t Epochs::controller() const {
+  absl::MutexLock lock(&mu_);
+  return std::max(controller_seen_, epochs_.controller());
+}
+
 uint64_t Epochs::Highest(const std::string& workload) const {
   absl::MutexLock lock(&mu_);
   const auto seen = epochs_.workloads().find(workload);

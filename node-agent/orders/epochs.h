@@ -25,6 +25,8 @@ class Epochs {
   absl::Status Raise(const std::string& workload, uint64_t epoch);
   // The same for the controller's, which this process remembers also when it could not be stored.
   absl::Status RaiseController(uint64_t epoch);
+  // The highest of a controller that was seen; 0: none.
+  uint64_t controller() const;
   // The highest seen; 0: none.
   uint64_t Highest(const std::string& workload) const;
 

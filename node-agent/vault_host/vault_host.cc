@@ -98,6 +98,15 @@ absl::StatusOr<std::shared_ptr<vault::Vault>> VaultHost::Find(const std::string&
   return found->second.vault;
 }
 
+std::vector<std::shared_ptr<vault::Vault>> VaultHost::Open() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<vault::Vault>> open;
+  for (const auto& [name, hosted] : hosted_) {
+    if (hosted.vault != nullptr) open.push_back(hosted.vault);
+  }
+  return open;
+}
+
 std::vector<v1::VaultFact> VaultHost::Facts() const {
   absl::MutexLock lock(&mu_);
   std::vector<v1::VaultFact> facts;

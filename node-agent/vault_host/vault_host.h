@@ -39,6 +39,8 @@ class VaultHost {
   void Set(const google::protobuf::RepeatedPtrField<v1::VaultSpec>& vaults);
   // Null when it is not to be served here; why it could not be opened.
   absl::StatusOr<std::shared_ptr<vault::Vault>> Find(const std::string& name) const;
+  // Those that are open now.
+  std::vector<std::shared_ptr<vault::Vault>> Open() const;
   // Closes the vault and opens it with an index made anew from its packs; returns what is still
   // wrong with it then, "" when nothing is. What is asked of it meanwhile is answered UNAVAILABLE.
   // NOT_FOUND: not served here. UNAVAILABLE: in use by a backup, a restore or another job for

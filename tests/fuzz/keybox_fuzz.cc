@@ -4,7 +4,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/backup/record_opener.h"
-#include "common/backup/recovery_kit.h"
+#include "common/backup/domain_keys.h"
 #include "common/crypto/keybox.h"
 #include "common/vault/domain_boxes.h"
 #include "common/vault/framed.h"
@@ -14,7 +14,6 @@
 namespace ember::fuzz {
 namespace {
 
-using backup::RecoveryKit;
 using format::v1::DomainBoxes;
 using format::v1::DomainSecrets;
 
@@ -41,11 +40,11 @@ void LookAtBox(absl::string_view box) {
 }
 
 void LookAtKit(absl::string_view text) {
-  const auto kit = backup::ParseRecoveryKit(text);
+  const auto kit = ParseRecoveryKit(text);
   Require(kit.ok() || absl::IsInvalidArgument(kit.status()));
   if (!kit.ok()) return;
   Require(kit->private_key.size() == 32);
-  const auto again = backup::ParseRecoveryKit(
+  const auto again = ParseRecoveryKit(
       absl::StrCat("estate: ", kit->estate_id,
                    "\nrecovery-key: ", absl::BytesToHexString(kit->private_key), "\n"));
   Require(again.ok() && again->private_key == kit->private_key &&

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/offline/directory_vault.h"
 #include "cli/offline/offline_vault.h"
-#include "common/backup/recovery_kit.h"
+#include "common/backup/domain_keys.h"
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"

@@ -12,7 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/backup/backup_writer.h"
-#include "common/backup/recovery_kit.h"
+#include "common/backup/domain_keys.h"
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"

@@ -113,6 +113,10 @@ const std::map<std::string, Shape>& Shapes() {
       {"recovery approve", {{"r-1"}, {"id", "state"}}},
       {"recovery cancel", {{"r-1"}, {"id", "state"}}},
       {"recovery plan", {{"db"}, {"items"}}},
+      {"recovery arm", {{}, {"heard", "unheard", "corrected", "armed"}}},
+      {"message send", {{"db", "hello"}, {"message", "spooled_on"}}},
+      {"message receive", {{"db"}, {"id", "from", "body", "seq"}}},
+      {"message list", {{}, {"items"}}},
       {"beat", {{"db"}, {}}},
       {"events", {{}, {"items", "last_seq"}}},
       {"log verify", {{}, {"intact", "events", "head_hash"}}},
@@ -158,6 +162,9 @@ TEST_F(Session, EveryVerbAnswersWithOneObjectOfItsShape) {
     }
     script_.starts = {run};
     script_.polls = {run};
+    v1::Message message;
+    message.set_seq(1);
+    script_.messages = {message};
     script_.failure = absl::OkStatus();
     std::vector<std::string> words = {command.noun};
     if (*command.verb != '\0') words.push_back(command.verb);

@@ -281,6 +281,15 @@ class FakeEm::Recovery : public v1::RecoveryService::Service {
       return absl::OkStatus();
     });
   }
+  grpc::Status Arm(grpc::ServerContext*, const v1::ArmRequest* request,
+                   v1::ArmReply* reply) override {
+    return Reply(s, "Arm", [&]() -> absl::Status {
+      s.arms.push_back(*request);
+      *reply = s.arm;
+      reply->set_armed(request->confirmed());
+      return absl::OkStatus();
+    });
+  }
   grpc::Status ApproveRecovery(grpc::ServerContext*, const v1::GetRecoveryRequest*,
                                v1::Recovery* reply) override {
     return Reply(s, "ApproveRecovery", [&]() -> absl::Status {
@@ -299,6 +308,46 @@ class FakeEm::Recovery : public v1::RecoveryService::Service {
                             v1::PlanRecoveryReply* reply) override {
     return Reply(s, "PlanRecovery", [&]() -> absl::Status {
       *reply = s.plan;
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  Script& s;
+};
+
+class FakeEm::Messages : public v1::MessageService::Service {
+ public:
+  explicit Messages(Script& script) : s(script) {}
+  grpc::Status Send(grpc::ServerContext*, const v1::SendMessageRequest* request,
+                    v1::SendMessageReply* reply) override {
+    return Reply(s, "Send", [&]() -> absl::Status {
+      s.sent = *request;
+      *reply->mutable_message() = request->message();
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status Receive(grpc::ServerContext*, const v1::ReceiveMessageRequest*,
+                       v1::Message* reply) override {
+    return Reply(s, "Receive", [&]() -> absl::Status {
+      if (s.messages.empty()) return absl::OkStatus();
+      const absl::StatusOr<v1::Message> message = s.messages.front();
+      s.messages.pop_front();
+      if (message.ok()) *reply = *message;
+      return message.status();
+    });
+  }
+  grpc::Status Confirm(grpc::ServerContext*, const v1::ConfirmMessageRequest* request,
+                       v1::ConfirmMessageReply*) override {
+    return Reply(s, "Confirm", [&]() -> absl::Status {
+      s.confirmed.push_back(request->seq());
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status ListMessages(grpc::ServerContext*, const v1::ListMessagesRequest*,
+                            v1::ListMessagesReply* reply) override {
+    return Reply(s, "ListMessages", [&]() -> absl::Status {
+      *reply = s.message_list;
       return absl::OkStatus();
     });
   }
@@ -334,13 +383,15 @@ FakeEm::FakeEm()
       fleet_(std::make_unique<Fleet>(script_)),
       protection_(std::make_unique<Protection>(script_)),
       recovery_(std::make_unique<Recovery>(script_)),
-      events_(std::make_unique<Events>(script_)) {
+      events_(std::make_unique<Events>(script_)),
+      messages_(std::make_unique<Messages>(script_)) {
   grpc::ServerBuilder builder;
   builder.RegisterService(estate_.get());
   builder.RegisterService(fleet_.get());
   builder.RegisterService(protection_.get());
   builder.RegisterService(recovery_.get());
   builder.RegisterService(events_.get());
+  builder.RegisterService(messages_.get());
   server_ = builder.BuildAndStart();
 }
 

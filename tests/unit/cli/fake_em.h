@@ -45,6 +45,9 @@ struct Script {
   bool unavailable_after_events = false;   // instead of those empty pages
   std::function<void()> on_event_page;
   v1::VerifyLogReply log;
+  v1::ArmReply arm;
+  std::deque<absl::StatusOr<v1::Message>> messages;  // of Receive; then none
+  v1::ListMessagesReply message_list;
   std::function<std::string(const std::string& csr_pem)> sign;  // of RenewIdentity
 
   std::vector<std::string> calls;  // names of the methods
@@ -60,6 +63,9 @@ struct Script {
   v1::GetBackupRequest undelete_request;
   std::vector<v1::VaultJobRequest> vault_jobs;
   v1::ListEventsRequest events_request;
+  std::vector<v1::ArmRequest> arms;
+  v1::SendMessageRequest sent;
+  std::vector<uint64_t> confirmed;
 };
 
 class FakeEm {
@@ -75,6 +81,7 @@ class FakeEm {
   class Protection;
   class Recovery;
   class Events;
+  class Messages;
 
   Script script_;
   std::unique_ptr<Estate> estate_;
@@ -82,6 +89,7 @@ class FakeEm {
   std::unique_ptr<Protection> protection_;
   std::unique_ptr<Recovery> recovery_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<Messages> messages_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -60,9 +60,9 @@ class Session : public ::testing::Test {
     context.clock = &clock_;
     context.interrupt = &interrupt_;
     context.dial =
-        [this](const std::string& address,
-               const std::string& identity) -> absl::StatusOr<std::shared_ptr<grpc::Channel>> {
-      dialled_ = address;
+        [this](const std::string& address, const std::string& identity,
+               const std::string& agent) -> absl::StatusOr<std::shared_ptr<grpc::Channel>> {
+      dialled_ = agent.empty() ? address : absl::StrCat(agent, "@", address);
       identity_ = identity;
       return em_.Channel();
     };

@@ -1,8 +1,5 @@
-#include "common/backup/recovery_kit.h"
+#include "common/backup/domain_keys.h"
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
 #include "common/crypto/keybox.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,42 +11,6 @@ namespace {
 using absl::StatusCode;
 using ember::testing::HasCode;
 using ember::testing::HasCodeAndText;
-
-const std::string kKey =
-    absl::HexStringToBytes("00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef");
-
-TEST(RecoveryKit, IsReadHoweverItWasTyped) {
-  const std::string hex = absl::BytesToHexString(kKey);
-  const std::string upper = absl::AsciiStrToUpper(hex);
-  const std::string texts[] = {
-      absl::StrCat("EMBER RECOVERY KIT\nWhoever holds it...\n\nestate:          e1\ncreated: x\n",
-                   "recovery-key:    ", upper, "\n"),
-      absl::StrCat("estate:e1\r\nrecovery-key:", hex, "\r\nface the facts\r\n"),
-      absl::StrCat("  Estate : e1  \n  RECOVERY-KEY : ", hex.substr(0, 16), " ", hex.substr(16, 16),
-                   "-", upper.substr(32, 16), "\n\t", hex.substr(48)),
-      absl::StrCat("recovery-key: ", hex, "  # of the safe\nestate: e1")};
-  for (const std::string& text : texts) {
-    const auto kit = ParseRecoveryKit(text);
-    ASSERT_OK(kit) << text;
-    EXPECT_EQ(kit->private_key, kKey) << text;
-    EXPECT_EQ(kit->estate_id, "e1") << text;
-  }
-  EXPECT_EQ(ParseRecoveryKit(absl::StrCat("recovery-key: ", hex))->estate_id, "");
-}
-
-TEST(RecoveryKit, SaysWhatIsWrongWithIt) {
-  const std::string hex = absl::BytesToHexString(kKey);
-  const std::pair<std::string, std::string> table[] = {
-      {"", "no line `recovery-key"},
-      {"estate: e1\nkey: 00", "no line `recovery-key"},
-      {"my recovery-key is " + hex, "no line `recovery-key"},
-      {"recovery-key:", "has 0 digits"},
-      {"recovery-key: " + hex.substr(1), "has 63 digits"},
-      {"recovery-key: " + hex.substr(0, 30) + "O" + hex.substr(31), "has 30 digits"},
-      {"recovery-key: " + hex + "0", "more than 64"}};
-  for (const auto& [text, why] : table)
-    EXPECT_THAT(ParseRecoveryKit(text), HasCodeAndText(StatusCode::kInvalidArgument, why)) << text;
-}
 
 class DomainBoxes : public ::testing::Test {
  protected:

@@ -1,0 +1,85 @@
+// Messages between workloads, as people and applications send and receive them.
+#include <algorithm>
+
+#include "common/base/errors.h"
+#include "common/base/limits.h"
+#include "common/rpc/convert.h"
+#include "controller/fleet/observing.h"
+#include "controller/messages/mailbox.h"
+#include "controller/service/services.h"
+#include "ember/v1/control.grpc.pb.h"
+
+namespace ember::controller {
+namespace {
+
+class MessageServiceImpl : public v1::MessageService::Service {
+ public:
+  explicit MessageServiceImpl(EmState* em) : em_(*em) {}
+
+  grpc::Status Send(grpc::ServerContext*, const v1::SendMessageRequest* request,
+                    v1::SendMessageReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
+    absl::StatusOr<v1::Message> kept = KeepMessage(em_, request->message());
+    if (!kept.ok()) return rpc::ToGrpc(kept.status());
+    *reply->mutable_message() = *std::move(kept);
+    reply->mutable_message()->clear_body();
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Receive(grpc::ServerContext* context, const v1::ReceiveMessageRequest* request,
+                       v1::Message* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    const std::string& workload = request->workload();
+    if (FindWorkload(em_.catalog->estate().estate(), workload) == nullptr)
+      return rpc::ToGrpc(WorkloadNotFound(workload));
+    const absl::Duration until =
+        em_.clock->Monotonic() +
+        std::min(absl::Milliseconds(request->wait_millis()), absl::Seconds(kMessageWaitSecondsMax));
+    while (OldestFor(*em_.catalog, workload) == nullptr) {
+      const absl::Duration left = until - em_.clock->Monotonic();
+      if (left <= absl::ZeroDuration() || context->IsCancelled()) return grpc::Status::OK;
+      const auto arrived = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        return OldestFor(*em_.catalog, workload) != nullptr;
+      };
+      em_.mu.AwaitWithTimeout(absl::Condition(&arrived), std::min(left, absl::Seconds(1)));
+    }
+    *reply = *OldestFor(*em_.catalog, workload);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Confirm(grpc::ServerContext*, const v1::ConfirmMessageRequest* request,
+                       v1::ConfirmMessageReply*) override {
+    absl::MutexLock lock(&em_.mu);
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
+    return rpc::ToGrpc(ConfirmMessage(em_, request->workload(), request->seq()));
+  }
+
+  grpc::Status ListMessages(grpc::ServerContext*, const v1::ListMessagesRequest* request,
+                            v1::ListMessagesReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    size_t bytes = 0;
+    for (const auto& [key, record] : em_.catalog->messages()) {
+      const v1::Message& message = record.message();
+      if (record.confirmed()) continue;
+      if (!request->workload().empty() && message.to() != request->workload()) continue;
+      bytes += message.ByteSizeLong();
+      if (bytes > kMessageBytesPerBeat ||
+          reply->items_size() == static_cast<int>(kMessagesListedMax))
+        break;
+      *reply->add_items() = message;
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  EmState& em_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewMessageService(EmState* em) {
+  return std::make_unique<MessageServiceImpl>(em);
+}
+
+}  // namespace ember::controller
