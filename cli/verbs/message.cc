@@ -163,7 +163,7 @@ Action DeclareMessageSend(CLI::App& app) {
   app.add_option("--id", arguments->id, "What is sent twice under one id arrives once")
       ->type_name("ID");
   app.add_option("--agent", arguments->agent,
-                 "Hand it to this node's agent, which keeps it while the EM is away (EMBER_AGENT)")
+                 "By this agent, which keeps it while the EM is away (EMBER_AGENT)")
       ->type_name("NODE@HOST:PORT");
   return [arguments](Context& context) { return Send(context, *arguments); };
 }

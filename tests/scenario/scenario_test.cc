@@ -71,7 +71,7 @@ TEST(Scenario, SameSeedGivesTheSameLog) {
   const std::string estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
   std::string logs[2];
   for (std::string& log : logs) {
-    SimCluster cluster(estate, 7, SimNetwork{0.1, absl::Milliseconds(800)});
+    SimCluster cluster(estate, 7, SimNetwork{.drop = 0.1, .delay_max = absl::Milliseconds(800)});
     cluster.RunFor(absl::Seconds(30));
     ASSERT_TRUE(cluster.Do("power_off host1"));
     cluster.RunFor(absl::Seconds(200));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -13,6 +12,7 @@
 #include "common/rpc/convert.h"
 #include "controller/estate/parser.h"
 #include "controller/fleet/beats.h"
+#include "controller/messages/mailbox.h"
 #include "controller/recover/recoveries.h"
 #include "controller/tick.h"
 #include "gtest/gtest.h"
@@ -41,7 +41,8 @@ void SimCluster::StartEm() {
   disk_.fail_at = -1;
   em_ = std::make_unique<EmState>(&clock_, std::make_unique<MemoryCatalog>(&disk_),
                                   controller::KeyVault::InMemory());
-  EXPECT_TRUE(controller::BeginTerm(*em_).ok());
+  // On a full disk it does not start.
+  if (!controller::BeginTerm(*em_).ok()) KillEm();
 }
 
 void SimCluster::KillEm() {
@@ -52,6 +53,8 @@ void SimCluster::KillEm() {
 void SimCluster::SetUp(const std::string& estate_yaml) {
   auto estate = controller::ParseEstate(estate_yaml, "estate.yaml");
   ASSERT_TRUE(estate.ok()) << estate.status();
+  invariants_ = std::make_unique<SimInvariants>(*estate);
+  if (estate->workloads_size() > 0) receiver_ = estate->workloads(0).name();
   absl::MutexLock lock(&em_->mu);
   Batch batch;
   rec::EstateRecord record;
@@ -99,23 +102,39 @@ void SimCluster::SetUp(const std::string& estate_yaml) {
 }
 
 bool SimCluster::Connected(const std::string& a, const std::string& b) const {
-  return cut_.count(a) == 0 && cut_.count(b) == 0;
+  return cut_out_.count(a) == 0 && cut_in_.count(b) == 0;
+}
+
+absl::Duration SimCluster::Local(const std::string& node) const {
+  const auto drift = drift_.find(node);
+  const absl::Duration now = const_cast<FakeClock&>(clock_).Monotonic();
+  return drift == drift_.end() ? now : start_ + (now - start_) * (1 + drift->second / 1000);
+}
+
+void SimCluster::Push(absl::Duration at, std::function<void()> deliver) {
+  messages_.push_back({at, message_count_++, std::move(deliver)});
+  std::push_heap(messages_.begin(), messages_.end(), std::greater<>());
 }
 
 void SimCluster::Send(const std::string& from, const std::string& to,
                       std::function<void()> deliver) {
   if (!Connected(from, to)) return;
-  if (std::uniform_real_distribution<>(0, 1)(random_) < network_.drop) return;
-  const double delay =
-      std::uniform_real_distribution<>(0, absl::ToDoubleSeconds(network_.delay_max))(random_);
-  messages_.push_back(
-      {clock_.Monotonic() + absl::Seconds(delay), message_count_++, std::move(deliver)});
-  std::push_heap(messages_.begin(), messages_.end(), std::greater<>());
+  const auto chance = [this] { return std::uniform_real_distribution<>(0, 1)(random_); };
+  if (chance() < network_.drop) return;
+  const int copies = network_.duplicate > 0 && chance() < network_.duplicate ? 2 : 1;
+  for (int i = 0; i < copies; ++i)
+    Push(clock_.Monotonic() + chance() * network_.delay_max, deliver);
 }
 
 void SimCluster::DeliverBeat(const std::string& node, v1::HeartbeatRequest request,
                              absl::Duration sent) {
   if (em_ == nullptr) return;
+  if (em_paused_) {  // it lies in a buffer meanwhile
+    Push(clock_.Monotonic() + kStep, [this, node, request = std::move(request), sent] {
+      DeliverBeat(node, request, sent);
+    });
+    return;
+  }
   absl::MutexLock lock(&em_->mu);
   if (em_->catalog->nodes().at(node).revoked()) return;  // the gate refuses it
   if (!controller::RecordBeat(*em_, node, node, request).ok()) return;
@@ -133,27 +152,35 @@ void SimCluster::ReleaseBeats() {
     const v1::HeartbeatReply reply = controller::ComposeReply(*em_, node, it->second.request);
     const absl::Duration sent = it->second.sent;
     it = held_.erase(it);
-    Send(kEm, node,
-         [this, node, sent, reply] { hosts_[node]->TakeReply(sent, reply, clock_.Monotonic()); });
+    Send(kEm, node, [this, node, sent, reply] { TakeReply(node, sent, reply); });
+  }
+}
+
+void SimCluster::TakeReply(const std::string& node, absl::Duration sent,
+                           const v1::HeartbeatReply& reply) {
+  if (hosts_[node]->paused()) {
+    Push(clock_.Monotonic() + kStep, [this, node, sent, reply] { TakeReply(node, sent, reply); });
+  } else {
+    hosts_[node]->TakeReply(sent, reply, Local(node));
   }
 }
 
 // The votes are counted at once: a lost answer is a peer that cannot be reached.
 void SimCluster::AskVotes(SimHost* host) {
-  const auto peers = host->WantsVote(clock_.Monotonic());
+  const absl::Duration asked = Local(host->name());
+  const auto peers = host->WantsVote(asked);
   if (!peers) return;
-  const absl::Duration asked = clock_.Monotonic();
   agent::Vote vote;
   vote.peers = static_cast<int>(peers->size());
   for (const std::string& peer : *peers) {
-    const bool answers = Connected(host->name(), peer) && hosts_[peer]->agent_up() &&
+    const bool answers = Connected(host->name(), peer) && Connected(peer, host->name()) &&
+                         hosts_[peer]->agent_up() && !hosts_[peer]->paused() &&
                          std::uniform_real_distribution<>(0, 1)(random_) >= network_.drop;
-    if (answers && !hosts_[peer]->has_lease(asked)) ++vote.without_lease;
+    if (answers && !hosts_[peer]->has_lease(Local(peer))) ++vote.without_lease;
   }
   const std::string name = host->name();
-  messages_.push_back({asked + absl::Milliseconds(500), message_count_++,
-                       [this, name, asked, vote] { hosts_[name]->TakeVote(asked, vote); }});
-  std::push_heap(messages_.begin(), messages_.end(), std::greater<>());
+  Push(clock_.Monotonic() + absl::Milliseconds(500),
+       [this, name, asked, vote] { hosts_[name]->TakeVote(asked, vote); });
 }
 
 void SimCluster::Step() {
@@ -166,22 +193,34 @@ void SimCluster::Step() {
     message.deliver();
   }
   for (auto& [name, host] : hosts_) {
-    host->Step(now);
+    if (host->paused()) continue;
+    const absl::Duration local = Local(name);
+    host->Step(local);
     AskVotes(host.get());
-    if (!host->WantsToBeat(now)) continue;
+    if (!host->WantsToBeat(local)) continue;
     const std::string node = name;
-    v1::HeartbeatRequest beat = host->MakeBeat(now, clock_.Now() + clock_skew_[name]);
-    Send(node, kEm, [this, node, beat, now] { DeliverBeat(node, beat, now); });
+    v1::HeartbeatRequest beat = host->MakeBeat(local, clock_.Now() + clock_skew_[name]);
+    Send(node, kEm, [this, node, beat, local] { DeliverBeat(node, beat, local); });
   }
-  if (em_ != nullptr) {
-    const bool crashed = !controller::Tick(*em_).ok();
-    if (crashed) {
+  if (em_ != nullptr && !em_paused_) {
+    // A full disk ends a tick, not the controller.
+    const absl::Status ticked = controller::Tick(*em_);
+    if (!ticked.ok() && !absl::IsResourceExhausted(ticked)) {
       KillEm();
     } else {
+      Receive();
       ReleaseBeats();
     }
   }
   CheckInvariants();
+}
+
+// The receiver takes and confirms what there is, now and then.
+void SimCluster::Receive() {
+  if (random_() % 16 != 0) return;
+  absl::MutexLock lock(&em_->mu);
+  if (const v1::Message* oldest = controller::OldestFor(*em_->catalog, receiver_))
+    (void)controller::ConfirmMessage(*em_, receiver_, oldest->seq());
 }
 
 void SimCluster::RunFor(absl::Duration duration) {
@@ -226,82 +265,128 @@ bool SimCluster::Approve(const std::string& workload) {
 
 bool SimCluster::Do(const std::string& command) {
   const std::vector<std::string> words = absl::StrSplit(command, ' ', absl::SkipEmpty());
-  const std::string verb = words.empty() ? "" : words[0];
+  if (words.empty()) return false;
+  const std::string& verb = words[0];
   const std::string subject = words.size() > 1 ? words[1] : "";
-  const absl::Duration now = clock_.Monotonic();
   int64_t number = 0;
-  const bool has_number = !words.empty() && absl::SimpleAtoi(words.back(), &number);
+  const bool has_number = absl::SimpleAtoi(words.back(), &number);
+  if (verb == "clock" && has_number) {
+    if (subject == kEm) clock_.JumpWall(absl::Seconds(number));
+    clock_skew_[subject] += absl::Seconds(number);
+    return true;
+  }
+  if (const auto host = hosts_.find(subject); host != hosts_.end())
+    return DoToNode(verb, host->second.get(), number);
+  if (subject.empty() || has_number) return DoToEm(verb, number);
+  return DoToWorkload(verb, subject);
+}
+
+bool SimCluster::DoToEm(const std::string& verb, int64_t number) {
   if (verb == "kill_em") {
     KillEm();
   } else if (verb == "start_em") {
     StartEm();
-  } else if (verb == "crash_em_at_write" && has_number) {
+  } else if (verb == "pause_em") {
+    em_paused_ = true;
+  } else if (verb == "resume_em") {
+    em_paused_ = false;
+  } else if (verb == "fill_em") {
+    disk_.full = true;
+  } else if (verb == "free_em") {
+    disk_.full = false;
+  } else if (verb == "crash_em_at_write" && number > 0) {
     disk_.fail_at = disk_.writes + number;
-  } else if (verb == "remove_node") {
-    return RemoveNode(subject);
-  } else if (verb == "approve") {
-    return Approve(subject);
-  } else if (verb == "cut") {
-    cut_.insert(subject);
-  } else if (verb == "heal") {
-    cut_.erase(subject);
-  } else if (verb == "clock" && has_number) {
-    if (subject == kEm) clock_.JumpWall(absl::Seconds(number));
-    clock_skew_[subject] += absl::Seconds(number);
-  } else if (hosts_.count(subject) > 0) {
-    SimHost& host = *hosts_[subject];
-    if (verb == "power_off")
-      host.PowerOff();
-    else if (verb == "power_on")
-      host.PowerOn(now);
-    else if (verb == "kill_agent")
-      host.KillAgent();
-    else if (verb == "start_agent")
-      host.StartAgent(now);
-    else
-      return false;
   } else {
-    SimService& service = HostOf(subject).service(subject);
-    if (verb == "kill_service")
-      service.running = false;
-    else if (verb == "delete_data")
-      service.data = false;
-    else if (verb == "break_service")
-      service.broken = true;
-    else if (verb == "mend_service")
-      service.broken = false;
-    else
-      return false;
+    return false;
+  }
+  return true;
+}
+
+bool SimCluster::DoToNode(const std::string& verb, SimHost* host, int64_t number) {
+  const std::string& name = host->name();
+  if (verb == "power_off") {
+    host->PowerOff();
+  } else if (verb == "power_on") {
+    host->PowerOn(Local(name));
+  } else if (verb == "pause") {
+    host->Pause();
+  } else if (verb == "resume") {
+    host->Resume();
+  } else if (verb == "kill_agent") {
+    host->KillAgent();
+  } else if (verb == "start_agent") {
+    host->StartAgent(Local(name));
+  } else if (verb == "crash_agent") {
+    host->CrashAgentAtWrite();
+  } else if (verb == "cut") {
+    cut_out_.insert(name);
+    cut_in_.insert(name);
+  } else if (verb == "cut_out") {
+    cut_out_.insert(name);
+  } else if (verb == "cut_in") {
+    cut_in_.insert(name);
+  } else if (verb == "heal") {
+    cut_out_.erase(name);
+    cut_in_.erase(name);
+  } else if (verb == "drift") {
+    drift_[name] = static_cast<double>(number);
+  } else if (verb == "send") {
+    if (host->Send(receiver_, sent_[name] + 1)) ++sent_[name];
+  } else if (verb == "remove_node") {
+    return RemoveNode(name);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool SimCluster::DoToWorkload(const std::string& verb, const std::string& workload) {
+  if (verb == "approve") return Approve(workload);
+  SimService& service = HostOf(workload).service(workload);
+  if (verb == "kill_service") {
+    service.running = false;
+  } else if (verb == "delete_data") {
+    service.data = false;
+  } else if (verb == "break_service") {
+    service.broken = true;
+  } else if (verb == "mend_service") {
+    service.broken = false;
+  } else {
+    return false;
   }
   return true;
 }
 
 void SimCluster::CheckInvariants() {
-  const MemoryCatalog catalog(&disk_);
-  const auto complain = [this](std::string what) {
-    violations_.push_back(absl::StrCat(absl::FormatDuration(now()), ": ", what));
-  };
-  for (const v1::WorkloadSpec& spec : catalog.estate().estate().workloads()) {
-    int active = 0;
+  const auto active = [this](const std::string& workload) {
+    int count = 0;
     for (const auto& [name, host] : hosts_) {
-      const auto it = host->services().find(spec.name());
-      active += it != host->services().end() && it->second.running ? 1 : 0;
+      const auto service = host->services().find(workload);
+      count += service != host->services().end() && service->second.running && !host->paused();
     }
-    if (active > 1 && spec.recovery().class_() == v1::RecoverySpec::EXCLUSIVE) {
-      complain(absl::StrCat(spec.name(), " runs on ", active, " hosts"));
-    }
+    return count;
+  };
+  invariants_->CheckActive(absl::FormatDuration(now()), active);
+  if (em_ == nullptr || checked_writes_ == disk_.writes) return;
+  checked_writes_ = disk_.writes;
+  absl::MutexLock lock(&em_->mu);
+  invariants_->CheckCatalog(absl::FormatDuration(now()), *em_->catalog);
+}
+
+bool SimCluster::AllMessagesTaken() {
+  for (const auto& [name, host] : hosts_)
+    if (host->MessagesWait()) return false;
+  return true;
+}
+
+std::vector<std::string> SimCluster::RunningServices() {
+  std::vector<std::string> running;
+  for (const auto& [name, host] : hosts_) {
+    for (const auto& [workload, service] : host->services())
+      if (service.running) running.push_back(workload);
   }
-  for (const auto& [id, recovery] : catalog.recoveries()) {
-    const bool moved = recovery.recovery().target() != recovery.recovery().node();
-    const bool acts = recovery.recovery().state() == v1::RecoveryState::RESTORING ||
-                      recovery.recovery().state() == v1::RecoveryState::STARTING;
-    if (moved && acts && !recovery.fence_proven())
-      complain(absl::StrCat(id, " moves without a fence proof"));
-    const auto& freeze = catalog.freeze();
-    const bool began_frozen = freeze.frozen() && rpc::FromTimestamp(recovery.recovery().started()) >
-                                                     rpc::FromTimestamp(freeze.since());
-    if (began_frozen && acts) complain(absl::StrCat(id, " acts in a frozen estate"));
-  }
+  std::sort(running.begin(), running.end());
+  return running;
 }
 
 std::vector<std::string> SimCluster::Log() {

@@ -14,13 +14,15 @@
 #include "absl/time/time.h"
 #include "controller/em_state.h"
 #include "tests/scenario/sim_host.h"
+#include "tests/scenario/sim_invariants.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/memory_catalog.h"
 
 namespace ember::testing {
 
 struct SimNetwork {
-  double drop = 0;  // share of messages lost
+  double drop = 0;       // share of messages lost
+  double duplicate = 0;  // and of those that come twice
   absl::Duration delay_max = absl::Milliseconds(20);
 };
 
@@ -30,10 +32,14 @@ class SimCluster {
   // has its data, and one good backup in the first vault, an hour old.
   SimCluster(const std::string& estate_yaml, uint64_t seed, SimNetwork network);
 
-  // One line of a story: `power_off NODE`, `power_on NODE`, `kill_agent NODE`, `start_agent NODE`,
-  // `kill_service W`, `break_service W`, `mend_service W`, `delete_data W`, `cut NODE`, `heal
-  // NODE`, `kill_em`, `start_em`, `crash_em_at_write N` (counted from now), `clock NODE|em
-  // SECONDS`, `remove_node NODE` (from the estate; it knows nothing of it), `approve W`. False: not understood.
+  // One line of a story. Of a node: `power_off`, `power_on`, `pause` (SIGSTOP of all of it), `resume`,
+  // `kill_agent`, `start_agent`, `crash_agent` (at its next durable write), `cut`, `cut_out` (what it
+  // sends is lost), `cut_in` (what is sent to it), `heal`, `drift PERMILLE` (of its monotonic clock),
+  // `send` (a message to the first workload), `remove_node` (from the estate; it knows nothing of
+  // it). Of a workload: `kill_service`, `break_service`, `mend_service`, `delete_data`, `approve`. Of
+  // the controller: `kill_em`, `start_em`, `pause_em`, `resume_em`, `crash_em_at_write N` (counted
+  // from now), `fill_em` (its disk), `free_em`. `clock NODE|em SECONDS` moves a wall clock. False:
+  // not understood.
   bool Do(const std::string& command);
   // No more lost or slow messages.
   void MendNetwork() { network_ = SimNetwork{}; }
@@ -43,8 +49,11 @@ class SimCluster {
   // The controller's events, "SECONDS type subject message", without those of the set-up.
   std::vector<std::string> Log();
   // What must never be, and was.
-  const std::vector<std::string>& violations() const { return violations_; }
+  const std::vector<std::string>& violations() const { return invariants_->violations(); }
   bool AllRecoveriesEnded();
+  // Everything that was handed to an agent has reached the controller.
+  bool AllMessagesTaken();
+  std::vector<std::string> RunningServices();
   v1::WorkloadState::Value StateOf(const std::string& workload);
   int64_t writes() const { return disk_.writes; }
   const std::vector<std::string>& nodes() const { return node_names_; }
@@ -72,6 +81,14 @@ class SimCluster {
   bool Connected(const std::string& a, const std::string& b) const;
   void DeliverBeat(const std::string& node, v1::HeartbeatRequest request, absl::Duration sent);
   void ReleaseBeats();
+  void Push(absl::Duration at, std::function<void()> deliver);
+  // The monotonic clock of a host.
+  absl::Duration Local(const std::string& node) const;
+  bool DoToNode(const std::string& verb, SimHost* host, int64_t number);
+  bool DoToEm(const std::string& verb, int64_t number);
+  bool DoToWorkload(const std::string& verb, const std::string& workload);
+  void TakeReply(const std::string& node, absl::Duration sent, const v1::HeartbeatReply& reply);
+  void Receive();
   void AskVotes(SimHost* host);
   void CheckInvariants();
   bool RemoveNode(const std::string& node);
@@ -90,12 +107,16 @@ class SimCluster {
   std::map<std::string, Held> held_;
   std::vector<Message> messages_;  // a heap, soonest first
   uint64_t message_count_ = 0;
-  std::set<std::string> cut_;
+  bool em_paused_ = false;
+  std::set<std::string> cut_out_;
+  std::set<std::string> cut_in_;
   std::map<std::string, absl::Duration> clock_skew_;
+  std::map<std::string, double> drift_;
+  std::map<std::string, int> sent_;  // messages, by node
   uint64_t events_before_ = 0;
-  std::vector<std::string> violations_;
-  uint64_t checked_events_ = 0;
-  std::unique_ptr<controller::KeyVault> keys_;
+  std::unique_ptr<SimInvariants> invariants_;
+  int64_t checked_writes_ = -1;
+  std::string receiver_;
 };
 
 }  // namespace ember::testing

@@ -1,6 +1,7 @@
 #include "tests/scenario/sim_host.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
@@ -29,12 +30,36 @@ void SimHost::PowerOff() {
 
 void SimHost::StartAgent(absl::Duration now) {
   if (!powered_) return;
+  crash_at_write_ = false;
   agent_ = std::make_unique<Agent>(now);
   agent_->boot_id = absl::StrCat(name_, "-", ++boots_);
-  auto ledger = agent::Ledger::Open(disk_.path());
+  auto ledger = agent::Ledger::Open(disk_.Join("orders"));
   ASSERT_TRUE(ledger.ok()) << ledger.status();
   agent_->ledger = *std::move(ledger);
+  auto messages = agent::MessageLog::Open(disk_.Join("messages"), [](absl::string_view what) {
+    ADD_FAILURE() << what;
+  });
+  ASSERT_TRUE(messages.ok()) << messages.status();
+  agent_->messages = *std::move(messages);
   for (const v1::Order& order : agent_->ledger->OpenOrders()) Begin(order, now);
+}
+
+bool SimHost::Crashes() {
+  if (!std::exchange(crash_at_write_, false)) return false;
+  agent_.reset();
+  return true;
+}
+
+bool SimHost::Send(const std::string& receiver, int number) {
+  if (!agent_up() || paused_) return false;
+  v1::Message message;
+  message.set_to(receiver);
+  message.set_id(absl::StrCat(name_, "-", number));
+  message.set_body(absl::StrCat(name_, " ", number));
+  EXPECT_TRUE(agent_->messages->Append(message).ok());
+  agent_->urgent = true;
+  // Written, and the sender told nothing: it sends it again, under its id.
+  return !Crashes();
 }
 
 void SimHost::Step(absl::Duration now) {
@@ -47,7 +72,10 @@ void SimHost::Step(absl::Duration now) {
   for (const auto& [id, running] : agent_->orders) {
     if (now >= running.ends) ended.push_back(running.order);
   }
-  for (const v1::Order& order : ended) End(order, now);
+  for (const v1::Order& order : ended) {
+    End(order, now);
+    if (!agent_up()) return;
+  }
   const bool probe = now >= agent_->next_probe;
   if (probe) agent_->next_probe = now + kProbeEvery;
   for (const v1::Assignment& assignment : config_.workloads()) {
@@ -146,6 +174,7 @@ void SimHost::End(const v1::Order& order, absl::Duration now) {
   }
   EXPECT_TRUE(agent_->ledger->Finish(update).ok());
   agent_->urgent = true;
+  Crashes();
 }
 
 bool SimHost::WantsToBeat(absl::Duration now) const {
@@ -163,6 +192,9 @@ v1::HeartbeatRequest SimHost::MakeBeat(absl::Duration now, absl::Time wall) {
   beat.set_version(kVersion);
   beat.set_data_address(absl::StrCat(name_, ":7444"));
   beat.set_config_version(config_.version());
+  beat.set_controller_epoch(controller_epoch_);
+  beat.set_message_spool(agent_->messages->id());
+  for (v1::SpooledMessage& message : agent_->messages->Head()) *beat.add_messages() = message;
   for (const v1::OrderUpdate& update : agent_->ledger->Updates()) *beat.add_orders() = update;
   for (const v1::Assignment& assignment : config_.workloads()) {
     const SimService& service = services_[assignment.spec().name()];
@@ -187,8 +219,12 @@ v1::HeartbeatRequest SimHost::MakeBeat(absl::Duration now, absl::Time wall) {
 }
 
 void SimHost::TakeReply(absl::Duration sent, const v1::HeartbeatReply& reply, absl::Duration now) {
-  if (!agent_up()) return;
-  if (sent == agent_->beat_sent) agent_->outstanding = false;
+  // The answer to a call that was given up goes nowhere.
+  const bool given_up = !agent_up() || sent != agent_->beat_sent ||
+                        now - sent > absl::Seconds(kBeatDeadlineSeconds);
+  if (given_up || reply.em_epoch() < controller_epoch_) return;
+  controller_epoch_ = reply.em_epoch();
+  agent_->outstanding = false;
   agent_->lease.Grant(sent, absl::Milliseconds(reply.lease_millis()));
   agent_->fence.Granted(agent_->lease);
   if (reply.has_config()) {
@@ -208,8 +244,10 @@ void SimHost::TakeReply(absl::Duration sent, const v1::HeartbeatReply& reply, ab
   for (const v1::Order& order : reply.orders()) {
     auto accepted = agent_->ledger->Accept(order);
     ASSERT_TRUE(accepted.ok()) << accepted.status();
+    if (Crashes()) return;
     if (*accepted) Begin(order, now);
   }
+  agent_->messages->Acknowledge(reply.acknowledged_message_seq());
   for (const std::string& id : reply.acknowledged_orders())
     EXPECT_TRUE(agent_->ledger->Acknowledge(id).ok());
 }

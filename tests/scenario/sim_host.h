@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "ember/v1/agent.pb.h"
 #include "node-agent/link/lease.h"
+#include "node-agent/link/message_log.h"
 #include "node-agent/link/self_fence.h"
 #include "node-agent/orders/ledger.h"
 #include "tests/support/temp_dir.h"
@@ -43,6 +44,15 @@ class SimHost {
   void PowerOn(absl::Duration now);
   void PowerOff();
   void KillAgent() { agent_.reset(); }
+  // The whole host stands still: nothing on it runs, and nothing is lost.
+  void Pause() { paused_ = true; }
+  void Resume() { paused_ = false; }
+  bool paused() const { return paused_; }
+  // Its next durable write is its last: what it wrote stays, what was to follow does not happen.
+  void CrashAgentAtWrite() { crash_at_write_ = true; }
+  // Hands message `number` for `receiver` to the agent. False: it is down.
+  bool Send(const std::string& receiver, int number);
+  bool MessagesWait() const { return agent_up() && !agent_->messages->Head().empty(); }
   void StartAgent(absl::Duration now);
 
   // What happens by itself: deadlines pass, services are probed and supervised, orders proceed.
@@ -68,6 +78,7 @@ class SimHost {
     agent::Lease lease;
     agent::SelfFence fence;
     std::unique_ptr<agent::Ledger> ledger;
+    std::unique_ptr<agent::MessageLog> messages;
     std::string boot_id;
     uint64_t seq = 0;
     absl::Duration beat_sent = -absl::InfiniteDuration();
@@ -82,14 +93,19 @@ class SimHost {
   void Supervise(const v1::Assignment& assignment, SimService* service, absl::Duration now);
   void Begin(const v1::Order& order, absl::Duration now);
   void End(const v1::Order& order, absl::Duration now);
+  // True: the agent is gone, having written just now.
+  bool Crashes();
 
   const std::string name_;
   bool powered_ = true;
   int boots_ = 0;
-  TempDir disk_;
+  bool paused_ = false;
+  bool crash_at_write_ = false;
+  TempDir disk_{FastDirectory()};
   v1::NodeConfig config_;  // survives the agent
   std::map<std::string, SimService> services_;
   std::map<std::string, uint64_t> highest_epoch_;
+  uint64_t controller_epoch_ = 0;
   std::unique_ptr<Agent> agent_;
 };
 

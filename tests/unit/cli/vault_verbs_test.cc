@@ -15,7 +15,7 @@ v1::Run JobRun(v1::Outcome::Value outcome) {
   return run;
 }
 
-v1::Run Failed(absl::StatusCode code, const std::string& error) {
+v1::Run FailedJob(absl::StatusCode code, const std::string& error) {
   v1::Run run = JobRun(v1::Outcome::FAILED);
   run.set_code(static_cast<int>(code));
   run.set_error(error);
@@ -24,7 +24,7 @@ v1::Run Failed(absl::StatusCode code, const std::string& error) {
 
 // A check that found two bad records of one backup.
 v1::Run Damaged() {
-  v1::Run run = Failed(absl::StatusCode::kDataLoss,
+  v1::Run run = FailedJob(absl::StatusCode::kDataLoss,
                        "vault 'nas' is damaged: 2 damaged records; needed by db/20260101-000000");
   v1::VaultResult& result = *run.mutable_vault_result();
   result.set_records_checked(100);
@@ -96,7 +96,7 @@ TEST_F(VaultVerbs, AJobThatFailsExitsByItsCode) {
                                                {"backup", "undelete", "x"}}) {
     for (const auto& [code, exit] : table) {
       script_.starts = {JobRun(v1::Outcome::PENDING)};
-      script_.polls = {Failed(code, "the disk is gone")};
+      script_.polls = {FailedJob(code, "the disk is gone")};
       EXPECT_EQ(Ember(verb), exit) << verb[1] << " " << static_cast<int>(code);
       EXPECT_EQ(out_, "") << verb[1];
       EXPECT_THAT(err_, HasSubstr("the disk is gone")) << verb[1];
@@ -106,7 +106,7 @@ TEST_F(VaultVerbs, AJobThatFailsExitsByItsCode) {
 
 TEST_F(VaultVerbs, CtrlCCancelsTheRun) {
   script_.polls = {JobRun(v1::Outcome::RUNNING)};
-  script_.cancelled = Failed(absl::StatusCode::kCancelled, "cancelled");
+  script_.cancelled = FailedJob(absl::StatusCode::kCancelled, "cancelled");
   clock_.on_sleep = [&, n = 0]() mutable {
     if (++n == 2) interrupt_.pressed.Notify();
   };
@@ -176,7 +176,7 @@ TEST_F(VaultVerbs, ReplicateSaysWhatIsThereAndWhatWasCopied) {
 }
 
 TEST_F(VaultVerbs, WhatCannotBeCopiedIsListedAndExitSeven) {
-  v1::Run run = Failed(absl::StatusCode::kDataLoss, "others could not be");
+  v1::Run run = FailedJob(absl::StatusCode::kDataLoss, "others could not be");
   run.mutable_vault_result()->add_problems("backup db/2 is not copied");
   script_.polls = {run};
   EXPECT_EQ(Ember({"vault", "replicate", "nas", "usb"}), 7);

@@ -86,6 +86,7 @@ TEST_F(Observing, TellsAgentsNothingButThatItIsThere) ABSL_NO_THREAD_SAFETY_ANAL
 }
 
 TEST_F(Observing, DecidesNothing) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  for (const char* name : {"n1", "n2", "n3"}) Beat(name, 1);
   Observe();
   for (int i = 0; i < 100; ++i) {
     clock_.Advance(absl::Seconds(1));
