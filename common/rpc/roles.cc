@@ -73,7 +73,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.MessageService/Send", kAgent | kOperator},
     {"/ember.v1.MessageService/Receive", kAgent | kOperator},
     {"/ember.v1.MessageService/Confirm", kAgent | kOperator},
-    {"/ember.v1.MessageService/ListMessages", kAgent | kOperator},
+    {"/ember.v1.MessageService/ListMessages", kOperator},
 
     {"/ember.v1.EventService/ListEvents", kViewer},
     {"/ember.v1.EventService/VerifyLog", kViewer},

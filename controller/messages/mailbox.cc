@@ -121,7 +121,13 @@ absl::Status RecordSpooled(EmState& em, const std::string& node,
   Batch batch;
   for (const v1::SpooledMessage& spooled : request.messages()) {
     if (spooled.seq() <= record.acknowledged_message_seq()) continue;
-    const absl::Status taken = intake.Take(spooled.message()).status();
+    const auto from = em.catalog->workloads().find(spooled.message().from());
+    const bool elsewhere =
+        from != em.catalog->workloads().end() && from->second.node() != node;
+    const absl::Status taken =
+        elsewhere ? PeerRefused(node, absl::StrCat(from->first, " is placed on ",
+                                                   from->second.node()))
+                  : intake.Take(spooled.message()).status();
     if (absl::IsResourceExhausted(taken)) break;
     if (!taken.ok()) {
       batch.AddEvent("message.refused", node,

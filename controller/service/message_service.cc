@@ -1,11 +1,14 @@
 // Messages between workloads, as people and applications send and receive them.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/server.h"
 #include "controller/fleet/observing.h"
 #include "controller/messages/mailbox.h"
+#include "controller/service/refusals.h"
 #include "controller/service/services.h"
 #include "ember/v1/control.grpc.pb.h"
 
@@ -16,9 +19,12 @@ class MessageServiceImpl : public v1::MessageService::Service {
  public:
   explicit MessageServiceImpl(EmState* em) : em_(*em) {}
 
-  grpc::Status Send(grpc::ServerContext*, const v1::SendMessageRequest* request,
+  grpc::Status Send(grpc::ServerContext* context, const v1::SendMessageRequest* request,
                     v1::SendMessageReply* reply) override {
     absl::MutexLock lock(&em_.mu);
+    const std::string& from = request->message().from();
+    if (absl::Status may = CheckPlaced(*context, from); !from.empty() && !may.ok())
+      return rpc::ToGrpc(may);
     if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     absl::StatusOr<v1::Message> kept = KeepMessage(em_, request->message());
     if (!kept.ok()) return rpc::ToGrpc(kept.status());
@@ -31,6 +37,7 @@ class MessageServiceImpl : public v1::MessageService::Service {
                        v1::Message* reply) override {
     absl::MutexLock lock(&em_.mu);
     const std::string& workload = request->workload();
+    if (absl::Status may = CheckPlaced(*context, workload); !may.ok()) return rpc::ToGrpc(may);
     if (FindWorkload(em_.catalog->estate().estate(), workload) == nullptr)
       return rpc::ToGrpc(WorkloadNotFound(workload));
     const absl::Duration until =
@@ -48,9 +55,11 @@ class MessageServiceImpl : public v1::MessageService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Confirm(grpc::ServerContext*, const v1::ConfirmMessageRequest* request,
+  grpc::Status Confirm(grpc::ServerContext* context, const v1::ConfirmMessageRequest* request,
                        v1::ConfirmMessageReply*) override {
     absl::MutexLock lock(&em_.mu);
+    if (absl::Status may = CheckPlaced(*context, request->workload()); !may.ok())
+      return rpc::ToGrpc(may);
     if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     return rpc::ToGrpc(ConfirmMessage(em_, request->workload(), request->seq()));
   }
@@ -73,6 +82,20 @@ class MessageServiceImpl : public v1::MessageService::Service {
   }
 
  private:
+  // A node's certificate speaks for the workloads that are placed on it, and for no other.
+  absl::Status CheckPlaced(const grpc::ServerContext& context, const std::string& workload)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const rpc::Peer peer = rpc::CallerOf(context);
+    const auto it = em_.catalog->workloads().find(workload);
+    if (peer.role != v1::Role::AGENT || it == em_.catalog->workloads().end() ||
+        it->second.node() == peer.name)
+      return absl::OkStatus();
+    const absl::Status refused =
+        PeerRefused(peer.name, absl::StrCat(workload, " is placed on ", it->second.node()));
+    NoteRefusal(em_, peer.name, refused.message());
+    return refused;
+  }
+
   EmState& em_;
 };
 

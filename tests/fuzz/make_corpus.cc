@@ -24,12 +24,15 @@
 #include "common/vault/framed.h"
 #include "common/vault/pack.h"
 #include "common/vault/pack_table.h"
+#include "controller/identity/catalog_export.h"
 #include "ember/v1/vault.pb.h"
+#include "node-agent/link/message_log.h"
 #include "node-agent/link/token.h"
 #include "tests/fuzz/frame_kinds.h"
 #include "tests/fuzz/message_kinds.h"
 #include "tests/fuzz/pieces.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/temp_dir.h"
 
 namespace ember::fuzz {
 namespace {
@@ -396,6 +399,32 @@ void SaveOtherMessages() {
               DerOf(SignCsr(ca, csr, "agent", "nas1", kNow, absl::Hours(1)).value()));
 }
 
+void SaveCatalogExport() {
+  const KeyAndCertificate ca = CreateCa("estate", kNow).value();
+  record::v1::CatalogContents contents;
+  contents.mutable_meta()->set_estate_id("estate");
+  contents.mutable_estate()->mutable_estate()->add_workloads()->set_name("web");
+  contents.add_nodes()->set_name("host1");
+  contents.add_workloads()->set_name("web");
+  contents.set_recovery_public_key(X25519PublicKey(kRecipientKey).value());
+  contents.set_ca_key_pem(ca.key_pem);
+  contents.set_ca_certificate_pem(ca.certificate_pem);
+  Save("catalog_export/small", controller::SealCatalogExport(contents, 1, kNow).value());
+}
+
+void SaveMessageLog() {
+  const testing::TempDir dir;
+  const auto log = agent::MessageLog::Open(dir.path(), [](absl::string_view) {});
+  for (const char* id : {"a", "b"}) {
+    v1::Message message;
+    message.set_id(id);
+    message.set_to("db");
+    message.set_body("text");
+    if (!(*log)->Append(message).ok()) std::cerr << "no message log\n";
+  }
+  Save("message_log/two", ReadFile(dir.Join("0000000000000001.log")).value());
+}
+
 }  // namespace
 }  // namespace ember::fuzz
 
@@ -413,5 +442,7 @@ int main(int argc, char** argv) {
   SaveFrames();
   SaveVaultRequests();
   SaveOtherMessages();
+  SaveCatalogExport();
+  SaveMessageLog();
   return 0;
 }

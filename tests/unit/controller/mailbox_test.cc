@@ -125,6 +125,22 @@ TEST_F(Mailbox, WhatCannotBeKeptIsAnEventAndDoesNotBlockTheRest) ABSL_NO_THREAD_
   EXPECT_THAT(types, Contains("message.refused"));
 }
 
+TEST_F(Mailbox, ANodeSpeaksForItsOwnWorkloadsOnly) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Batch batch;
+  for (const auto& [name, node] : {std::pair("app", "n1"), std::pair("app2", "n2")}) {
+    record::v1::WorkloadRecord workload;
+    workload.set_name(name);
+    workload.set_node(node);
+    batch.Put(workload);
+  }
+  ASSERT_OK(em_->Commit(batch));
+  v1::Message own = Text("own"), stolen = Text("stolen");
+  own.set_from("app");
+  stolen.set_from("app2");
+  ASSERT_OK(RecordSpooled(*em_, "n1", Spooled("s1", 1, {stolen, own})));
+  EXPECT_THAT(Drain(), ElementsAre("own"));
+}
+
 TEST_F(Mailbox, WhatHasNoRoomStaysWithTheAgent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   for (size_t i = 0; i < kMessagesPerReceiverMax; i += kMessagesPerBeat) {
     std::vector<v1::Message> messages;

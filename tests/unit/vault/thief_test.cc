@@ -36,7 +36,9 @@ TEST(StolenCertificate, HasTheseVerbsAndNoneTakesAnythingAway) {
               UnorderedElementsAre("OpenSession", "Have", "Upload", "Commit", "GetBackup",
                                    "ListBackups", "Read", "ReadRefs"));
   EXPECT_THAT(MethodsOf(v1::HeartbeatRequest::descriptor()->file(), "AgentService"),
-              UnorderedElementsAre("Heartbeat", "RenewCertificate", "ReleaseKeys"));
+              UnorderedElementsAre("Heartbeat", "RenewCertificate", "ReleaseKeys",
+                                   // Sealed to the recovery kit.
+                                   "FetchCatalogExport"));
   Ids others;
   for (const std::string& method : rpc::MethodsWithRoles()) {
     const auto roles = rpc::RolesFor(method);
@@ -47,7 +49,11 @@ TEST(StolenCertificate, HasTheseVerbsAndNoneTakesAnythingAway) {
   }
   EXPECT_THAT(others,
               UnorderedElementsAre("/ember.v1.EnrolService/Join", "/ember.v1.PeerService/HasLease",
-                                   "/ember.v1.FleetService/Beat"));
+                                   "/ember.v1.FleetService/Beat",
+                                   // For the workloads of its own node.
+                                   "/ember.v1.MessageService/Send",
+                                   "/ember.v1.MessageService/Receive",
+                                   "/ember.v1.MessageService/Confirm"));
 }
 
 // The vault numbers and dates what it receives; nobody tells it.
