@@ -82,6 +82,12 @@ class CrashStates {
 TEST(CrashStates, OfADeletion) { CrashStates(Deletion()).CheckAll(StrideOr(4)); }
 TEST(CrashStates, OfACollection) { CrashStates(Collection()).CheckAll(StrideOr(4)); }
 TEST(CrashStates, OfARepair) { CrashStates(Repair()).CheckAll(StrideOr(9)); }
+TEST(CrashStates, OfARepairWithASpoiltIndex) {
+  CrashStates(RepairWithASpoiltIndex()).CheckAll(StrideOr(9));
+}
+TEST(CrashStates, OfARepairWithoutAnIndex) {
+  CrashStates(RepairWithoutAnIndex()).CheckAll(StrideOr(9));
+}
 TEST(CrashStates, OfAReplication) { CrashStates(Replication()).CheckAll(StrideOr(9)); }
 TEST(CrashStates, OfTheFirstBackups) { CrashStates(FirstBackups()).CheckAll(StrideOr(4)); }
 

@@ -79,20 +79,39 @@ const std::vector<PlannedBackup>& BackupsOfTheOther() {
   return *backups;
 }
 
+void BackUpAndSpoil(VaultDriver& vault) {
+  for (const PlannedBackup& backup : BackupsOfTheOther()) vault.BackUp(backup).IgnoreError();
+  // Each in a pack of another backup.
+  Must(vault.Spoil(8, Damage::kFlip));
+  Must(vault.Spoil(24, Damage::kRuin));
+  Must(vault.Spoil(200007, Damage::kLose));
+}
+
+History RepairAfter(IndexDamage damage, const std::string& name) {
+  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
+  return {.name = name,
+          .prepare =
+              [damage](VaultDriver& vault, FakeClock&) {
+                BackUpAndSpoil(vault);
+                Must(vault.SpoilIndex(damage));
+              },
+          .run =
+              [other](VaultDriver& vault, FakeClock&) {
+                vault.Repair(other->source()).IgnoreError();
+                // Whatever failed is tried again.
+                vault.Open().IgnoreError();
+                vault.Repair(other->source()).IgnoreError();
+                vault.BackUp({"web-0", 4}).IgnoreError();
+              },
+          .other = other};
+}
+
 }  // namespace
 
 History Repair() {
   const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
   return {.name = "repair",
-          .prepare =
-              [](VaultDriver& vault, FakeClock&) {
-                for (const PlannedBackup& backup : BackupsOfTheOther())
-                  vault.BackUp(backup).IgnoreError();
-                // Each in a pack of another backup.
-                Must(vault.Spoil(8, Damage::kFlip));
-                Must(vault.Spoil(24, Damage::kRuin));
-                Must(vault.Spoil(200007, Damage::kLose));
-              },
+          .prepare = [](VaultDriver& vault, FakeClock&) { BackUpAndSpoil(vault); },
           .run =
               [other](VaultDriver& vault, FakeClock& clock) {
                 vault.Repair(other->source()).IgnoreError();
@@ -101,6 +120,14 @@ History Repair() {
                 vault.Gc().IgnoreError();
               },
           .other = other};
+}
+
+History RepairWithASpoiltIndex() {
+  return RepairAfter(IndexDamage::kSpoil, "repair with a spoilt index");
+}
+
+History RepairWithoutAnIndex() {
+  return RepairAfter(IndexDamage::kLose, "repair without an index");
 }
 
 History Replication() {

@@ -18,7 +18,8 @@
 
 namespace ember::testing {
 
-// Both parts begin with the vault open, unless it could not be opened.
+// Both parts begin with the vault open, unless it could not be opened; when `prepare` closes it, it
+// is opened while its disk is watched.
 struct History {
   std::string name;
   // Comes before; its end is durable.
@@ -32,7 +33,10 @@ History FirstBackups();  // an empty directory to three backups, one of them int
 History Deletion();      // delete, undelete, and a collection that purges
 History Collection();    // condemn, rewrite packs, back up again, unlink
 History Repair();        // a flipped bit, a ruined pack, a lost one: parity, then a second vault
-History Replication();   // copies until the link breaks, then all; one that is deleted stays away
+// The same damage, and the index spoilt or lost: the vault is opened, and so makes it anew.
+History RepairWithASpoiltIndex();
+History RepairWithoutAnIndex();
+History Replication();  // copies until the link breaks, then all; one that is deleted stays away
 
 // Runs a history; what it watches and what it notes keep their order.
 class HistoryRun : public FileObserver {

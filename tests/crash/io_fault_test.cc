@@ -99,6 +99,9 @@ INSTANTIATE_TEST_SUITE_P(FirstBackups, IoFaults, ::testing::Values(&FirstBackups
 INSTANTIATE_TEST_SUITE_P(Collection, IoFaults, ::testing::Values(&Collection));
 INSTANTIATE_TEST_SUITE_P(Deletion, IoFaults, ::testing::Values(&Deletion));
 INSTANTIATE_TEST_SUITE_P(Repair, IoFaults, ::testing::Values(&Repair));
+INSTANTIATE_TEST_SUITE_P(RepairWithASpoiltIndex, IoFaults,
+                         ::testing::Values(&RepairWithASpoiltIndex));
+INSTANTIATE_TEST_SUITE_P(RepairWithoutAnIndex, IoFaults, ::testing::Values(&RepairWithoutAnIndex));
 INSTANTIATE_TEST_SUITE_P(Replication, IoFaults, ::testing::Values(&Replication));
 
 }  // namespace

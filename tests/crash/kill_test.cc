@@ -26,6 +26,7 @@ constexpr int kKillsLong = 5000;
 // Rounds on one directory, so that a vault is killed many times, yet stays small.
 constexpr int kRoundsPerVault = 8;
 // Of the vault that is copied from; more than the rounds on one directory are likely to copy.
+constexpr char kSourcePrefix[] = "s-";
 constexpr int kSourceWorkloads = 8;
 constexpr int kBackupsEach = 3;
 constexpr int kFirstSourceNumber = 500;
@@ -36,7 +37,7 @@ constexpr int kSilenceMillis = 20000;
 class WorkerProcess {
  public:
   WorkerProcess(const std::string& directory, unsigned seed, int first, absl::Duration ahead,
-                const std::string& source) {
+                const std::string& source, bool repairs) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return;
     output_ = Fd(ends[0]);
@@ -51,7 +52,7 @@ class WorkerProcess {
     if (pid_ != 0) return;
     dup2(input.get(), STDOUT_FILENO);
     execl(words[0].c_str(), words[0].c_str(), words[1].c_str(), words[2].c_str(), words[3].c_str(),
-          words[4].c_str(), words[5].c_str(), nullptr);
+          words[4].c_str(), words[5].c_str(), repairs ? "repair" : nullptr, nullptr);
     _exit(127);
   }
   ~WorkerProcess() { Kill(); }
@@ -94,6 +95,8 @@ class WorkerProcess {
 struct Counts {
   int acknowledged = 0;
   int copies_killed = 0;
+  int repairs_killed = 0;
+  int repairs = 0;
 };
 
 absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, Counts* counts) {
@@ -102,17 +105,39 @@ absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, Counts* co
        begin = end + 1) {
     EMBER_ASSIGN_OR_RETURN(event, VaultEvent::FromLine(told.substr(begin, end - begin)));
     ledger->Apply(event);
-    counts->acknowledged += event.outcome == VaultEvent::kDone ? 1 : 0;
+    const bool is_done = event.outcome == VaultEvent::kDone;
+    counts->acknowledged += is_done ? 1 : 0;
+    counts->repairs += is_done && event.verb == VaultEvent::kRepair ? 1 : 0;
   }
-  const bool in_a_copy = event.verb == VaultEvent::kCopy && event.outcome == VaultEvent::kBegins;
-  counts->copies_killed += in_a_copy ? 1 : 0;
+  if (event.outcome != VaultEvent::kBegins) return absl::OkStatus();
+  counts->copies_killed += event.verb == VaultEvent::kCopy ? 1 : 0;
+  counts->repairs_killed += event.verb == VaultEvent::kRepair ? 1 : 0;
   return absl::OkStatus();
+}
+
+// A record of any backup that is there; what cannot be computed from parity any more is in the
+// vault that is copied from, too. Now and then the index goes as well.
+absl::Status DoDamage(VaultDriver& driver, const VaultLedger& ledger, std::mt19937& random) {
+  std::vector<PlannedBackup> stored;
+  for (const auto& [backup, row] : ledger.rows())
+    if (row.fates == VaultLedger::kStored) stored.push_back(backup);
+  if (stored.empty()) return absl::OkStatus();
+  const PlannedBackup& victim = stored[random() % stored.size()];
+  const std::vector<int> records = RecordsOf(victim);
+  const bool is_elsewhere = victim.workload[0] == kSourcePrefix[0];
+  EMBER_RETURN_IF_ERROR(driver.Spoil(records[random() % records.size()],
+                                     is_elsewhere ? Damage::kRuin : Damage::kFlip));
+  switch (random() % 4) {
+    case 0: return driver.SpoilIndex(IndexDamage::kSpoil);
+    case 1: return driver.SpoilIndex(IndexDamage::kLose);
+    default: return absl::OkStatus();
+  }
 }
 
 absl::Status MakeSource(const std::string& directory) {
   std::vector<PlannedBackup> backups;
   for (int i = 0; i < kSourceWorkloads * kBackupsEach; ++i)
-    backups.push_back({absl::StrCat("s-", i / kBackupsEach), kFirstSourceNumber + i});
+    backups.push_back({absl::StrCat(kSourcePrefix, i / kBackupsEach), kFirstSourceNumber + i});
   return SourceVault::Open(directory, backups).status();
 }
 
@@ -129,12 +154,16 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
     VaultLedger ledger;
     absl::Duration ahead;
     for (int i = 0; i < kRoundsPerVault && round < kills; ++i, ++round) {
-      WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead, source);
+      // Until a repair ends, one process after the other begins with it, and dies at it.
+      const bool repairs = ledger.is_damaged();
+      WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead, source,
+                           repairs);
       // Some die while they open the vault, some at once after an answer, some a little later.
-      const int lines = static_cast<int>(random() % 4 == 0 ? random() % 2 : random() % 30);
+      int lines = static_cast<int>(random() % 4 == 0 ? random() % 2 : random() % 30);
+      if (repairs) lines = std::min(lines, 1);
       const bool running = worker.ReadLines(lines);
       // The instant of the kill, within whatever comes next.
-      poll(nullptr, 0, static_cast<int>(random() % 5));
+      poll(nullptr, 0, static_cast<int>(random() % (repairs ? 10 : 5)));
       const int status = worker.Kill();
       ASSERT_TRUE(running && WIFSIGNALED(status))
           << "round " << round << ": the worker ended by itself: " << status;
@@ -142,10 +171,13 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
       ahead += absl::Hours(24);
       FakeClock clock;
       clock.Advance(ahead);
-      VaultDriver driver(directory, clock, [](const VaultEvent&) {});
+      VaultDriver driver(directory, clock, [&](const VaultEvent& event) { ledger.Apply(event); });
       ASSERT_OK(driver.Open()) << "round " << round;
       ASSERT_OK(ledger.CheckShown(*driver.vault())) << "round " << round;
       EXPECT_EQ(driver.vault()->Facts().problem(), "") << "round " << round;
+      if (!ledger.is_damaged() && random() % 4 == 0) {
+        ASSERT_OK(DoDamage(driver, ledger, random)) << "round " << round;
+      }
     }
     FakeClock clock;
     clock.Advance(ahead);
@@ -153,8 +185,11 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
     ASSERT_OK(CheckRecovery(directory, ledger, clock.Now(), &other->source())) << "round " << round;
   }
   std::cout << kills << " kills, " << counts.copies_killed << " of them while copying, "
-            << counts.acknowledged << " acknowledgements\n";
+            << counts.repairs_killed << " while repairing, " << counts.acknowledged
+            << " acknowledgements, " << counts.repairs << " of them of repairs\n";
   EXPECT_GT(counts.acknowledged, kills);
+  EXPECT_GT(counts.repairs_killed, kills / 20);
+  EXPECT_GT(counts.repairs, kills / 20);
   EXPECT_GT(counts.copies_killed, kills / 20);
 }
 

@@ -125,6 +125,11 @@ absl::Status VaultDriver::Spoil(int record, Damage damage) {
   return absl::OkStatus();
 }
 
+absl::Status VaultDriver::SpoilIndex(IndexDamage damage) {
+  Close();
+  return DamageIndex(directory_, damage);
+}
+
 absl::Status VaultDriver::Repair(vault::ReplicaSource& other) {
   v1::VaultOrder order;
   order.mutable_check()->set_read_data(true);

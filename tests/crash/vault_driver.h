@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/vault/vault.h"
-#include "tests/crash/pack_damage.h"
+#include "tests/crash/vault_damage.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/vault_client.h"
 #include "tests/support/vault_ledger.h"
@@ -37,6 +37,8 @@ class VaultDriver {
   absl::Status Gc();
   // Spoils the pack of a record behind the vault's back.
   absl::Status Spoil(int record, Damage damage);
+  // Closes the vault first.
+  absl::Status SpoilIndex(IndexDamage damage);
   // A check that reads all and repairs, also from `other`. DATA_LOSS: it found what it could not
   // mend.
   absl::Status Repair(vault::ReplicaSource& other);

@@ -1,8 +1,8 @@
 // Works on a vault until it is killed, and tells on standard output what it asks and what was
 // acknowledged, a line each.
-//   vault_worker DIRECTORY SEED FIRST CLOCK_SECONDS SOURCE
+//   vault_worker DIRECTORY SEED FIRST CLOCK_SECONDS SOURCE [repair]
 // FIRST: the first number of the backups it makes; CLOCK_SECONDS: how far its clock is ahead;
-// SOURCE: the directory of a vault that it copies from.
+// SOURCE: the directory of a vault that it copies and heals from; repair: it begins with one.
 #include <unistd.h>
 
 #include <cstdio>
@@ -39,8 +39,9 @@ class Worker {
   }
 
   // Returns only when something fails that should not.
-  absl::Status Run() {
+  absl::Status Run(bool repair) {
     EMBER_RETURN_IF_ERROR(driver_.Open());
+    if (repair) EMBER_RETURN_IF_ERROR(Repair());
     while (true) {
       const absl::Status status = Step(random_() % 12);
       if (!status.ok() && !absl::IsFailedPrecondition(status)) return status;
@@ -67,10 +68,19 @@ class Worker {
     }
   }
 
+  absl::Status OpenSource() {
+    if (source_ != nullptr) return absl::OkStatus();
+    EMBER_ASSIGN_OR_RETURN(source_, SourceVault::Open(source_directory_));
+    return absl::OkStatus();
+  }
+
+  absl::Status Repair() {
+    EMBER_RETURN_IF_ERROR(OpenSource());
+    return driver_.Repair(source_->source());
+  }
+
   absl::Status Replicate() {
-    if (source_ == nullptr) {
-      EMBER_ASSIGN_OR_RETURN(source_, SourceVault::Open(source_directory_));
-    }
+    EMBER_RETURN_IF_ERROR(OpenSource());
     EMBER_ASSIGN_OR_RETURN(const v1::ListStoredBackupsReply list, source_->source().ListBackups());
     const int any = static_cast<int>(random_() % static_cast<unsigned>(list.items_size()));
     EMBER_ASSIGN_OR_RETURN(const std::vector<PlannedBackup> copied,
@@ -94,10 +104,10 @@ class Worker {
 }  // namespace ember::testing
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 6 && argc != 7) return 2;
   ember::testing::Worker worker(argv[1], static_cast<unsigned>(std::atoi(argv[2])),
                                 std::atoi(argv[3]), absl::Seconds(std::atoll(argv[4])), argv[5]);
-  const absl::Status status = worker.Run();
+  const absl::Status status = worker.Run(argc == 7);
   std::fprintf(stderr, "vault_worker: %s\n", status.ToString().c_str());
   return 1;
 }

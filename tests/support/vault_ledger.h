@@ -44,6 +44,8 @@ class VaultLedger {
   const std::map<PlannedBackup, Row>& rows() const { return rows_; }
   uint64_t sequence_max() const { return sequence_max_; }
   int64_t received_us_max() const { return received_us_max_; }
+  // Is a record damaged, and no repair acknowledged since?
+  bool is_damaged() const { return !damaged_.empty(); }
   // The highest token acknowledged to a session of `workload`.
   uint64_t TokenOf(const std::string& workload) const;
 

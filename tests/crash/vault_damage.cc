@@ -1,4 +1,4 @@
-#include "tests/crash/pack_damage.h"
+#include "tests/crash/vault_damage.h"
 
 #include <filesystem>
 #include <fstream>
@@ -67,6 +67,22 @@ absl::StatusOr<std::vector<int>> DamagePackOf(const std::string& directory, int 
     return std::vector<int>{record};
   }
   return absl::NotFoundError(absl::StrCat("no pack has record ", record));
+}
+
+absl::Status DamageIndex(const std::string& directory, IndexDamage damage) {
+  const std::string index = JoinPath(directory, "index");
+  if (damage == IndexDamage::kLose) {
+    std::error_code error;
+    std::filesystem::remove_all(index, error);
+    return error ? absl::InternalError(error.message()) : absl::OkStatus();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(index)) {
+    if (entry.path().filename().string().rfind("MANIFEST-", 0) != 0) continue;
+    EMBER_ASSIGN_OR_RETURN(std::string bytes, ReadFile(entry.path().string()));
+    for (char& byte : bytes) byte ^= 1;
+    return Rewrite(entry.path().string(), bytes);
+  }
+  return absl::NotFoundError("the index has no manifest");
 }
 
 }  // namespace ember::testing

@@ -1,10 +1,11 @@
-// Damage to the packs of a vault's directory, as a bad disk does it.
-#ifndef EMBER_TESTS_CRASH_PACK_DAMAGE_H_
-#define EMBER_TESTS_CRASH_PACK_DAMAGE_H_
+// Damage to the packs and the index of a vault's directory, as a bad disk does it.
+#ifndef EMBER_TESTS_CRASH_VAULT_DAMAGE_H_
+#define EMBER_TESTS_CRASH_VAULT_DAMAGE_H_
 
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace ember::testing {
@@ -15,10 +16,18 @@ enum class Damage {
   kLose,  // the pack is gone
 };
 
+enum class IndexDamage {
+  kSpoil,  // what RocksDB reads first is not what it wrote
+  kLose,   // the index is gone
+};
+
 // Does it to the pack that has this record, and says which records cannot be read any more.
 absl::StatusOr<std::vector<int>> DamagePackOf(const std::string& directory, int record,
                                               Damage damage);
 
+// Of a vault that is not open.
+absl::Status DamageIndex(const std::string& directory, IndexDamage damage);
+
 }  // namespace ember::testing
 
-#endif  // EMBER_TESTS_CRASH_PACK_DAMAGE_H_
+#endif  // EMBER_TESTS_CRASH_VAULT_DAMAGE_H_
