@@ -101,11 +101,15 @@ class Writer : public BackupWriter {
         cutter_(&chunker_, [this](int64_t bytes) { return OnRead(bytes); }) {}
 
   absl::Status Start();
+  absl::StatusOr<bool> AddUnchanged(const Entry& seen, const SourceStamp& stamp) override;
   absl::Status Add(Entry entry, const SourceStamp& stamp, const OpenContent& open) override;
   void AddProblem(absl::string_view path, absl::string_view problem) override;
   absl::StatusOr<v1::BackupResult> Commit() override;
 
  private:
+  // Is everything well, and `path` after the last one?
+  absl::Status CheckNext(const std::string& path);
+  absl::Status AddCached(const CachedEntry& cached);
   absl::Status CheckedAdd(Entry entry, const SourceStamp& stamp, const OpenContent& open);
   absl::Status AddFile(Entry entry, SourceStamp stamp, const OpenContent& open);
   // Null: left out, and listed.
@@ -168,10 +172,10 @@ absl::Status Writer::Start() {
   if (!session_->parent_present()) cache_ = nullptr;
   KnownIds known;
   if (cache_ != nullptr) {
-    const absl::StatusOr<int64_t> bytes =
-        cache_->CheckAll([&known](const RecordId& id) { known.insert(PrefixOf(id)); });
-    if (bytes.ok()) {
-      to_read_ = *bytes;
+    const absl::Status read =
+        cache_->ReadIds([&known](const RecordIdPrefix& id) { known.insert(id); });
+    if (read.ok()) {
+      to_read_ = cache_->file_bytes();
     } else {
       LogWarning("backup", "reading everything: the cache is damaged",
                  {{"workload", options_.workload}});
@@ -195,17 +199,46 @@ absl::Status Writer::Start() {
   return absl::OkStatus();
 }
 
+absl::Status Writer::CheckNext(const std::string& path) {
+  EMBER_RETURN_IF_ERROR(pipeline_->status());
+  if (has_last_path_ && !PathLess(last_path_, path)) {
+    return absl::InternalError(
+        absl::StrCat("entries out of order: ", ShownPath(path), " after ", ShownPath(last_path_)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Writer::AddUnchanged(const Entry& seen, const SourceStamp& stamp) {
+  EMBER_RETURN_IF_ERROR(failed_);
+  if (cache_ == nullptr) return false;
+  const CachedEntry* cached = cache_->FindUnchanged(seen, stamp);
+  if (cached == nullptr || !ValidateEntry(cached->entry()).ok()) return false;
+  failed_ = AddCached(*cached);
+  EMBER_RETURN_IF_ERROR(failed_);
+  return true;
+}
+
+absl::Status Writer::AddCached(const CachedEntry& cached) {
+  const Entry& entry = cached.entry();
+  EMBER_RETURN_IF_ERROR(CheckNext(entry.path()));
+  has_last_path_ = true;
+  last_path_ = entry.path();
+  if (entry.type() == EntryType::FILE) {
+    to_read_ -= entry.size();
+    progress_.set_files(progress_.files() + 1);
+  }
+  Report("reading", false);
+  EMBER_RETURN_IF_ERROR(groups_->Passed(static_cast<size_t>(entry.extents_size())));
+  return queue_->PushCached(cached);
+}
+
 absl::Status Writer::Add(Entry entry, const SourceStamp& stamp, const OpenContent& open) {
   if (failed_.ok()) failed_ = CheckedAdd(std::move(entry), stamp, open);
   return failed_;
 }
 
 absl::Status Writer::CheckedAdd(Entry entry, const SourceStamp& stamp, const OpenContent& open) {
-  EMBER_RETURN_IF_ERROR(pipeline_->status());
-  if (has_last_path_ && !PathLess(last_path_, entry.path())) {
-    return absl::InternalError(absl::StrCat("entries out of order: ", ShownPath(entry.path()),
-                                            " after ", ShownPath(last_path_)));
-  }
+  EMBER_RETURN_IF_ERROR(CheckNext(entry.path()));
   entry.clear_extents();
   entry.clear_inline_content();
   entry.clear_part();
@@ -225,8 +258,10 @@ absl::Status Writer::CheckedAdd(Entry entry, const SourceStamp& stamp, const Ope
     entry.clear_hardlink_to();
   if (entry.type() == EntryType::FILE && entry.hardlink_to().empty())
     return AddFile(std::move(entry), stamp, open);
+  // Of an inode with several names, each depends on the others.
+  const bool cacheable = !stamp.file_system.empty() && entry.hardlink_to().empty();
   return Enqueue(
-      {.entry = std::move(entry), .stamp = stamp, .cacheable = false, .content = nullptr});
+      {.entry = std::move(entry), .stamp = stamp, .cacheable = cacheable, .content = nullptr});
 }
 
 absl::Status Writer::AddFile(Entry entry, SourceStamp stamp, const OpenContent& open) {

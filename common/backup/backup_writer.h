@@ -22,15 +22,18 @@ namespace ember::backup {
 // Orders paths as a depth-first walk with sorted names does: component by component, bytewise.
 bool PathLess(absl::string_view a, absl::string_view b);
 
-// What tells, without reading, that a file is the one backed up before.
+// What tells, without reading, that an object is the one backed up before.
 struct SourceStamp {
-  std::string file_system;  // UUID or another name that survives a remount
+  std::string file_system;  // UUID or another name that survives a remount; empty: nothing is told
   uint64_t inode = 0;
   int64_t size = 0;
   int64_t mtime_seconds = 0;
   uint32_t mtime_nanos = 0;
   int64_t ctime_seconds = 0;
   uint32_t ctime_nanos = 0;
+  // Does an equal stamp tell that extended attributes and inode flags are the same, too? Not where
+  // nobody knows what changes a ctime, nor when not all of them could be read.
+  bool covers_metadata = false;
 };
 
 // The bytes of one regular file, in order. Used by one thread.
@@ -79,6 +82,14 @@ class BackupWriter {
   static absl::StatusOr<std::unique_ptr<BackupWriter>> Open(BackupOptions options,
                                                             VaultPort* vault);
 
+  // Adds an object that is the one backed up before, as it was then: extended attributes, inode
+  // flags, the target of a link and content are taken from the cache, nothing is opened. `seen` is
+  // what a statx(2) of its name and the tables of owners tell: path, type, mode, owner and names,
+  // size, hole_bytes, device and times; all of it must be as it was, the stamp equal, not racy and
+  // covering the metadata. Not for an inode of several names. False: nothing was added, and Add is
+  // next.
+  virtual absl::StatusOr<bool> AddUnchanged(const format::v1::Entry& seen,
+                                            const SourceStamp& stamp) = 0;
   // Adds an object. A FILE without `hardlink_to` has content: it is taken from the cache when the
   // stamp matches (and is not racy), else `open` is called and read. An error of `open` or of
   // reading becomes a problem and the entry is left out; a file that never settles is kept as last

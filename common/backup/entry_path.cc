@@ -5,7 +5,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/backup/backup_writer.h"
 #include "common/base/limits.h"
 
@@ -23,12 +22,15 @@ bool PathLess(absl::string_view a, absl::string_view b) {
 absl::Status ValidateEntryPath(absl::string_view path) {
   if (path.empty()) return absl::OkStatus();
   if (path.size() > kPathBytesMax) return absl::InvalidArgumentError("a path is too long");
-  for (absl::string_view name : absl::StrSplit(path, '/')) {
-    if (name.empty() || name == "." || name == ".." || name.find('\0') != absl::string_view::npos) {
-      return absl::InvalidArgumentError(absl::StrCat("not a path of an entry: ", ShownPath(path)));
-    }
+  bool good = path.find('\0') == absl::string_view::npos;
+  for (size_t at = 0; good && at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const absl::string_view name = path.substr(at, end - at);
+    good = !name.empty() && name != "." && name != "..";
+    at = end + 1;
   }
-  return absl::OkStatus();
+  if (good) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("not a path of an entry: ", ShownPath(path)));
 }
 
 bool IsWithin(absl::string_view path, absl::string_view ancestor) {

@@ -15,14 +15,12 @@ constexpr size_t kReferencesBeforeSort = 1 << 20;
 
 }  // namespace
 
-EntryQueue::EntryQueue(std::string cut_key, UploadPipeline* pipeline,
+EntryQueue::EntryQueue(absl::string_view cut_key, UploadPipeline* pipeline,
                        std::unique_ptr<EntryCacheWriter> cache)
     : pipeline_(pipeline),
       cache_(std::move(cache)),
-      builder_(std::move(cut_key),
-               [this](RecordType::Value type, std::string bytes) {
-                 return Store(type, std::move(bytes));
-               }),
+      builder_(cut_key, [this](RecordType::Value type,
+                               std::string bytes) { return Store(type, std::move(bytes)); }),
       references_sort_at_(kReferencesBeforeSort) {}
 
 absl::Status EntryQueue::Push(PendingEntry pending) {
@@ -33,6 +31,11 @@ absl::Status EntryQueue::Push(PendingEntry pending) {
     EMBER_RETURN_IF_ERROR(WaitForFront());
   }
   return absl::OkStatus();
+}
+
+absl::Status EntryQueue::PushCached(const CachedEntry& cached) {
+  if (pending_.empty()) return Emit(cached.entry(), cached.encoded, &cached.stamp);
+  return Push({.entry = cached.entry(), .stamp = cached.stamp, .cacheable = true});
 }
 
 absl::Status EntryQueue::WaitForFront() {
@@ -49,18 +52,24 @@ absl::Status EntryQueue::EmitFront() {
   PendingEntry front = std::move(pending_.front());
   pending_.pop_front();
   pending_extents_ -= front.slots();
-  const bool cacheable = front.cacheable;
-  const SourceStamp stamp = front.stamp;
-  return EmitParts(std::move(front), [&](format::v1::Entry part) {
-    for (const format::v1::Extent& extent : part.extents()) {
-      RecordId id;
-      ParseRecordId(extent.id(), &id);
-      Refer(id);
-    }
-    // A cache that cannot be written costs the next backup time, not this one its success.
-    if (cacheable && cache_ != nullptr && !cache_->Add(stamp, part).ok()) cache_ = nullptr;
-    return builder_.Add(std::move(part));
+  const SourceStamp stamp = std::move(front.stamp);
+  const SourceStamp* to_cache = front.cacheable ? &stamp : nullptr;
+  return EmitParts(std::move(front), [&](const format::v1::Entry& part) {
+    return Emit(part, EncodeInLeaf(part), to_cache);
   });
+}
+
+absl::Status EntryQueue::Emit(const format::v1::Entry& entry, absl::string_view encoded,
+                              const SourceStamp* stamp) {
+  for (const format::v1::Extent& extent : entry.extents()) {
+    RecordId id;
+    ParseRecordId(extent.id(), &id);
+    Refer(id);
+  }
+  // A cache that cannot be written costs the next backup time, not this one its success.
+  if (stamp != nullptr && cache_ != nullptr && !cache_->Add(*stamp, entry, encoded).ok())
+    cache_ = nullptr;
+  return builder_.Add(entry, encoded);
 }
 
 absl::StatusOr<RecordId> EntryQueue::Finish() {
@@ -91,6 +100,7 @@ void EntryQueue::SortReferences() {
 
 std::vector<std::string> EntryQueue::TakeReferences() {
   SortReferences();
+  if (cache_ != nullptr && !cache_->AddIds(references_).ok()) cache_ = nullptr;
   std::vector<std::string> ids;
   ids.reserve(references_.size());
   for (const RecordId& id : references_) ids.emplace_back(BytesOf(id));

@@ -21,22 +21,27 @@ namespace ember::backup {
 class EntryQueue {
  public:
   // `pipeline` must outlive all calls but PublishCache. `cache` may be null.
-  EntryQueue(std::string cut_key, UploadPipeline* pipeline,
+  EntryQueue(absl::string_view cut_key, UploadPipeline* pipeline,
              std::unique_ptr<EntryCacheWriter> cache);
 
   // Waits when more than twice kPendingEntriesMax entries wait already: the first of them is then
   // in a closed group (GroupPacker::Passed), so the wait ends.
   absl::Status Push(PendingEntry pending);
+  // What the cache knows whole.
+  absl::Status PushCached(const CachedEntry& cached);
   // The manifest's root, once all groups are closed.
   absl::StatusOr<RecordId> Finish();
   const ManifestTotals& totals() const { return builder_.totals(); }
-  // All record ids of the manifest and below; sorted, unique.
+  // All record ids of the manifest and below; sorted, unique. They go into the cache, too.
   std::vector<std::string> TakeReferences();
   void PublishCache(const EntryCacheHeader& header);
 
  private:
   absl::Status EmitResolved();
   absl::Status EmitFront();
+  // The next entry of the manifest, or part of one; `stamp` null: not for the cache.
+  absl::Status Emit(const format::v1::Entry& entry, absl::string_view encoded,
+                    const SourceStamp* stamp);
   absl::Status WaitForFront();
   absl::StatusOr<RecordId> Store(RecordType::Value type, std::string bytes);
   void Refer(const RecordId& id);

@@ -8,8 +8,8 @@
 
 namespace ember::backup {
 
-GroupPacker::GroupPacker(std::string cut_key, UploadPipeline* pipeline)
-    : cut_key_(std::move(cut_key)), pipeline_(pipeline) {}
+GroupPacker::GroupPacker(absl::string_view cut_key, UploadPipeline* pipeline)
+    : cut_key_(cut_key), pipeline_(pipeline) {}
 
 absl::Status GroupPacker::Append(absl::string_view path, const FileCutter::Result& file,
                                  PendingContent* content) {

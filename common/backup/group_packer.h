@@ -10,6 +10,7 @@
 #include "common/backup/file_cutter.h"
 #include "common/backup/pending_content.h"
 #include "common/backup/upload_pipeline.h"
+#include "common/crypto/hmac_batch.h"
 
 namespace ember::backup {
 
@@ -20,7 +21,7 @@ namespace ember::backup {
 class GroupPacker {
  public:
   // `pipeline` must outlive the packer.
-  GroupPacker(std::string cut_key, UploadPipeline* pipeline);
+  GroupPacker(absl::string_view cut_key, UploadPipeline* pipeline);
   // `content` becomes extents of the open group.
   absl::Status Append(absl::string_view path, const FileCutter::Result& file,
                       PendingContent* content);
@@ -30,7 +31,7 @@ class GroupPacker {
   absl::Status Close();
 
  private:
-  const std::string cut_key_;
+  const HmacSha256Key cut_key_;
   UploadPipeline* const pipeline_;
   std::shared_ptr<Group> open_;
   size_t entries_ = 0;  // that wait for the open group, and their extents

@@ -1,11 +1,14 @@
 #include "common/backup/manifest.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
 
 namespace ember::backup {
 namespace {
@@ -13,19 +16,42 @@ namespace {
 using format::v1::Child;
 using format::v1::Entry;
 using format::v1::EntryType;
+using format::v1::ManifestLeaf;
 
-bool EndsNode(absl::string_view cut_key, size_t level, absl::string_view first_path) {
+bool EndsNode(const HmacSha256Key& cut_key, size_t level, absl::string_view first_path) {
   const std::string label = absl::StrCat("node", std::string(1, static_cast<char>(level)));
   return KeyedNumber(cut_key, label, first_path) % kLeafBoundary == 0;
 }
 
+// The bytes of a leaf without entries.
+std::string LeafStart() {
+  ManifestLeaf leaf;
+  leaf.set_version(kManifestVersion);
+  return leaf.SerializeAsString();
+}
+
 }  // namespace
 
-uint64_t KeyedNumber(absl::string_view key, absl::string_view label, absl::string_view name) {
-  const std::string digest = HmacSha256(key, {label, name});
+uint64_t KeyedNumber(const HmacSha256Key& key, absl::string_view label, absl::string_view name) {
+  const std::string message = absl::StrCat(label, name);
+  const HmacMessage parted{.prefix = static_cast<unsigned char>(message.at(0)),
+                           .data = absl::string_view(message).substr(1)};
+  HmacCode code;
+  HmacSha256Batch(key, absl::MakeConstSpan(&parted, 1), absl::MakeSpan(&code, 1));
   uint64_t number = 0;
-  for (int i = 7; i >= 0; --i) number = number << 8 | static_cast<unsigned char>(digest[i]);
+  for (int i = 7; i >= 0; --i) number = number << 8 | static_cast<unsigned char>(code[i]);
   return number;
+}
+
+std::string EncodeInLeaf(const Entry& entry) {
+  std::string bytes;
+  entry.ByteSizeLong();  // remembered in the entry: WriteMessage takes it from there
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream output(&stream);
+  google::protobuf::internal::WireFormatLite::WriteMessage(ManifestLeaf::kEntriesFieldNumber, entry,
+                                                           &output);
+  output.Trim();
+  return bytes;
 }
 
 void ManifestTotals::Add(const Entry& entry) {
@@ -42,35 +68,36 @@ void ManifestTotals::Add(const Child& child) {
   bytes += static_cast<uint64_t>(child.bytes());
 }
 
-ManifestBuilder::ManifestBuilder(std::string cut_key, Store store)
-    : cut_key_(std::move(cut_key)), store_(std::move(store)) {}
+ManifestBuilder::ManifestBuilder(absl::string_view cut_key, Store store)
+    : cut_key_(cut_key), store_(std::move(store)) {}
 
-absl::Status ManifestBuilder::Add(Entry entry) {
+absl::Status ManifestBuilder::Add(const Entry& entry, absl::string_view encoded) {
   totals_.Add(entry);
   const size_t size = entry.ByteSizeLong() + 8;  // with its tag and length
-  if (leaf_.entries_size() > 0 && leaf_bytes_ + size > kLeafBytesMax)
-    EMBER_RETURN_IF_ERROR(CloseLeaf());
+  if (!leaf_.bytes.empty() && leaf_.size + size > kLeafBytesMax) EMBER_RETURN_IF_ERROR(CloseLeaf());
   const bool ends =
       entry.more_parts() ||
       (entry.part() == 0 && KeyedNumber(cut_key_, "leaf", entry.path()) % kLeafBoundary == 0);
-  leaf_bytes_ += size;
-  *leaf_.add_entries() = std::move(entry);
+  if (leaf_.bytes.empty()) {
+    leaf_.bytes = LeafStart();
+    leaf_.first_path = entry.path();
+  }
+  leaf_.bytes.append(encoded.data(), encoded.size());
+  leaf_.totals.Add(entry);
+  leaf_.size += size;
   return ends ? CloseLeaf() : absl::OkStatus();
 }
 
 absl::Status ManifestBuilder::CloseLeaf() {
-  leaf_.set_version(kManifestVersion);
-  ManifestTotals totals;
-  for (const Entry& entry : leaf_.entries()) totals.Add(entry);
+  Leaf leaf = std::exchange(leaf_, Leaf());
+  if (leaf.bytes.empty()) leaf.bytes = LeafStart();
   Child child;
-  if (leaf_.entries_size() > 0) child.set_first_path(leaf_.entries(0).path());
-  child.set_entries(totals.entries);
-  child.set_files(totals.files);
-  child.set_bytes(totals.bytes);
-  EMBER_ASSIGN_OR_RETURN(const RecordId id, store_(RecordType::LEAF, leaf_.SerializeAsString()));
+  child.set_first_path(leaf.first_path);
+  child.set_entries(leaf.totals.entries);
+  child.set_files(leaf.totals.files);
+  child.set_bytes(leaf.totals.bytes);
+  EMBER_ASSIGN_OR_RETURN(const RecordId id, store_(RecordType::LEAF, std::move(leaf.bytes)));
   child.set_id(id.data(), id.size());
-  leaf_.Clear();
-  leaf_bytes_ = 0;
   return AddChild(0, std::move(child));
 }
 
@@ -108,7 +135,7 @@ absl::Status ManifestBuilder::CloseNode(size_t level) {
 }
 
 absl::StatusOr<RecordId> ManifestBuilder::Finish() {
-  if (leaf_.entries_size() > 0 || levels_.empty()) EMBER_RETURN_IF_ERROR(CloseLeaf());
+  if (!leaf_.bytes.empty() || levels_.empty()) EMBER_RETURN_IF_ERROR(CloseLeaf());
   for (size_t level = 0;; ++level) {
     const bool top = level + 1 == levels_.size();
     if (top && levels_[level].node.children_size() == 1) {

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/backup/record.h"
+#include "common/crypto/hmac_batch.h"
 #include "ember/format/v1/format.pb.h"
 
 namespace ember::backup {
@@ -24,7 +25,11 @@ namespace ember::backup {
 inline constexpr uint32_t kManifestVersion = 1;
 
 // First 8 bytes of HMAC(key, label ‖ name), little-endian: decides boundaries that depend on names.
-uint64_t KeyedNumber(absl::string_view key, absl::string_view label, absl::string_view name);
+uint64_t KeyedNumber(const HmacSha256Key& key, absl::string_view label, absl::string_view name);
+
+// `entry` as it stands in a leaf: the bytes of a leaf are its version's and those of its entries,
+// one after the other.
+std::string EncodeInLeaf(const format::v1::Entry& entry);
 
 // What an entry adds to the totals. Later parts and further names of an inode add no bytes.
 struct ManifestTotals {
@@ -41,10 +46,10 @@ class ManifestBuilder {
  public:
   // Stores a finished record (LEAF or NODE) and returns its id.
   using Store = std::function<absl::StatusOr<RecordId>(RecordType::Value type, std::string bytes)>;
-  ManifestBuilder(std::string cut_key, Store store);
+  ManifestBuilder(absl::string_view cut_key, Store store);
 
-  // `entry`: PathLess-after the last one, or its next part.
-  absl::Status Add(format::v1::Entry entry);
+  // `entry`: PathLess-after the last one, or its next part. `encoded`: EncodeInLeaf of it.
+  absl::Status Add(const format::v1::Entry& entry, absl::string_view encoded);
   // The root: a NODE, or a LEAF when there is only one leaf. Once.
   absl::StatusOr<RecordId> Finish();
   const ManifestTotals& totals() const { return totals_; }
@@ -60,11 +65,18 @@ class ManifestBuilder {
   absl::Status CloseNode(size_t level);
   absl::Status AddChild(size_t level, format::v1::Child child);
 
-  const std::string cut_key_;
+  // The open leaf.
+  struct Leaf {
+    std::string bytes;  // empty: without an entry
+    std::string first_path;
+    ManifestTotals totals;
+    size_t size = 0;  // what kLeafBytesMax bounds
+  };
+
+  const HmacSha256Key cut_key_;
   const Store store_;
   ManifestTotals totals_;
-  format::v1::ManifestLeaf leaf_;
-  size_t leaf_bytes_ = 0;
+  Leaf leaf_;
   std::vector<Level> levels_;  // [0] holds leaves
 };
 

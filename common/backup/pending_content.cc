@@ -19,9 +19,10 @@ bool EndsPart(const RecordId& id) {
 
 }  // namespace
 
-absl::Status EmitParts(PendingEntry pending, const std::function<absl::Status(Entry part)>& add) {
+absl::Status EmitParts(PendingEntry pending,
+                       const std::function<absl::Status(const Entry& part)>& add) {
   Entry part = std::move(pending.entry);
-  if (pending.content == nullptr) return add(std::move(part));
+  if (pending.content == nullptr) return add(part);
   PendingContent& content = *pending.content;
   if (!content.inline_content.empty()) part.set_inline_content(content.inline_content);
   for (size_t i = 0; i < content.slots.size(); ++i) {
@@ -43,7 +44,7 @@ absl::Status EmitParts(PendingEntry pending, const std::function<absl::Status(En
     part.set_more_parts(true);
     EMBER_RETURN_IF_ERROR(add(std::exchange(part, std::move(next))));
   }
-  return add(std::move(part));
+  return add(part);
 }
 
 std::shared_ptr<PendingContent> ContentOfParts(const std::vector<Entry>& parts, int64_t size) {

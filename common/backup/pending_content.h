@@ -44,16 +44,19 @@ struct PendingEntry {
   format::v1::Entry entry;
   SourceStamp stamp;
   bool cacheable = false;
-  std::shared_ptr<PendingContent> content;  // null: an entry without
+  std::shared_ptr<PendingContent> content;  // null: none but what `entry` has
   bool resolved() const { return content == nullptr || content->resolved(); }
-  size_t slots() const { return content == nullptr ? 0 : content->slots.size(); }
+  // Of its extents, wherever they are.
+  size_t slots() const {
+    return content == nullptr ? static_cast<size_t>(entry.extents_size()) : content->slots.size();
+  }
 };
 
 // Moves the content into `entry`, in parts of at most kPartExtentsMax extents that end at ids
 // rather than at counts, so that a change in a large file changes few parts. Calls `add` for each
 // part, in order.
 absl::Status EmitParts(PendingEntry pending,
-                       const std::function<absl::Status(format::v1::Entry part)>& add);
+                       const std::function<absl::Status(const format::v1::Entry& part)>& add);
 
 // A content from cached parts; null when they do not make sense for a file of `size`.
 std::shared_ptr<PendingContent> ContentOfParts(const std::vector<format::v1::Entry>& parts,

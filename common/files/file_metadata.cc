@@ -53,7 +53,7 @@ std::string ReadLink(const Object& object, std::string* target) {
   return "";
 }
 
-void FillTimesAndOwner(const struct statx& info, Entry* entry) {
+void FillNumbers(const struct statx& info, Entry* entry) {
   entry->set_type(TypeOf(info.stx_mode));
   entry->set_mode(info.stx_mode & 07777);
   entry->set_uid(info.stx_uid);
@@ -67,6 +67,11 @@ void FillTimesAndOwner(const struct statx& info, Entry* entry) {
   entry->set_ctime_nanos(info.stx_ctime.tv_nsec);
   entry->set_atime_seconds(info.stx_atime.tv_sec);
   entry->set_atime_nanos(info.stx_atime.tv_nsec);
+  if (S_ISCHR(info.stx_mode) || S_ISBLK(info.stx_mode)) {
+    entry->set_device(makedev(info.stx_rdev_major, info.stx_rdev_minor));
+  } else {
+    entry->clear_device();
+  }
 }
 
 }  // namespace
@@ -82,15 +87,15 @@ uint64_t DeviceOf(const struct statx& info) {
   return makedev(info.stx_dev_major, info.stx_dev_minor);
 }
 
-std::string MetadataReader::Read(const Object& object, const struct statx& info, Entry* entry) {
-  FillTimesAndOwner(info, entry);
+void MetadataReader::ReadStat(const struct statx& info, Entry* entry) {
+  FillNumbers(info, entry);
   entry->set_user(UserName(info.stx_uid));
   entry->set_group(GroupName(info.stx_gid));
+}
+
+std::string MetadataReader::Read(const Object& object, const struct statx& info, Entry* entry) {
+  ReadStat(info, entry);
   std::string problem;
-  entry->clear_device();
-  if (S_ISCHR(info.stx_mode) || S_ISBLK(info.stx_mode)) {
-    entry->set_device(makedev(info.stx_rdev_major, info.stx_rdev_minor));
-  }
   if (S_ISLNK(info.stx_mode)) problem = ReadLink(object, entry->mutable_symlink());
   entry->clear_inode_flags();
   const uint64_t device = DeviceOf(info);
@@ -111,25 +116,34 @@ std::string MetadataReader::Read(const Object& object, const struct statx& info,
 // (btrfs: and the subvolume), so it survives a remount; the device number does not, where it is
 // anonymous. xfs and vfat make it from the device number: when that changes, everything is read
 // once more, nothing wrong is believed. File systems without one (FUSE, NFS say 0) fall back to the
-// device number of this boot.
+// device number of this boot, and are not believed to give an inode another ctime whenever its
+// attributes change.
 backup::SourceStamp MetadataReader::Stamp(int fd, const struct statx& info) {
-  std::string& name = file_systems_[DeviceOf(info)];
-  if (name.empty()) {
+  FileSystem& known = file_systems_[DeviceOf(info)];
+  if (known.name.empty()) {
     struct statfs system = {};
     fstatfs(fd, &system);
     const uint32_t high = system.f_fsid.__val[0], low = system.f_fsid.__val[1];
     const auto type = absl::Hex(static_cast<uint32_t>(system.f_type));
-    name = high != 0 || low != 0 ? absl::StrCat(type, "-", absl::Hex(high, absl::kZeroPad8),
-                                                absl::Hex(low, absl::kZeroPad8))
-                                 : absl::StrCat(type, "-device-", absl::Hex(DeviceOf(info)));
+    known.has_id = high != 0 || low != 0;
+    known.name = known.has_id ? absl::StrCat(type, "-", absl::Hex(high, absl::kZeroPad8),
+                                             absl::Hex(low, absl::kZeroPad8))
+                              : absl::StrCat(type, "-device-", absl::Hex(DeviceOf(info)));
   }
-  return {.file_system = name,
-          .inode = info.stx_ino,
-          .size = static_cast<int64_t>(info.stx_size),
-          .mtime_seconds = info.stx_mtime.tv_sec,
-          .mtime_nanos = info.stx_mtime.tv_nsec,
-          .ctime_seconds = info.stx_ctime.tv_sec,
-          .ctime_nanos = info.stx_ctime.tv_nsec};
+  return *KnownStamp(info);
+}
+
+std::optional<backup::SourceStamp> MetadataReader::KnownStamp(const struct statx& info) const {
+  const auto known = file_systems_.find(DeviceOf(info));
+  if (known == file_systems_.end()) return std::nullopt;
+  return backup::SourceStamp{.file_system = known->second.name,
+                             .inode = info.stx_ino,
+                             .size = static_cast<int64_t>(info.stx_size),
+                             .mtime_seconds = info.stx_mtime.tv_sec,
+                             .mtime_nanos = info.stx_mtime.tv_nsec,
+                             .ctime_seconds = info.stx_ctime.tv_sec,
+                             .ctime_nanos = info.stx_ctime.tv_nsec,
+                             .covers_metadata = known->second.has_id};
 }
 
 const std::string& MetadataReader::UserName(uint32_t uid) {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -34,17 +35,25 @@ class MetadataReader {
   // Fills in everything but path, hardlink and content. Returns what could not be read, "" when
   // nothing; what could is filled in all the same. Inode flags need an open object.
   std::string Read(const Object& object, const struct statx& info, format::v1::Entry* entry);
+  // The part of it that needs no more than `info` and the tables of owners.
+  void ReadStat(const struct statx& info, format::v1::Entry* entry);
   // `fd` is any object of the same file system.
   backup::SourceStamp Stamp(int fd, const struct statx& info);
+  // The same without an open object; nullopt until Stamp has seen one of the file system.
+  std::optional<backup::SourceStamp> KnownStamp(const struct statx& info) const;
 
  private:
+  struct FileSystem {
+    std::string name;
+    bool has_id = false;
+  };
   const std::string& UserName(uint32_t uid);
   const std::string& GroupName(uint32_t gid);
 
   std::unordered_map<uint32_t, std::string> users_;
   std::unordered_map<uint32_t, std::string> groups_;
-  std::unordered_map<uint64_t, std::string> file_systems_;  // by device
-  std::unordered_map<uint64_t, bool> flagless_;             // devices without inode flags
+  std::unordered_map<uint64_t, FileSystem> file_systems_;  // by device
+  std::unordered_map<uint64_t, bool> flagless_;            // devices without inode flags
 };
 
 // Called with what could not be set: a key that is the same for all failures of one cause, and a

@@ -57,8 +57,9 @@ class Content : public backup::FileContent {
     }
     // A reader of its own: this may be another thread than the walk's.
     MetadataReader metadata;
-    metadata.Read(object, now, entry);
+    const std::string problem = metadata.Read(object, now, entry);
     *stamp = metadata.Stamp(file_->get(), now);
+    stamp->covers_metadata = stamp->covers_metadata && problem.empty();
     before_ = now;
     size_ = now.stx_size;
     at_ = data_end_ = 0;

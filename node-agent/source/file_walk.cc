@@ -124,7 +124,10 @@ class Walk {
   absl::Status Add(Found found, int directory, const Name& name, const std::string& path,
                    const Frame& from);
   absl::Status Descend(Found found, const std::string& path, const Frame& from);
-  absl::Status AddEntry(Entry entry, const Found& found);
+  // `whole`: all of its metadata could be read.
+  absl::Status AddEntry(Entry entry, const Found& found, bool whole);
+  // False: it must be looked at the long way.
+  absl::StatusOr<bool> AddUnchanged(const Name& name, const std::string& path);
   bool RootBelow(const std::string& path) const {
     const auto next = roots_.upper_bound(path);
     return next != roots_.end() && IsAtOrBelow(next->first, path);
@@ -133,6 +136,7 @@ class Walk {
   backup::BackupWriter* const writer_;
   std::map<std::string, const FileRoot*, PathOrder> roots_;
   MetadataReader metadata_;
+  Entry seen_;  // what AddUnchanged fills in anew, so that it need not be made anew
   std::vector<Frame> frames_;
   std::unique_ptr<DirectoryStack> stack_;
   // Inodes with several names: the first, and how many are still to come.
@@ -200,11 +204,28 @@ absl::Status Walk::Visit(const Name& name) {
   }
   const bool excluded = frame.only_roots || IsExcluded(*frame.root, path);
   if (excluded && !RootBelow(path)) return absl::OkStatus();
+  EMBER_ASSIGN_OR_RETURN(const bool unchanged, AddUnchanged(name, path));
+  if (unchanged) return absl::OkStatus();
   Frame from{.root = frame.root,
              .root_device = frame.root_device,
              .device = frame.device,
              .only_roots = excluded};
   return Add(Find(stack_->fd(), name), stack_->fd(), name, path, from);
+}
+
+absl::StatusOr<bool> Walk::AddUnchanged(const Name& name, const std::string& path) {
+  struct statx info;
+  if (name.type == DT_DIR || path.size() > kPathBytesMax ||
+      !Stat({.directory = stack_->fd(), .name = name.name}, &info)) {
+    return false;
+  }
+  // A directory is opened anyway. Which name of an inode has the content is found on the way.
+  if (S_ISDIR(info.stx_mode) || info.stx_nlink > 1) return false;
+  const std::optional<backup::SourceStamp> stamp = metadata_.KnownStamp(info);
+  if (!stamp.has_value()) return false;
+  seen_.set_path(path);
+  metadata_.ReadStat(info, &seen_);
+  return writer_->AddUnchanged(seen_, *stamp);
 }
 
 absl::Status Walk::Add(Found found, int directory, const Name& name, const std::string& path,
@@ -222,7 +243,7 @@ absl::Status Walk::Add(Found found, int directory, const Name& name, const std::
   if (found.fd != nullptr) object.fd = found.fd->get();
   const std::string problem = metadata_.Read(object, found.info, &entry);
   if (!problem.empty()) writer_->AddProblem(path, problem);
-  EMBER_RETURN_IF_ERROR(AddEntry(std::move(entry), found));
+  EMBER_RETURN_IF_ERROR(AddEntry(std::move(entry), found, problem.empty()));
   return is_directory && found.fd != nullptr ? Descend(std::move(found), path, from)
                                              : absl::OkStatus();
 }
@@ -248,7 +269,7 @@ absl::Status Walk::Descend(Found found, const std::string& path, const Frame& fr
   return absl::OkStatus();
 }
 
-absl::Status Walk::AddEntry(Entry entry, const Found& found) {
+absl::Status Walk::AddEntry(Entry entry, const Found& found, bool whole) {
   const bool linked = found.info.stx_nlink > 1 && !S_ISDIR(found.info.stx_mode);
   const std::pair<uint64_t, uint64_t> inode(DeviceOf(found.info), found.info.stx_ino);
   const auto first = linked ? links_.find(inode) : links_.end();
@@ -259,15 +280,21 @@ absl::Status Walk::AddEntry(Entry entry, const Found& found) {
   }
   const std::string path = entry.path();
   const auto failed = std::make_shared<std::atomic<bool>>(false);
+  backup::SourceStamp stamp;
   if (S_ISREG(found.info.stx_mode)) {
-    const backup::SourceStamp stamp = metadata_.Stamp(found.fd->get(), found.info);
+    stamp = metadata_.Stamp(found.fd->get(), found.info);
+  } else if (!S_ISDIR(found.info.stx_mode)) {
+    stamp = metadata_.KnownStamp(found.info).value_or(backup::SourceStamp());
+  }
+  stamp.covers_metadata = stamp.covers_metadata && whole;
+  if (S_ISREG(found.info.stx_mode)) {
     EMBER_RETURN_IF_ERROR(
         writer_->Add(std::move(entry), stamp, [fd = found.fd, info = found.info, failed] {
           return absl::StatusOr<std::unique_ptr<backup::FileContent>>(
               OpenContent(fd, info, failed));
         }));
   } else {
-    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), {}, nullptr));
+    EMBER_RETURN_IF_ERROR(writer_->Add(std::move(entry), stamp, nullptr));
   }
   // A name whose content could not be read is not in the backup: the next one is the first.
   if (linked && !again && !failed->load()) links_[inode] = {path, found.info.stx_nlink - 1};
@@ -277,10 +304,11 @@ absl::Status Walk::AddEntry(Entry entry, const Found& found) {
 }  // namespace
 
 bool IsExcluded(const FileRoot& root, absl::string_view path) {
-  const std::string below(Below(path, root.path));
-  if (below.empty()) return false;
-  const std::string last(SplitLast(below).second);
-  if (IsOwnLeftover(last)) return true;
+  const absl::string_view shown = Below(path, root.path);
+  if (shown.empty()) return false;
+  if (IsOwnLeftover(SplitLast(shown).second)) return true;
+  if (root.exclude.empty()) return false;
+  const std::string below(shown), last(SplitLast(shown).second);  // that end as fnmatch(3) wants
   for (const std::string& glob : root.exclude) {
     if (fnmatch(glob.c_str(), below.c_str(), FNM_PATHNAME) == 0 ||
         fnmatch(glob.c_str(), last.c_str(), 0) == 0) {

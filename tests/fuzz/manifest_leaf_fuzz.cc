@@ -136,7 +136,7 @@ void CheckWritten(const std::vector<Entry>& entries) {
                                     records[id] = {type, std::move(bytes)};
                                     return absl::StatusOr<RecordId>(id);
                                   });
-  for (const Entry& entry : entries) Require(builder.Add(entry).ok());
+  for (const Entry& entry : entries) Require(builder.Add(entry, backup::EncodeInLeaf(entry)).ok());
   const auto root = builder.Finish();
   Require(root.ok());
   const auto fetch = [&](const std::vector<RecordId>& ids) {

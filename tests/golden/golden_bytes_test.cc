@@ -98,7 +98,7 @@ TEST(GoldenBytes, AManifestIsCutSo) {
     entry.set_mode(0644);
     entry.set_size(2);
     entry.set_inline_content("ab");
-    ASSERT_OK(builder.Add(std::move(entry)));
+    ASSERT_OK(builder.Add(entry, backup::EncodeInLeaf(entry)));
   }
   ASSERT_OK_AND_ASSIGN(const backup::RecordId root, builder.Finish());
   EXPECT_EQ(absl::BytesToHexString(backup::BytesOf(root)),

@@ -17,6 +17,9 @@ class Writer : public backup::BackupWriter {
   Writer(MemoryBackup* backup, std::function<void(const std::string&)> before_end)
       : backup_(backup), before_end_(std::move(before_end)) {}
 
+  absl::StatusOr<bool> AddUnchanged(const Entry&, const backup::SourceStamp&) override {
+    return false;
+  }
   absl::Status Add(
       Entry entry, const backup::SourceStamp& given_stamp,
       const std::function<absl::StatusOr<std::unique_ptr<backup::FileContent>>()>& open) override {

@@ -88,15 +88,26 @@ void FakeTree::AddLink(const std::string& path, const std::string& first) {
 }
 void FakeTree::Change(const std::string& path, const std::string& content) { Add(path, content); }
 
+// As a walk does: what has one name and is no directory is shown before it is opened.
 absl::Status FakeTree::Walk(backup::BackupWriter* writer) {
   for (auto& [path, file] : files_) {
     backup::SourceStamp stamp;
-    stamp.file_system = "fs-1";
+    stamp.file_system = file.file_system;
     stamp.inode = static_cast<uint64_t>(file.version);
     stamp.size = file.entry.size();
     stamp.mtime_seconds = file.mtime_seconds;
     stamp.ctime_seconds = file.mtime_seconds;
+    stamp.covers_metadata = file.covers_metadata;
     file.read = 0;
+    if (file.entry.type() != EntryType::DIRECTORY && file.entry.hardlink_to().empty()) {
+      Entry seen = file.entry;
+      seen.clear_xattrs();
+      seen.clear_symlink();
+      seen.clear_inode_flags();
+      EMBER_ASSIGN_OR_RETURN(const bool unchanged, writer->AddUnchanged(seen, stamp));
+      if (unchanged) continue;
+    }
+    ++file.described;
     EMBER_RETURN_IF_ERROR(
         writer->Add(file.entry, stamp,
                     [file = &file]() -> absl::StatusOr<std::unique_ptr<backup::FileContent>> {
@@ -111,8 +122,13 @@ int FakeTree::opened() const {
   for (const auto& [path, file] : files_) opened += file.opened;
   return opened;
 }
+int FakeTree::described() const {
+  int described = 0;
+  for (const auto& [path, file] : files_) described += file.described;
+  return described;
+}
 void FakeTree::ForgetOpened() {
-  for (auto& [path, file] : files_) file.opened = 0;
+  for (auto& [path, file] : files_) file.opened = file.described = 0;
 }
 int64_t FakeTree::bytes() const {
   int64_t bytes = 0;

@@ -30,12 +30,15 @@ struct FakeFile {
   format::v1::Entry entry;
   std::map<int64_t, std::string> data;  // by offset; gaps are holes
   int64_t version = 1;                  // in its stamp
+  std::string file_system = "fs-1";
+  bool covers_metadata = true;
   int64_t mtime_seconds = 1700000000;
   absl::Status open_error;
   absl::Status read_error;
   int unsettled = 0;  // so many reads see a change
   size_t piece_max = 300000;
   int opened = 0;
+  int described = 0;  // how often the writer did not take it as it was
   int read = 0;
   std::function<void()> on_read;
 };
@@ -51,6 +54,7 @@ class FakeTree {
   void Remove(const std::string& path) { files_.erase(path); }
   absl::Status Walk(backup::BackupWriter* writer);
   int opened() const;  // files, since ForgetOpened
+  int described() const;
   void ForgetOpened();
   int64_t bytes() const;
   std::map<std::string, FakeFile, PathOrder>& files() { return files_; }

@@ -40,7 +40,7 @@ class Manifest : public ::testing::Test {
         kKey, [this](RecordType::Value type, std::string bytes) -> absl::StatusOr<RecordId> {
           return Store(type, std::move(bytes));
         });
-    for (const Entry& entry : entries) EXPECT_OK(builder.Add(entry));
+    for (const Entry& entry : entries) EXPECT_OK(builder.Add(entry, EncodeInLeaf(entry)));
     auto root = builder.Finish();
     EXPECT_OK(root);
     return *root;

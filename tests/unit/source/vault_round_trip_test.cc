@@ -1,61 +1,14 @@
 // The whole way: files, chunks, a vault, and back.
 #include <random>
 
-#include "common/crypto/keybox.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/memory_vault.h"
-#include "tests/unit/source/source_rig.h"
+#include "tests/unit/source/vault_rig.h"
 
 namespace ember::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class VaultRoundTrip : public SourceRig {
- protected:
-  absl::StatusOr<v1::BackupResult> BackUpToVault(agent::Source* source, const std::string& id) {
-    backup::BackupOptions options;
-    options.backup_id = id;
-    options.workload = "web";
-    options.node = "node";
-    options.epoch = 1;
-    options.domain.set_id("domain");
-    options.domain.set_id_key(id_key_);
-    options.domain.set_cut_key(std::string(32, 'c'));
-    options.domain.set_public_key(pair_.public_key);
-    options.roots = source->Roots();
-    options.cache_path = At("cache");
-    options.clock = &clock_;
-    EMBER_ASSIGN_OR_RETURN(const auto writer, backup::BackupWriter::Open(options, &vault_));
-    EMBER_RETURN_IF_ERROR(source->Read(writer.get()));
-    return writer->Commit();
-  }
-
-  absl::StatusOr<v1::RestoreResult> RestoreFromVault(agent::Source* source, const std::string& id,
-                                                     agent::RestorePlan plan) {
-    const auto keys =
-        [this](const std::string&,
-               const std::vector<v1::Keybox>& boxes) -> absl::StatusOr<backup::RestoreKeys> {
-      backup::RestoreKeys keys{.id_key = id_key_};
-      for (const v1::Keybox& box : boxes) {
-        EMBER_ASSIGN_OR_RETURN(
-            keys.session_keys[box.session_id()],
-            OpenWithPrivateKey(pair_.private_key, box.session_id(), box.sealed()));
-      }
-      return keys;
-    };
-    EMBER_ASSIGN_OR_RETURN(const auto reader, backup::RestoreReader::Open(&vault_, id, keys));
-    plan.order_id = "plan/web/restore/1";
-    plan.now = clock_.Now();
-    return source->Restore(reader.get(), plan);
-  }
-
-  const X25519KeyPair pair_ = NewX25519KeyPair();
-  const std::string id_key_ = std::string(32, 'i');
-  FakeClock clock_;
-  MemoryVault vault_;
-};
+class VaultRoundTrip : public VaultRig {};
 
 TEST_F(VaultRoundTrip, ANastyTreeComesBackBitForBit) {
   ASSERT_OK(MakeNastyTree(At("tree")));
