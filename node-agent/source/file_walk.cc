@@ -221,6 +221,8 @@ absl::StatusOr<bool> Walk::AddUnchanged(const Name& name, const std::string& pat
   }
   // A directory is opened anyway. Which name of an inode has the content is found on the way.
   if (S_ISDIR(info.stx_mode) || info.stx_nlink > 1) return false;
+  const Frame& frame = frames_.back();
+  if (frame.root->one_file_system && DeviceOf(info) != frame.root_device) return false;
   const std::optional<backup::SourceStamp> stamp = metadata_.KnownStamp(info);
   if (!stamp.has_value()) return false;
   seen_.set_path(path);

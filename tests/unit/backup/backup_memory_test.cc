@@ -1,0 +1,111 @@
+// A backup of far more files than the tests beside it have, first and unchanged, into a vault served
+// by this process: agent and vault together stay within the agent's memory, whatever their number.
+// EMBER_LONG=1 makes it 10 million files.
+#include <cstdlib>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "common/base/file.h"
+#include "gtest/gtest.h"
+#include "tests/support/served_vault.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/backup/fake_tree.h"
+
+namespace ember::backup {
+namespace {
+
+using ember::testing::BackupBench;
+using ember::testing::IsOk;
+using ember::testing::ServedVault;
+
+constexpr int64_t kResidentBytesMax = int64_t{256} << 20;
+constexpr int kFilesPerDirectory = 1000;
+
+// The peak of this process's resident memory since it began.
+int64_t PeakResidentBytes() {
+  const auto status = ReadFile("/proc/self/status");
+  for (const absl::string_view line : absl::StrSplit(*status, '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    int64_t kibibytes = 0;
+    if (words.size() == 3 && words[0] == "VmHWM:" && absl::SimpleAtoi(words[1], &kibibytes))
+      return kibibytes << 10;
+  }
+  return -1;
+}
+
+// One small file, made up when it is read.
+class OneFile : public FileContent {
+ public:
+  explicit OneFile(std::string bytes) : bytes_(std::move(bytes)) {}
+  absl::StatusOr<Piece> Next(absl::Span<char> buffer) override {
+    const Piece piece{.offset = 0, .size = bytes_.copy(buffer.data(), buffer.size())};
+    bytes_.clear();
+    return piece;
+  }
+  absl::StatusOr<bool> Settled(format::v1::Entry*, SourceStamp*) override { return true; }
+
+ private:
+  std::string bytes_;
+};
+
+// Half of the files stand in the manifest, half in groups.
+std::string ContentOf(int64_t n) {
+  return absl::StrCat("file ", n, std::string(n % 2 == 0 ? 20 : 700, static_cast<char>('a' + n % 23)));
+}
+
+// As the walk does: what is unchanged is not opened.
+absl::Status Walk(int64_t files, BackupWriter* writer, int64_t* opened) {
+  for (int64_t n = 0; n < files; ++n) {
+    format::v1::Entry entry;
+    entry.set_path(absl::StrFormat("data/%08d/%08d", n / kFilesPerDirectory, n));
+    entry.set_type(format::v1::EntryType::FILE);
+    entry.set_mode(0644);
+    entry.set_user("somebody");
+    entry.set_group("people");
+    entry.set_mtime_seconds(1700000000 + n);
+    entry.set_ctime_seconds(1700000000 + n);
+    entry.set_size(static_cast<int64_t>(ContentOf(n).size()));
+    const SourceStamp stamp{.file_system = "fs-1",
+                            .inode = static_cast<uint64_t>(n + 2),
+                            .size = entry.size(),
+                            .mtime_seconds = entry.mtime_seconds(),
+                            .ctime_seconds = entry.ctime_seconds(),
+                            .covers_metadata = true};
+    const absl::StatusOr<bool> unchanged = writer->AddUnchanged(entry, stamp);
+    if (!unchanged.ok()) return unchanged.status();
+    if (*unchanged) continue;
+    ++*opened;
+    const absl::Status added = writer->Add(std::move(entry), stamp, [n] {
+      return absl::StatusOr<std::unique_ptr<FileContent>>(std::make_unique<OneFile>(ContentOf(n)));
+    });
+    if (!added.ok()) return added;
+  }
+  return absl::OkStatus();
+}
+
+TEST(BackupMemory, StaysWithinItsBoundWhateverTheNumberOfFiles) {
+  const int64_t files = std::getenv("EMBER_LONG") != nullptr ? 10'000'000 : 200'000;
+  ServedVault vault;
+  BackupBench bench;
+  for (const char* id : {"web/20260101-000000", "web/20260102-000000"}) {
+    const int64_t before = PeakResidentBytes();
+    ASSERT_OK_AND_ASSIGN(const auto writer, BackupWriter::Open(bench.Options(id), vault.port()));
+    int64_t opened = 0;
+    ASSERT_OK(Walk(files, writer.get(), &opened));
+    ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, writer->Commit());
+    EXPECT_EQ(result.files(), files);
+    EXPECT_TRUE(result.read_back_ok());
+    const int64_t peak = PeakResidentBytes();
+    std::printf("%s: %lld files, %lld opened, peak %lld MiB, %lld before\n", id,
+                static_cast<long long>(files), static_cast<long long>(opened),
+                static_cast<long long>(peak >> 20), static_cast<long long>(before >> 20));
+    EXPECT_LE(peak, kResidentBytesMax);
+    bench.clock.Advance(absl::Hours(24));
+  }
+}
+
+}  // namespace
+}  // namespace ember::backup
