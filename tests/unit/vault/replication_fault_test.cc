@@ -101,7 +101,7 @@ class ReplicationFault : public ::testing::TestWithParam<int> {
     ASSERT_GE(packs, 2);
   }
 
-  TempDir dir_;
+  TempDir dir_{FastDirectory()};  // thousands of times everything is written anew
   FakeClock clock_;
   Disk home_;
   Disk away_;
