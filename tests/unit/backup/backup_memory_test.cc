@@ -3,12 +3,10 @@
 // EMBER_LONG=1 makes it 10 million files.
 #include <cstdlib>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "common/base/file.h"
 #include "gtest/gtest.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/served_vault.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/backup/fake_tree.h"
@@ -18,23 +16,11 @@ namespace {
 
 using ember::testing::BackupBench;
 using ember::testing::IsOk;
+using ember::testing::PeakResidentBytes;
 using ember::testing::ServedVault;
 
 constexpr int64_t kResidentBytesMax = int64_t{256} << 20;
 constexpr int kFilesPerDirectory = 1000;
-
-// The peak of this process's resident memory since it began.
-int64_t PeakResidentBytes() {
-  const auto status = ReadFile("/proc/self/status");
-  for (const absl::string_view line : absl::StrSplit(*status, '\n')) {
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-    int64_t kibibytes = 0;
-    if (words.size() == 3 && words[0] == "VmHWM:" && absl::SimpleAtoi(words[1], &kibibytes))
-      return kibibytes << 10;
-  }
-  return -1;
-}
 
 // One small file, made up when it is read.
 class OneFile : public FileContent {

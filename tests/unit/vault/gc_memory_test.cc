@@ -3,15 +3,13 @@
 #include <cstdlib>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
-#include "common/base/file.h"
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/vault/framed.h"
 #include "common/vault/gc.h"
 #include "gtest/gtest.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -19,25 +17,13 @@ namespace ember::vault {
 namespace {
 
 using ember::testing::IsOk;
+using ember::testing::PeakResidentBytes;
 
 constexpr int64_t kResidentBytesMax = int64_t{512} << 20;
 constexpr int kRecordsPerPack = 10000;
 constexpr int kBackups = 8;  // each has an eighth of what is needed
 
 bool IsLong() { return std::getenv("EMBER_LONG") != nullptr; }
-
-// The peak of this process's resident memory since it began.
-int64_t PeakResidentBytes() {
-  const auto status = ReadFile("/proc/self/status");
-  for (const absl::string_view line : absl::StrSplit(*status, '\n')) {
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-    int64_t kibibytes = 0;
-    if (words.size() == 3 && words[0] == "VmHWM:" && absl::SimpleAtoi(words[1], &kibibytes))
-      return kibibytes << 10;
-  }
-  return -1;
-}
 
 class GcMemoryTest : public ::testing::Test {
  protected:
