@@ -139,8 +139,9 @@ absl::Status Client::Failure(const grpc::Status& status) const {
 absl::StatusOr<Client> Client::ConnectToAgent(const Context& context, const std::string& place) {
   const size_t at = place.find('@');
   if (at == 0 || at == std::string::npos || place.find(':', at) == std::string::npos) {
-    return WithHint(absl::InvalidArgumentError(absl::StrCat("agent '", place, "': not NODE@HOST:PORT")),
-                    "for example nas1@127.0.0.1:7444");
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat("agent '", place, "': not NODE@HOST:PORT")),
+        "for example nas1@127.0.0.1:7444");
   }
   EMBER_ASSIGN_OR_RETURN(const std::string identity, FindIdentity(context));
   const std::string address = place.substr(at + 1);

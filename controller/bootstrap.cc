@@ -31,8 +31,9 @@ constexpr char kExports[] = "catalog";
 absl::StatusOr<std::string> DirectoryOf(absl::string_view vault) {
   absl::ConsumePrefix(&vault, "file://");
   if (vault.find("://") != absl::string_view::npos) {
-    return WithHint(absl::InvalidArgumentError(absl::StrCat("--from-vault ", vault, ": not a directory")),
-                    "mount the vault's disk here, and give its path");
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat("--from-vault ", vault, ": not a directory")),
+        "mount the vault's disk here, and give its path");
   }
   return std::string(vault);
 }
@@ -42,17 +43,19 @@ absl::Status RequireUnused(const std::string& directory) {
   if (absl::IsNotFound(there.status())) return absl::OkStatus();
   EMBER_RETURN_IF_ERROR(there.status());
   if (there->empty()) return absl::OkStatus();
-  return WithHint(absl::AlreadyExistsError(absl::StrCat("there is something in ", directory, " already")),
-                  "give an empty directory, or one that does not exist, as --state-dir");
+  return WithHint(
+      absl::AlreadyExistsError(absl::StrCat("there is something in ", directory, " already")),
+      "give an empty directory, or one that does not exist, as --state-dir");
 }
 
 absl::StatusOr<OpenedExport> OpenNewest(const std::string& vault, const RecoveryKit& kit,
                                         std::vector<std::string>* passed_over) {
   auto names = ListDirectory(JoinPath(vault, kExports));
   if (absl::IsNotFound(names.status()) || (names.ok() && names->empty())) {
-    return WithHint(absl::NotFoundError(absl::StrCat("there is no catalog export in ", vault)),
-                    "give the directory of a vault, as in the estate file; its backups can be restored "
-                    "without a controller: `ember vault restore`");
+    return WithHint(
+        absl::NotFoundError(absl::StrCat("there is no catalog export in ", vault)),
+        "give the directory of a vault, as in the estate file; its backups can be restored "
+        "without a controller: `ember vault restore`");
   }
   EMBER_RETURN_IF_ERROR(names.status());
   std::sort(names->begin(), names->end(), std::greater<>());
@@ -93,10 +96,11 @@ void AddAll(const OpenedExport& opened, Batch* batch) {
   for (const rec::DomainRecord& domain : contents.domains()) batch->Put(domain);
   for (const rec::VaultRecord& vault : contents.vaults()) batch->Put(vault);
   for (const rec::MessageRecord& message : contents.messages()) batch->Put(message);
-  batch->AddEvent("em.made_anew", "em",
-                  absl::StrCat("from an export of ", absl::FormatTime(opened.made, absl::UTCTimeZone()),
-                               "; the log of the lost controller ended with event ",
-                               contents.meta().last_event_seq()));
+  batch->AddEvent(
+      "em.made_anew", "em",
+      absl::StrCat("from an export of ", absl::FormatTime(opened.made, absl::UTCTimeZone()),
+                   "; the log of the lost controller ended with event ",
+                   contents.meta().last_event_seq()));
 }
 
 absl::Status WriteState(const std::string& directory, const OpenedExport& opened, Clock* clock) {

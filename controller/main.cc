@@ -1,4 +1,5 @@
-// ember-controller: `init` makes an estate, `bootstrap` makes a lost one anew, without a verb it runs.
+// ember-controller: `init` makes an estate, `bootstrap` makes a lost one anew, without a verb it
+// runs.
 #include <signal.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
@@ -72,14 +73,15 @@ int Bootstrap(const BootstrapOptions& options, const std::string& listen, bool i
     std::cerr << "ember-controller: passed over " << sentence << "\n";
   const std::string identity = install ? InstallAdminIdentity(options.state_directory, listen)
                                        : JoinPath(options.state_directory, "admin");
-  std::cout << "estate " << made->estate_id << " made anew in " << options.state_directory << "\n"
-            << "as of:          " << absl::FormatTime(absl::RFC3339_sec, made->made, absl::UTCTimeZone())
-            << "; " << made->nodes << " nodes, " << made->workloads << " workloads, "
-            << made->backups << " backups\n"
-            << "admin identity: " << identity << "\n"
-            << "It observes, and decides nothing, until you arm it. Never run the old one again.\n"
-            << "next: ember-controller --state-dir " << options.state_directory
-            << " at the address that the nodes know, then `ember status` and `ember recovery arm`\n";
+  std::cout
+      << "estate " << made->estate_id << " made anew in " << options.state_directory << "\n"
+      << "as of:          " << absl::FormatTime(absl::RFC3339_sec, made->made, absl::UTCTimeZone())
+      << "; " << made->nodes << " nodes, " << made->workloads << " workloads, " << made->backups
+      << " backups\n"
+      << "admin identity: " << identity << "\n"
+      << "It observes, and decides nothing, until you arm it. Never run the old one again.\n"
+      << "next: ember-controller --state-dir " << options.state_directory
+      << " at the address that the nodes know, then `ember status` and `ember recovery arm`\n";
   return 0;
 }
 

@@ -30,8 +30,8 @@ void DistrustOwnStall(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   em.board.last_tick = now;
 }
 
-// A new term knows the states of the last one but not what became of them: it listens before it acts. Ends by itself,
-// because a node that stays silent is no longer ALIVE.
+// A new term knows the states of the last one but not what became of them: it listens before it
+// acts. Ends by itself, because a node that stays silent is no longer ALIVE.
 bool StillListening(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   for (const auto& [name, node] : em.catalog->nodes()) {
     if (node.state() == v1::NodeState::ALIVE && em.board.nodes.count(name) == 0) return true;

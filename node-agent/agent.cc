@@ -206,8 +206,8 @@ absl::Status AgentImpl::Serve() {
                           const absl::Status& why) { Refused(peer, method, why); };
   message_service_ = NewMessageSpoolService(messages_.get(), em_->node(), [this] { Urge(); });
   EMBER_ASSIGN_OR_RETURN(
-      server_, rpc::Server::Start(server, {vault_service_.get(), peer_service_.get(),
-                                           message_service_.get()}));
+      server_, rpc::Server::Start(
+                   server, {vault_service_.get(), peer_service_.get(), message_service_.get()}));
   return absl::OkStatus();
 }
 
@@ -219,8 +219,8 @@ void AgentImpl::BuildLink() {
   self.host_boot_id = HostBootId();
   exchange_ = std::make_unique<Exchange>(
       Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(),
-                      supervisor_.get(), vaults_.get(), exports_.get(), events_.get(), messages_.get(), lease_.get(), peers_.get(),
-                      uplink_.get()},
+                      supervisor_.get(), vaults_.get(), exports_.get(), events_.get(),
+                      messages_.get(), lease_.get(), peers_.get(), uplink_.get()},
       std::move(self));
   Link::Ports ports;
   ports.clock = clock_;

@@ -95,15 +95,15 @@ absl::StatusOr<v1::Message> Oldest(Context& context, Client& client,
     const bool none = message.ok() && message->seq() == 0;
     const bool away = absl::IsUnavailable(message.status());
     if (none && !arguments.wait) {
-      return WithHint(absl::NotFoundError(absl::StrCat("no message waits for '", arguments.workload, "'")),
-                      "--wait waits for one");
+      return WithHint(
+          absl::NotFoundError(absl::StrCat("no message waits for '", arguments.workload, "'")),
+          "--wait waits for one");
     }
     if (!none && !(away && arguments.wait)) return message;
     if (away && !lost) *context.err << "ember: the EM does not answer; waiting for it\n";
     lost = away;
-    const bool pressed =
-        away ? context.clock->Sleep(absl::Seconds(1), context.interrupt->pressed)
-             : context.interrupt->pressed.HasBeenNotified();
+    const bool pressed = away ? context.clock->Sleep(absl::Seconds(1), context.interrupt->pressed)
+                              : context.interrupt->pressed.HasBeenNotified();
     if (pressed) return absl::CancelledError("interrupted: no message was taken");
   }
 }
@@ -119,13 +119,14 @@ absl::StatusOr<ExitCode> Receive(Context& context, const ReceiveArguments& argum
     if (message.body().empty() || message.body().back() != '\n') *context.out << "\n";
   }
   // Not before somebody has it: a message may come twice, and is never lost.
-  if (!context.out->flush()) return absl::InternalError("the message could not be written; it stays");
+  if (!context.out->flush())
+    return absl::InternalError("the message could not be written; it stays");
   if (arguments.keep) return kExitDone;
   v1::ConfirmMessageRequest confirm;
   confirm.set_workload(arguments.workload);
   confirm.set_seq(message.seq());
-  EMBER_RETURN_IF_ERROR(Annotate(client.Call(&Messages::Confirm, confirm).status(),
-                                 "the message will come again"));
+  EMBER_RETURN_IF_ERROR(
+      Annotate(client.Call(&Messages::Confirm, confirm).status(), "the message will come again"));
   return kExitDone;
 }
 

@@ -28,7 +28,9 @@ std::string Page(const Context& context, const v1::StatusReply& status, bool col
   std::string page = absl::StrCat("EM ", Escape(em.version()), ", estate ", Escape(em.estate_id()),
                                   ", started ", FormatAge(context, em.started()), "\n");
   if (em.observing()) {
-    absl::StrAppend(&page, Styled("OBSERVING: made anew, or replaced; nothing is decided", Style::kBad, colors), "\n");
+    absl::StrAppend(
+        &page, Styled("OBSERVING: made anew, or replaced; nothing is decided", Style::kBad, colors),
+        "\n");
   }
   if (em.frozen()) {
     const std::string banner =

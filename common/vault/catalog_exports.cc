@@ -23,10 +23,9 @@ std::string NameOf(uint64_t number) {
 absl::StatusOr<format::v1::ExportHeader> HeaderOf(absl::string_view bytes) {
   format::v1::CatalogExport whole;
   format::v1::ExportHeader header;
-  const bool parses =
-      bytes.size() <= kExportBytesMax &&
-      whole.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
-      header.ParseFromString(whole.header()) && header.number() > 0;
+  const bool parses = bytes.size() <= kExportBytesMax &&
+                      whole.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
+                      header.ParseFromString(whole.header()) && header.number() > 0;
   if (!parses) return absl::InvalidArgumentError("this is not a catalog export");
   if (header.version() > kVersion)
     return absl::FailedPreconditionError("a newer Ember made this catalog export");

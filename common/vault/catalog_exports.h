@@ -1,5 +1,5 @@
-// catalog/<number>: what a lost controller is made anew from (docs/formats.md, catalog exports). The
-// vault keeps them like everything else: without a key, checked by their digests.
+// catalog/<number>: what a lost controller is made anew from (docs/formats.md, catalog exports).
+// The vault keeps them like everything else: without a key, checked by their digests.
 #ifndef EMBER_COMMON_VAULT_CATALOG_EXPORTS_H_
 #define EMBER_COMMON_VAULT_CATALOG_EXPORTS_H_
 

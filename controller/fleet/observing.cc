@@ -45,7 +45,8 @@ std::map<std::string, Placement> PlacementsHeard(const EmState& em)
 // What the export did not know yet: the workload as it was placed since.
 bool Correct(const Placement& heard, rec::WorkloadRecord* record) {
   const bool later = heard.epoch > record->epoch();
-  const bool elsewhere = heard.running && heard.epoch == record->epoch() && heard.node != record->node();
+  const bool elsewhere =
+      heard.running && heard.epoch == record->epoch() && heard.node != record->node();
   if (!later && !elsewhere) return false;
   record->set_epoch(heard.epoch);
   if (heard.running) record->set_node(heard.node);

@@ -31,8 +31,7 @@ absl::Status CheckMaker(const RecoveryKit& kit, const format::v1::CatalogExport&
   const auto fingerprint = CertificateFingerprint(contents.ca_certificate_pem());
   // Kits of before the fingerprint was printed vouch for nobody; what they open was at least made
   // by someone who knows the estate's recovery recipient.
-  if (!kit.ca_fingerprint.empty() &&
-      (!fingerprint.ok() || *fingerprint != kit.ca_fingerprint)) {
+  if (!kit.ca_fingerprint.empty() && (!fingerprint.ok() || *fingerprint != kit.ca_fingerprint)) {
     return absl::DataLossError("it was not made by the controller whose CA the kit names");
   }
   if (!CheckSignature(contents.ca_certificate_pem(), Signed(whole), whole.signature()).ok())
@@ -61,8 +60,8 @@ absl::StatusOr<std::string> SealCatalogExport(const record::v1::CatalogContents&
                          SignMessage(contents.ca_key_pem(), Signed(whole)));
   std::string bytes = whole.SerializeAsString();
   if (bytes.size() > kExportBytesMax) {
-    return absl::ResourceExhaustedError(absl::StrCat("the catalog is too large to be exported: ",
-                                                     bytes.size(), " bytes of ", kExportBytesMax));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the catalog is too large to be exported: ", bytes.size(), " bytes of ", kExportBytesMax));
   }
   return bytes;
 }
@@ -88,7 +87,8 @@ absl::StatusOr<OpenedExport> OpenCatalogExport(const RecoveryKit& kit, absl::str
   if (Sha256(whole.sealed()) != header.sealed_sha256()) return absl::DataLossError("it is damaged");
   const auto key = OpenWithPrivateKey(kit.private_key, header.estate_id(), header.keybox());
   if (!key.ok() || key->size() != kAeadKeyBytes)
-    return absl::DataLossError("the kit does not open it: the key was copied with an error, or it is damaged");
+    return absl::DataLossError(
+        "the kit does not open it: the key was copied with an error, or it is damaged");
   EMBER_ASSIGN_OR_RETURN(const std::string plain, Open(*key, 0, Binding(header), whole.sealed()));
   OpenedExport opened;
   opened.number = header.number();

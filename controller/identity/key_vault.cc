@@ -75,21 +75,20 @@ absl::Status KeyVault::Create(const std::string& state_directory, const std::str
                                                            .private_key = recovery.private_key,
                                                            .ca_fingerprint = fingerprint},
                                                           now)));
-  return WriteSecrets(state_directory,
-                      {.ca = ca,
-                       .estate_key = RandomBytes(kKeyBytes),
-                       .recovery_public_key = recovery.public_key},
-                      now);
+  return WriteSecrets(
+      state_directory,
+      {.ca = ca, .estate_key = RandomBytes(kKeyBytes), .recovery_public_key = recovery.public_key},
+      now);
 }
 
 absl::Status KeyVault::CreateFrom(const std::string& state_directory,
                                   const rec::CatalogContents& contents, absl::Time now) {
-  return WriteSecrets(state_directory,
-                      {.ca = {.key_pem = contents.ca_key_pem(),
-                              .certificate_pem = contents.ca_certificate_pem()},
-                       .estate_key = contents.estate_key(),
-                       .recovery_public_key = contents.recovery_public_key()},
-                      now);
+  return WriteSecrets(
+      state_directory,
+      {.ca = {.key_pem = contents.ca_key_pem(), .certificate_pem = contents.ca_certificate_pem()},
+       .estate_key = contents.estate_key(),
+       .recovery_public_key = contents.recovery_public_key()},
+      now);
 }
 
 absl::StatusOr<std::unique_ptr<KeyVault>> KeyVault::Open(const std::string& state_directory,

@@ -53,9 +53,9 @@ class Intake {
     const bool full = box.waiting >= kMessagesPerReceiverMax || waiting_ >= kMessagesMax ||
                       bytes_ + message.body().size() > kMessageBytesTotalMax;
     if (full) {
-      return WithHint(absl::ResourceExhaustedError(
-                          absl::StrCat("too many messages wait already, ", box.waiting, " for '",
-                                       message.to(), "' and ", waiting_, " in all")),
+      return WithHint(absl::ResourceExhaustedError(absl::StrCat("too many messages wait already, ",
+                                                                box.waiting, " for '", message.to(),
+                                                                "' and ", waiting_, " in all")),
                       absl::StrCat("ember message receive ", message.to()));
     }
     if (!message.has_sent()) *message.mutable_sent() = rpc::ToTimestamp(em_.clock->Now());
@@ -122,17 +122,16 @@ absl::Status RecordSpooled(EmState& em, const std::string& node,
   for (const v1::SpooledMessage& spooled : request.messages()) {
     if (spooled.seq() <= record.acknowledged_message_seq()) continue;
     const auto from = em.catalog->workloads().find(spooled.message().from());
-    const bool elsewhere =
-        from != em.catalog->workloads().end() && from->second.node() != node;
+    const bool elsewhere = from != em.catalog->workloads().end() && from->second.node() != node;
     const absl::Status taken =
-        elsewhere ? PeerRefused(node, absl::StrCat(from->first, " is placed on ",
-                                                   from->second.node()))
-                  : intake.Take(spooled.message()).status();
+        elsewhere
+            ? PeerRefused(node, absl::StrCat(from->first, " is placed on ", from->second.node()))
+            : intake.Take(spooled.message()).status();
     if (absl::IsResourceExhausted(taken)) break;
     if (!taken.ok()) {
       batch.AddEvent("message.refused", node,
-                      absl::StrCat("message ", spooled.message().id(), " to '",
-                                   spooled.message().to(), "': ", taken.message()));
+                     absl::StrCat("message ", spooled.message().id(), " to '",
+                                  spooled.message().to(), "': ", taken.message()));
     }
     record.set_acknowledged_message_seq(spooled.seq());
   }

@@ -21,7 +21,8 @@ std::string DigestOf(const Catalog& catalog) {
     for (const std::string& serial : node.valid_serials()) absl::StrAppend(&text, " ", serial);
   }
   for (const auto& [name, workload] : catalog.workloads())
-    absl::StrAppend(&text, "\nw ", name, " ", workload.node(), " ", workload.epoch(), " ", workload.held());
+    absl::StrAppend(&text, "\nw ", name, " ", workload.node(), " ", workload.epoch(), " ",
+                    workload.held());
   for (const auto& [id, domain] : catalog.domains()) absl::StrAppend(&text, "\nd ", id);
   return Sha256(text);
 }

@@ -203,8 +203,8 @@ class AgentServiceImpl
   void Accept(HeldBeat* beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto heard = em_.board.nodes.find(beat->node());
     // What may run elsewhere waits, on a node that comes back, for the first answer.
-    const bool begins = heard == em_.board.nodes.end() ||
-                        heard->second.boot_id != beat->request().boot_id();
+    const bool begins =
+        heard == em_.board.nodes.end() || heard->second.boot_id != beat->request().boot_id();
     const uint64_t messages_before = MessagesTaken(beat->node());
     const absl::Status recorded = RecordBeat(em_, beat->node(), beat->seen_host, beat->request());
     if (const auto older = held_.find(beat->node()); older != held_.end()) {

@@ -9,12 +9,12 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
-#include "controller/fleet/observing.h"
-#include "controller/messages/mailbox.h"
 #include "controller/estate/differ.h"
 #include "controller/estate/exporter.h"
 #include "controller/estate/parser.h"
 #include "controller/fleet/nodes.h"
+#include "controller/fleet/observing.h"
+#include "controller/messages/mailbox.h"
 #include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
@@ -126,8 +126,8 @@ class EstateServiceImpl : public v1::EstateService::Service {
       // Of a silent node nobody knows; that a person knows is asked for with the plan.
       const std::string& here = record->second.node();
       const HeardWorkload* heard = HeardOf(em_, here, spec.name());
-      const bool running = StateOf(em_, here) == v1::NodeState::ALIVE && heard != nullptr &&
-                           heard->fact.running();
+      const bool running =
+          StateOf(em_, here) == v1::NodeState::ALIVE && heard != nullptr && heard->fact.running();
       if (record->second.held() && !running) continue;
       return WithHint(
           absl::FailedPreconditionError(absl::StrCat("workload '", spec.name(), "' cannot move to ",

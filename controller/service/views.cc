@@ -91,7 +91,8 @@ bool AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusR
 bool LacksExport(const EmState& em, const v1::Vault& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const WantedExport& wanted = em.board.wanted_export;
   const absl::Duration since = em.clock->Monotonic() - wanted.since;
-  if (vault.state() != "OK" || wanted.number == 0 || since < absl::Seconds(10 * kExportFetchSeconds))
+  if (vault.state() != "OK" || wanted.number == 0 ||
+      since < absl::Seconds(10 * kExportFetchSeconds))
     return false;
   const v1::VaultFact& fact = em.board.nodes.at(vault.node()).vaults.at(vault.name());
   return fact.export_number() < wanted.number;
@@ -100,7 +101,8 @@ bool LacksExport(const EmState& em, const v1::Vault& vault) ABSL_EXCLUSIVE_LOCKS
 void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   if (em.catalog->meta().observing()) {
     reply->add_alarms(
-        "OBSERVING, nothing is decided or backed up: see who has been heard, then `ember recovery arm`");
+        "OBSERVING, nothing is decided or backed up: see who has been heard, then `ember recovery "
+        "arm`");
   }
   if (em.catalog->freeze().frozen()) {
     reply->add_alarms(
@@ -156,8 +158,10 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
     if (vault.state() != "OK")
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.state()));
     if (LacksExport(em, vault)) {
-      reply->add_alarms(absl::StrCat("vault ", vault.name(), ": it did not take the newest export of the "
-                                     "catalog; see the log of node ", vault.node()));
+      reply->add_alarms(absl::StrCat("vault ", vault.name(),
+                                     ": it did not take the newest export of the "
+                                     "catalog; see the log of node ",
+                                     vault.node()));
     }
     if (vault.damaged_records() > 0) {
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.damaged_records(),

@@ -153,9 +153,9 @@ absl::Status MessageLog::Write(absl::string_view frame) {
 absl::Status MessageLog::Append(const v1::Message& message) {
   if (message.id().empty() || message.id().size() > kMessageIdBytesMax || message.to().empty() ||
       message.body().size() > kMessageBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a message needs a receiver, an id of 1 to ", kMessageIdBytesMax, " bytes, and at most ",
-        kMessageBytesMax, " bytes of text"));
+    return absl::InvalidArgumentError(absl::StrCat("a message needs a receiver, an id of 1 to ",
+                                                   kMessageIdBytesMax, " bytes, and at most ",
+                                                   kMessageBytesMax, " bytes of text"));
   }
   absl::MutexLock lock(&mu_);
   for (const Waiting& each : waiting_) {

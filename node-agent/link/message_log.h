@@ -1,5 +1,5 @@
-// Messages of this node's workloads on their way to the controller: kept in order until it has them,
-// whether it is there or not (docs/formats.md, message log).
+// Messages of this node's workloads on their way to the controller: kept in order until it has
+// them, whether it is there or not (docs/formats.md, message log).
 #ifndef EMBER_NODE_AGENT_LINK_MESSAGE_LOG_H_
 #define EMBER_NODE_AGENT_LINK_MESSAGE_LOG_H_
 
@@ -28,8 +28,8 @@ class MessageLog {
   // Told of messages that were lost with a damaged segment.
   using Lost = std::function<void(absl::string_view what)>;
   // What was being written when the power went is cut off: nobody was told that it is kept. Of a
-  // segment damaged otherwise, a copy is set aside as NAME.damaged, and what is before the damage is
-  // kept.
+  // segment damaged otherwise, a copy is set aside as NAME.damaged, and what is before the damage
+  // is kept.
   static absl::StatusOr<std::unique_ptr<MessageLog>> Open(const std::string& directory,
                                                           const Lost& lost);
 

@@ -66,8 +66,8 @@ absl::Status ExportKeeper::BringTo(const std::vector<std::shared_ptr<vault::Vaul
 absl::StatusOr<std::string> FetchCatalogExport(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::ClientContext context;
   SetTimeout(&context, absl::Seconds(kExportFetchSeconds));
-  const auto reader =
-      v1::AgentService::NewStub(channel)->FetchCatalogExport(&context, v1::FetchCatalogExportRequest());
+  const auto reader = v1::AgentService::NewStub(channel)->FetchCatalogExport(
+      &context, v1::FetchCatalogExportRequest());
   std::string bytes;
   v1::CatalogExportPiece piece;
   while (reader->Read(&piece)) {

@@ -1,4 +1,5 @@
-// Any bytes as a catalog export: for the vault that keeps it, and for the controller that is made of it.
+// Any bytes as a catalog export: for the vault that keeps it, and for the controller that is made
+// of it.
 #include "common/vault/catalog_exports.h"
 #include "controller/identity/catalog_export.h"
 #include "tests/fuzz/fuzz_target.h"

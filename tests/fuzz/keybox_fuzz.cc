@@ -3,8 +3,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/backup/record_opener.h"
 #include "common/backup/domain_keys.h"
+#include "common/backup/record_opener.h"
 #include "common/crypto/keybox.h"
 #include "common/vault/domain_boxes.h"
 #include "common/vault/framed.h"
@@ -44,9 +44,8 @@ void LookAtKit(absl::string_view text) {
   Require(kit.ok() || absl::IsInvalidArgument(kit.status()));
   if (!kit.ok()) return;
   Require(kit->private_key.size() == 32);
-  const auto again = ParseRecoveryKit(
-      absl::StrCat("estate: ", kit->estate_id,
-                   "\nrecovery-key: ", absl::BytesToHexString(kit->private_key), "\n"));
+  const auto again = ParseRecoveryKit(absl::StrCat("estate: ", kit->estate_id, "\nrecovery-key: ",
+                                                   absl::BytesToHexString(kit->private_key), "\n"));
   Require(again.ok() && again->private_key == kit->private_key &&
           again->estate_id == kit->estate_id);
 }

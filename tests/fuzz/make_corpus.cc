@@ -225,7 +225,8 @@ std::string BuildManifest(const std::vector<Entry>& entries) {
         return absl::StatusOr<RecordId>(id);
       });
   for (const Entry& entry : entries) {
-    if (!builder.Add(entry, backup::EncodeInLeaf(entry)).ok()) std::cerr << entry.path() << " does not fit\n";
+    if (!builder.Add(entry, backup::EncodeInLeaf(entry)).ok())
+      std::cerr << entry.path() << " does not fit\n";
   }
   const RecordId root = builder.Finish().value();
   std::string input = pieces[static_cast<unsigned char>(root[0]) - 1];

@@ -130,9 +130,8 @@ void SimCluster::DeliverBeat(const std::string& node, v1::HeartbeatRequest reque
                              absl::Duration sent) {
   if (em_ == nullptr) return;
   if (em_paused_) {  // it lies in a buffer meanwhile
-    Push(clock_.Monotonic() + kStep, [this, node, request = std::move(request), sent] {
-      DeliverBeat(node, request, sent);
-    });
+    Push(clock_.Monotonic() + kStep,
+         [this, node, request = std::move(request), sent] { DeliverBeat(node, request, sent); });
     return;
   }
   absl::MutexLock lock(&em_->mu);

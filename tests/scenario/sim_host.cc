@@ -36,9 +36,8 @@ void SimHost::StartAgent(absl::Duration now) {
   auto ledger = agent::Ledger::Open(disk_.Join("orders"));
   ASSERT_TRUE(ledger.ok()) << ledger.status();
   agent_->ledger = *std::move(ledger);
-  auto messages = agent::MessageLog::Open(disk_.Join("messages"), [](absl::string_view what) {
-    ADD_FAILURE() << what;
-  });
+  auto messages = agent::MessageLog::Open(disk_.Join("messages"),
+                                          [](absl::string_view what) { ADD_FAILURE() << what; });
   ASSERT_TRUE(messages.ok()) << messages.status();
   agent_->messages = *std::move(messages);
   for (const v1::Order& order : agent_->ledger->OpenOrders()) Begin(order, now);
@@ -106,9 +105,9 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
   situation.data_lost = assignment.expect_data() && !service->data;
   situation.self_fence = assignment.self_fence();
   situation.fenced = agent_->fence.fenced();
-  situation.waits = agent::WaitsForController(
-      assignment.spec(), assignment.self_fence(), agent_->fence.gate_open(),
-      agent_->fence.controller_had_its_say(now));
+  situation.waits = agent::WaitsForController(assignment.spec(), assignment.self_fence(),
+                                              agent_->fence.gate_open(),
+                                              agent_->fence.controller_had_its_say(now));
   situation.running = service->running;
   situation.restarts = service->restarts;
   situation.restart_limit = kRestartLimit;
@@ -220,8 +219,8 @@ v1::HeartbeatRequest SimHost::MakeBeat(absl::Duration now, absl::Time wall) {
 
 void SimHost::TakeReply(absl::Duration sent, const v1::HeartbeatReply& reply, absl::Duration now) {
   // The answer to a call that was given up goes nowhere.
-  const bool given_up = !agent_up() || sent != agent_->beat_sent ||
-                        now - sent > absl::Seconds(kBeatDeadlineSeconds);
+  const bool given_up =
+      !agent_up() || sent != agent_->beat_sent || now - sent > absl::Seconds(kBeatDeadlineSeconds);
   if (given_up || reply.em_epoch() < controller_epoch_) return;
   controller_epoch_ = reply.em_epoch();
   agent_->outstanding = false;

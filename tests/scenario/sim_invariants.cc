@@ -73,8 +73,7 @@ void SimInvariants::CheckMessages(const std::string& when, const controller::Cat
     if (dash == std::string::npos || !absl::SimpleAtoi(id.substr(dash + 1), &number)) continue;
     auto& [seq, last] = delivered_[id.substr(0, dash)];
     if (record.message().seq() <= seq) continue;
-    if (number != last + 1)
-      Complain(when, absl::StrCat("message ", id, " follows number ", last));
+    if (number != last + 1) Complain(when, absl::StrCat("message ", id, " follows number ", last));
     seq = record.message().seq();
     last = number;
   }

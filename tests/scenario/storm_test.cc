@@ -24,7 +24,8 @@ namespace {
 constexpr int kBlocks = 20;
 constexpr int kSeedsPerBlock = 500;
 constexpr absl::Duration kQuiet = absl::Seconds(20);
-// A deadline is an instant of the controller's clock, which was set back by up to 1000 s, perhaps twice.
+// A deadline is an instant of the controller's clock, which was set back by up to 1000 s, perhaps
+// twice.
 constexpr absl::Duration kEndsWithin = absl::Seconds(3000);
 
 std::string Estate() {

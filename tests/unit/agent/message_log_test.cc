@@ -27,9 +27,8 @@ class MessageLogTest : public ::testing::Test {
   MessageLogTest() { Reopen(); }
   void Reopen() {
     log_ = nullptr;
-    auto opened = MessageLog::Open(dir_.Join("messages"), [this](absl::string_view what) {
-      lost_.emplace_back(what);
-    });
+    auto opened = MessageLog::Open(dir_.Join("messages"),
+                                   [this](absl::string_view what) { lost_.emplace_back(what); });
     ASSERT_OK(opened);
     log_ = *std::move(opened);
   }
@@ -105,7 +104,8 @@ TEST_F(MessageLogTest, SaysWhenItIsFullAndDropsNothing) {
 
 TEST_F(MessageLogTest, RefusesWhatIsNoMessage) {
   EXPECT_THAT(Send(""), HasCode(StatusCode::kInvalidArgument));
-  EXPECT_THAT(Send(std::string(kMessageIdBytesMax + 1, 'i')), HasCode(StatusCode::kInvalidArgument));
+  EXPECT_THAT(Send(std::string(kMessageIdBytesMax + 1, 'i')),
+              HasCode(StatusCode::kInvalidArgument));
   EXPECT_THAT(Send("a", kMessageBytesMax + 1), HasCode(StatusCode::kInvalidArgument));
   v1::Message nowhere;
   nowhere.set_id("a");

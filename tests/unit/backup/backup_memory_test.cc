@@ -1,6 +1,6 @@
-// A backup of far more files than the tests beside it have, first and unchanged, into a vault served
-// by this process: agent and vault together stay within the agent's memory, whatever their number.
-// EMBER_LONG=1 makes it 10 million files.
+// A backup of far more files than the tests beside it have, first and unchanged, into a vault
+// served by this process: agent and vault together stay within the agent's memory, whatever their
+// number. EMBER_LONG=1 makes it 10 million files.
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
@@ -39,7 +39,8 @@ class OneFile : public FileContent {
 
 // Half of the files stand in the manifest, half in groups.
 std::string ContentOf(int64_t n) {
-  return absl::StrCat("file ", n, std::string(n % 2 == 0 ? 20 : 700, static_cast<char>('a' + n % 23)));
+  return absl::StrCat("file ", n,
+                      std::string(n % 2 == 0 ? 20 : 700, static_cast<char>('a' + n % 23)));
 }
 
 // As the walk does: what is unchanged is not opened.

@@ -73,7 +73,8 @@ TEST_F(Session, MessageReceiveWaitsThroughAnAbsenceOfTheEm) {
 }
 
 TEST_F(Session, MessageListShowsWhatIsSafeToShow) {
-  *script_.message_list.add_items() = Waiting(1, "bell \a and more than forty bytes of text to show");
+  *script_.message_list.add_items() =
+      Waiting(1, "bell \a and more than forty bytes of text to show");
   EXPECT_EQ(Ember({"message", "list"}), 0);
   EXPECT_THAT(out_, HasSubstr("bell \\007"));
   EXPECT_THAT(out_, HasSubstr("..."));

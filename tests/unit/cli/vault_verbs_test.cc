@@ -24,8 +24,9 @@ v1::Run FailedJob(absl::StatusCode code, const std::string& error) {
 
 // A check that found two bad records of one backup.
 v1::Run Damaged() {
-  v1::Run run = FailedJob(absl::StatusCode::kDataLoss,
-                       "vault 'nas' is damaged: 2 damaged records; needed by db/20260101-000000");
+  v1::Run run =
+      FailedJob(absl::StatusCode::kDataLoss,
+                "vault 'nas' is damaged: 2 damaged records; needed by db/20260101-000000");
   v1::VaultResult& result = *run.mutable_vault_result();
   result.set_records_checked(100);
   result.set_records_damaged(2);

@@ -106,7 +106,8 @@ TEST_F(Bootstrap, MakesTheSameEstateThatObserves) {
 }
 
 TEST_F(Bootstrap, LeavesNothingWhenItCannot) {
-  EXPECT_THAT(BootstrapEstate(options_), HasCodeAndText(StatusCode::kNotFound, "no catalog export"));
+  EXPECT_THAT(BootstrapEstate(options_),
+              HasCodeAndText(StatusCode::kNotFound, "no catalog export"));
   PutFile(1, "rotten");
   EXPECT_THAT(BootstrapEstate(options_), HasCode(StatusCode::kDataLoss));
   PutExport(2);

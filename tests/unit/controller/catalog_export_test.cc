@@ -83,7 +83,8 @@ TEST_F(CatalogExport, OfAnotherMakerIsRefused) {
               HasCodeAndText(StatusCode::kDataLoss, "whose CA the kit names"));
   // Or with the estate's own certificate, whose key he lacks.
   contents_.set_ca_certificate_pem(ca_.certificate_pem);
-  EXPECT_THAT(OpenCatalogExport(kit_, Sealed()), HasCodeAndText(StatusCode::kDataLoss, "signature"));
+  EXPECT_THAT(OpenCatalogExport(kit_, Sealed()),
+              HasCodeAndText(StatusCode::kDataLoss, "signature"));
 }
 
 TEST_F(CatalogExport, OfANewerEmberSaysSo) {

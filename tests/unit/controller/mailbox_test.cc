@@ -49,7 +49,8 @@ class Mailbox : public EmFixture {
     return request;
   }
   // Takes everything there is for `receiver`, as one who confirms.
-  std::vector<std::string> Drain(const std::string& receiver = "db") ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  std::vector<std::string> Drain(const std::string& receiver = "db")
+      ABSL_NO_THREAD_SAFETY_ANALYSIS {
     std::vector<std::string> ids;
     while (const v1::Message* oldest = OldestFor(*em_->catalog, receiver)) {
       ids.push_back(oldest->id());

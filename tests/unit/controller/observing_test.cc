@@ -81,7 +81,8 @@ TEST_F(Observing, TellsAgentsNothingButThatItIsThere) ABSL_NO_THREAD_SAFETY_ANAL
   const v1::HeartbeatReply reply = Beat("n1", 1);
   EXPECT_GT(reply.lease_millis(), 0);
   EXPECT_FALSE(reply.has_config()) << "its own may be later";
-  EXPECT_THAT(reply.cancelled_orders(), IsEmpty()) << "of a controller that is no more: it may go on";
+  EXPECT_THAT(reply.cancelled_orders(), IsEmpty())
+      << "of a controller that is no more: it may go on";
   EXPECT_FALSE(controller::HasNewsFor(*em_, "n1"));
 }
 

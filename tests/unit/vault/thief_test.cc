@@ -47,13 +47,12 @@ TEST(StolenCertificate, HasTheseVerbsAndNoneTakesAnythingAway) {
         method.find("/ember.v1.AgentService/") != 0)
       others.push_back(method);
   }
-  EXPECT_THAT(others,
-              UnorderedElementsAre("/ember.v1.EnrolService/Join", "/ember.v1.PeerService/HasLease",
-                                   "/ember.v1.FleetService/Beat",
-                                   // For the workloads of its own node.
-                                   "/ember.v1.MessageService/Send",
-                                   "/ember.v1.MessageService/Receive",
-                                   "/ember.v1.MessageService/Confirm"));
+  EXPECT_THAT(others, UnorderedElementsAre(
+                          "/ember.v1.EnrolService/Join", "/ember.v1.PeerService/HasLease",
+                          "/ember.v1.FleetService/Beat",
+                          // For the workloads of its own node.
+                          "/ember.v1.MessageService/Send", "/ember.v1.MessageService/Receive",
+                          "/ember.v1.MessageService/Confirm"));
 }
 
 // The vault numbers and dates what it receives; nobody tells it.
