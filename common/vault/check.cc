@@ -14,6 +14,7 @@
 #include "common/vault/framed.h"
 #include "common/vault/job.h"
 #include "common/vault/pack.h"
+#include "common/vault/record_reader.h"
 #include "common/vault/repair.h"
 #include "common/vault/request_check.h"
 
@@ -180,7 +181,7 @@ absl::Status Check::ReadPack(const std::string& name, bool repair) {
   }
   // What has its checksum for a name is as it was written, every record of it.
   EMBER_ASSIGN_OR_RETURN(const PackFooter table, ReadPackFooter(parts_.copies.store, name));
-  return CompareWithIndex(name, table);
+  return CompareWithIndex(name, table, repair);
 }
 
 absl::StatusOr<bool> Check::HashPack(const std::string& name, uint64_t size) {
@@ -202,7 +203,7 @@ absl::Status Check::HandleDamage(const std::string& name, const std::string& byt
     if (bad_.erase(record.id().substr(0, kIndexPrefixBytes)) != 0)
       result_.set_records_repaired(result_.records_repaired() + 1);
   }
-  return CompareWithIndex(name, table);
+  return CompareWithIndex(name, table, repair);
 }
 
 void Check::NoteDamagedPack(const std::string& name, const std::string& why) {
@@ -316,11 +317,14 @@ absl::Status Check::NoteDamagedRecords(const std::string& name, absl::string_vie
       });
 }
 
-// Of an intact pack.
-absl::Status Check::CompareWithIndex(const std::string& name, const PackFooter& table) {
+// Of an intact pack. An index that was made anew while it was damaged lacks what could not be read
+// then, or leads to a copy in its parity.
+absl::Status Check::CompareWithIndex(const std::string& name, const PackFooter& table,
+                                     bool repair) {
   std::map<uint64_t, const PackRecord*> by_offset;
   for (const PackRecord& record : table.records()) by_offset[record.offset()] = &record;
   int64_t wrong = 0;
+  bool lacks_some = false;
   for (int begin = 0; begin < table.records_size(); begin += kIndexLookupBatch) {
     const int end = std::min<int>(table.records_size(), begin + kIndexLookupBatch);
     std::vector<absl::string_view> ids;
@@ -328,6 +332,7 @@ absl::Status Check::CompareWithIndex(const std::string& name, const PackFooter& 
     EMBER_ASSIGN_OR_RETURN(const auto found, parts_.copies.index.Find(ids));
     for (int i = begin; i < end; ++i) {
       const auto& location = found[static_cast<size_t>(i - begin)];
+      lacks_some = lacks_some || !location;
       if (!location || parts_.copies.index.PackName(location->pack) != name) continue;
       const std::string& id = table.records(i).id();
       const auto row = by_offset.find(location->offset);
@@ -338,6 +343,15 @@ absl::Status Check::CompareWithIndex(const std::string& name, const PackFooter& 
         parts_.copies.damaged.Remove(id);  // it was only unreadable for a while, or was repaired
       }
     }
+  }
+  if (repair && (wrong > 0 || lacks_some)) {
+    EMBER_ASSIGN_OR_RETURN(const uint64_t size, parts_.copies.store.Size(PackObject(name)));
+    EMBER_RETURN_IF_ERROR(parts_.copies.index.AddPackAgain(
+        name, size, table, [this](const Location& location, absl::string_view id) {
+          return IsRecordIntact(parts_.copies.store, parts_.copies.index, location, id);
+        }));
+    LogInfo("vault", "a pack was entered into the index again", {{"pack", name}});
+    return CompareWithIndex(name, table, false);
   }
   {
     absl::MutexLock lock(&mu_);

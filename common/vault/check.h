@@ -54,7 +54,8 @@ class Check {
   // L1 of one pack. Both threads call it.
   absl::Status ReadPack(const std::string& name, bool repair);
   absl::Status HandleDamage(const std::string& name, const std::string& bytes, bool repair);
-  absl::Status CompareWithIndex(const std::string& name, const format::v1::PackFooter& table);
+  absl::Status CompareWithIndex(const std::string& name, const format::v1::PackFooter& table,
+                                bool repair);
   absl::Status NoteDamagedRecords(const std::string& name, absl::string_view bytes);
   struct BadRecord {
     std::string id;

@@ -116,7 +116,7 @@ rocksdb::Options DatabaseOptions() {
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.write_buffer_size = kIndexWriteBufferBytes;
   options.compression = rocksdb::kNoCompression;  // ids are random
-  options.allow_fallocate = false;  // 20 MiB kept for nothing in a small vault
+  options.allow_fallocate = false;                // 20 MiB kept for nothing in a small vault
   return options;
 }
 
@@ -148,6 +148,8 @@ class RocksIndex : public ChunkIndex {
   absl::Status Load(const std::string& directory, const std::string& vault_id);
   absl::Status AddPack(absl::string_view name, uint64_t size, const PackFooter& table,
                        const IsIntact& is_intact) override;
+  absl::Status AddPackAgain(absl::string_view name, uint64_t size, const PackFooter& table,
+                            const IsIntact& is_intact) override;
   absl::StatusOr<std::vector<std::optional<Location>>> Find(
       const std::vector<absl::string_view>& ids) override;
   absl::StatusOr<std::vector<std::optional<Location>>> Keep(
@@ -193,6 +195,9 @@ class RocksIndex : public ChunkIndex {
   NewRow MakeRow(absl::string_view name, uint64_t size, const PackFooter& table,
                  rocksdb::WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
   void Remember(NewRow row);
+  absl::Status PutPack(absl::string_view name, uint64_t size, const PackFooter& table,
+                       const std::vector<Judgement>& judged, const IsIntact& is_intact)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mu_);
   absl::StatusOr<std::vector<Judgement>> Judge(const PackFooter& table, const IsIntact& is_intact);
   absl::Status PutEntries(uint32_t pack, const PackFooter& table,
                           const std::vector<uint32_t>& sessions,
@@ -365,6 +370,24 @@ absl::Status RocksIndex::AddPack(absl::string_view name, uint64_t size, const Pa
   EMBER_ASSIGN_OR_RETURN(const std::vector<Judgement> judged, Judge(table, is_intact));
   absl::MutexLock lock(&write_mu_);
   if (table_.Knows(name)) return absl::OkStatus();
+  return PutPack(name, size, table, judged, is_intact);
+}
+
+absl::Status RocksIndex::AddPackAgain(absl::string_view name, uint64_t size,
+                                      const PackFooter& table, const IsIntact& is_intact) {
+  // Nothing that names the pack is kept: it may lead to a copy that was in its parity.
+  const uint32_t number = table_.NumberOf(name);
+  const auto is_elsewhere = [&](const Location& location, absl::string_view id) {
+    return location.pack != number && is_intact(location, id);
+  };
+  EMBER_ASSIGN_OR_RETURN(const std::vector<Judgement> judged, Judge(table, is_elsewhere));
+  absl::MutexLock lock(&write_mu_);
+  EMBER_RETURN_IF_ERROR(PutPack(name, size, table, judged, is_elsewhere));
+  return Sync();
+}
+
+absl::Status RocksIndex::PutPack(absl::string_view name, uint64_t size, const PackFooter& table,
+                                 const std::vector<Judgement>& judged, const IsIntact& is_intact) {
   rocksdb::WriteBatch batch;
   NewRow made = MakeRow(name, size, table, batch);
   EMBER_RETURN_IF_ERROR(

@@ -50,6 +50,12 @@ class ChunkIndex {
   // record, but heals a damaged one. A condemned copy is replaced.
   virtual absl::Status AddPack(absl::string_view name, uint64_t size,
                                const format::v1::PackFooter& table, const IsIntact& is_intact) = 0;
+  // An intact pack, as if it were new: what the index had from it when it was damaged is put right.
+  // None of its entries is condemned from then on. Durable when OK: whoever opens the index reads
+  // no pack that it knows.
+  virtual absl::Status AddPackAgain(absl::string_view name, uint64_t size,
+                                    const format::v1::PackFooter& table,
+                                    const IsIntact& is_intact) = 0;
 
   // One result per id.
   virtual absl::StatusOr<std::vector<std::optional<Location>>> Find(
@@ -100,7 +106,7 @@ class ChunkIndex {
     std::string name;
     uint64_t size = 0;
     uint64_t record_bytes = 0;  // headers and payloads; the rest is start and footer
-    uint32_t epoch = 0;         // of its publication, or of the latest rebuild
+    uint32_t epoch = 0;         // of its publication, its repair or the latest rebuild
   };
   virtual std::vector<PackFacts> Packs() = 0;
   // Empty when unknown. A retired pack is known as long as the index is open: readers may hold it.

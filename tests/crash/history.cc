@@ -79,31 +79,22 @@ const std::vector<PlannedBackup>& BackupsOfTheOther() {
   return *backups;
 }
 
-void BackUpAndSpoil(VaultDriver& vault) {
+void BackUpAll(VaultDriver& vault) {
   for (const PlannedBackup& backup : BackupsOfTheOther()) vault.BackUp(backup).IgnoreError();
-  // Each in a pack of another backup.
-  Must(vault.Spoil(8, Damage::kFlip));
+}
+
+// Each in a pack of another backup.
+void SpoilBeyondParity(VaultDriver& vault) {
   Must(vault.Spoil(24, Damage::kRuin));
   Must(vault.Spoil(200007, Damage::kLose));
 }
 
-History RepairAfter(IndexDamage damage, const std::string& name) {
-  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
-  return {.name = name,
-          .prepare =
-              [damage](VaultDriver& vault, FakeClock&) {
-                BackUpAndSpoil(vault);
-                Must(vault.SpoilIndex(damage));
-              },
-          .run =
-              [other](VaultDriver& vault, FakeClock&) {
-                vault.Repair(other->source()).IgnoreError();
-                // Whatever failed is tried again.
-                vault.Open().IgnoreError();
-                vault.Repair(other->source()).IgnoreError();
-                vault.BackUp({"web-0", 4}).IgnoreError();
-              },
-          .other = other};
+void RepairAndGoOn(VaultDriver& vault, SourceVault& other) {
+  vault.Repair(other.source()).IgnoreError();
+  // Whatever failed is tried again.
+  vault.Open().IgnoreError();
+  vault.Repair(other.source()).IgnoreError();
+  vault.BackUp({"web-0", 4}).IgnoreError();
 }
 
 }  // namespace
@@ -111,7 +102,12 @@ History RepairAfter(IndexDamage damage, const std::string& name) {
 History Repair() {
   const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
   return {.name = "repair",
-          .prepare = [](VaultDriver& vault, FakeClock&) { BackUpAndSpoil(vault); },
+          .prepare =
+              [](VaultDriver& vault, FakeClock&) {
+                BackUpAll(vault);
+                SpoilBeyondParity(vault);
+                Must(vault.Spoil(8, Damage::kFlip));
+              },
           .run =
               [other](VaultDriver& vault, FakeClock& clock) {
                 vault.Repair(other->source()).IgnoreError();
@@ -123,11 +119,36 @@ History Repair() {
 }
 
 History RepairWithASpoiltIndex() {
-  return RepairAfter(IndexDamage::kSpoil, "repair with a spoilt index");
+  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
+  return {.name = "repair with a spoilt index",
+          .prepare =
+              [](VaultDriver& vault, FakeClock&) {
+                BackUpAll(vault);
+                SpoilBeyondParity(vault);
+                Must(vault.Spoil(8, Damage::kTear));
+                Must(vault.SpoilIndex(IndexDamage::kSpoil));
+              },
+          .run = [other](VaultDriver& vault, FakeClock&) { RepairAndGoOn(vault, *other); },
+          .other = other};
 }
 
 History RepairWithoutAnIndex() {
-  return RepairAfter(IndexDamage::kLose, "repair without an index");
+  const std::shared_ptr<SourceVault> other = SourceVault::Make(BackupsOfTheOther());
+  return {.name = "repair without an index",
+          .prepare =
+              [](VaultDriver& vault, FakeClock&) {
+                BackUpAll(vault);
+                // Nothing else, whose repair would sync the index.
+                Must(vault.Spoil(8, Damage::kTear));
+                Must(vault.SpoilIndex(IndexDamage::kLose));
+              },
+          .run =
+              [other](VaultDriver& vault, FakeClock&) {
+                // Opened once more, so that the new index is on the disk before the repair.
+                vault.Open().IgnoreError();
+                RepairAndGoOn(vault, *other);
+              },
+          .other = other};
 }
 
 History Replication() {

@@ -33,9 +33,9 @@ History FirstBackups();  // an empty directory to three backups, one of them int
 History Deletion();      // delete, undelete, and a collection that purges
 History Collection();    // condemn, rewrite packs, back up again, unlink
 History Repair();        // a flipped bit, a ruined pack, a lost one: parity, then a second vault
-// The same damage, and the index spoilt or lost: the vault is opened, and so makes it anew.
-History RepairWithASpoiltIndex();
-History RepairWithoutAnIndex();
+// The index is spoilt, or lost, too: it is made anew when the vault is opened.
+History RepairWithASpoiltIndex();  // all of that damage
+History RepairWithoutAnIndex();    // what parity can repair, after one more opening
 History Replication();  // copies until the link breaks, then all; one that is deleted stays away
 
 // Runs a history; what it watches and what it notes keep their order.

@@ -58,7 +58,14 @@ absl::StatusOr<std::vector<int>> DamagePackOf(const std::string& directory, int 
       EMBER_RETURN_IF_ERROR(RemoveFile(path));
       return NumbersIn(table, bytes);
     }
+    // In a pack of one slice some of the parity is a copy of it.
+    const std::string header = bytes.substr(at, vault::kRecordHeaderBytes);
+    const size_t copy = bytes.find(header, at + 1);
     bytes[at + vault::kRecordHeaderBytes] ^= 1;
+    if (damage == Damage::kTear) {
+      if (copy != std::string::npos) bytes[copy + vault::kRecordHeaderBytes] ^= 1;
+      bytes.back() ^= 1;
+    }
     if (damage == Damage::kRuin) {
       EMBER_ASSIGN_OR_RETURN(const uint64_t parity, vault::ParityBytes(table.parity()));
       for (uint64_t i = 0; i < parity; i += kDamageEvery) bytes[table.parity().offset() + i] ^= 1;

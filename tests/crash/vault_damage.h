@@ -12,6 +12,7 @@ namespace ember::testing {
 
 enum class Damage {
   kFlip,  // a byte of the record: parity can repair it
+  kTear,  // that, and one of the pack's end: nor does a new index know the record until then
   kRuin,  // that, and all of the parity
   kLose,  // the pack is gone
 };

@@ -202,7 +202,9 @@ class Recovery {
   absl::Status Reopen() {
     EMBER_RETURN_IF_ERROR(driver_.Open());
     const std::string problem = driver_.vault()->Facts().problem();
-    if (!problem.empty()) return Wrong(absl::StrCat("the vault has a problem: ", problem));
+    // Until it is repaired, a pack may be one that cannot be read.
+    if (!problem.empty() && !ledger_.is_damaged())
+      return Wrong(absl::StrCat("the vault has a problem: ", problem));
     return ledger_.CheckShown(*driver_.vault());
   }
 
