@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -80,10 +81,11 @@ absl::StatusOr<std::vector<Sweep::Entry>> Sweep::EntriesOf(const ChunkIndex::Pac
     std::vector<absl::string_view> ids;
     for (const format::v1::PackRecord& record : table->records()) ids.push_back(record.id());
     EMBER_ASSIGN_OR_RETURN(const auto found, parts_.index.Find(ids));
+    // Wherever the index leads, which may be past the records, to a copy in the parity. Of a record
+    // that was sent twice only the copy that is read is worth keeping.
+    std::set<uint32_t> offsets;
     for (size_t i = 0; i < ids.size(); ++i) {
-      // Of a record that was sent twice only the copy that is read is worth keeping.
-      if (found[i] && found[i]->pack == pack.number &&
-          found[i]->offset == table->records(static_cast<int>(i)).offset())
+      if (found[i] && found[i]->pack == pack.number && offsets.insert(found[i]->offset).second)
         entries.push_back({std::string(ids[i].substr(0, kIndexPrefixBytes)), *found[i]});
     }
   } else {
