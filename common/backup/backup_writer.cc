@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -90,6 +91,12 @@ std::unique_ptr<EntryCacheWriter> CreateCache(const BackupOptions& options) {
   return nullptr;
 }
 
+// Where the cache is there is room.
+std::string ScratchDirectory(const BackupOptions& options) {
+  const std::filesystem::path cache(options.cache_path);
+  return cache.has_parent_path() ? cache.parent_path() : std::filesystem::temp_directory_path();
+}
+
 class Writer : public BackupWriter {
  public:
   Writer(BackupOptions options, VaultPort* vault)
@@ -173,16 +180,17 @@ absl::Status Writer::Start() {
   KnownIds known;
   if (cache_ != nullptr) {
     const absl::Status read =
-        cache_->ReadIds([&known](const RecordIdPrefix& id) { known.insert(id); });
+        cache_->ReadIds([&known](const RecordIdPrefix& id) { known.Insert(id); });
     if (read.ok()) {
       to_read_ = cache_->file_bytes();
     } else {
       LogWarning("backup", "reading everything: the cache is damaged",
                  {{"workload", options_.workload}});
       cache_ = nullptr;
-      known.clear();
+      known = KnownIds();
     }
   }
+  const std::string scratch = ScratchDirectory(options_);
   pipeline_ =
       std::make_unique<UploadPipeline>(UploadPipeline::Options{.session = session_.get(),
                                                                .domain_id = options_.domain.id(),
@@ -191,11 +199,12 @@ absl::Status Writer::Start() {
                                                                .threads = options_.threads,
                                                                .cancelled = options_.cancelled,
                                                                .known = std::move(known),
+                                                               .scratch_directory = scratch,
                                                                .pace = options_.pace,
                                                                .clock = options_.clock});
   groups_ = std::make_unique<GroupPacker>(options_.domain.cut_key(), pipeline_.get());
   queue_ = std::make_unique<EntryQueue>(options_.domain.cut_key(), pipeline_.get(),
-                                        CreateCache(options_));
+                                        CreateCache(options_), scratch);
   return absl::OkStatus();
 }
 
@@ -407,13 +416,14 @@ absl::StatusOr<v1::CommitReply> Writer::Publish(const RecordId& root) {
   summary.set_writer(absl::StrCat("ember ", kVersion));
   summary.set_problems(result_.problems_total());
 
-  const std::vector<std::string> ids = queue_->TakeReferences();
+  EMBER_ASSIGN_OR_RETURN(const IdSet* const references, queue_->SortReferences());
+  const Pieces ids = [references](const PieceSink& sink) { return references->Visit(sink); };
   v1::CommitHeader header;
   header.set_manifest_root(root.data(), root.size());
   header.set_summary_nonce(pipeline_->NextNonce());
   header.set_sealed_summary(
       SealSummary(options_.domain.id(), key_.bytes(), header.summary_nonce(), root, summary));
-  header.set_ids_total(ids.size());
+  header.set_ids_total(references->size());
   EMBER_RETURN_IF_ERROR(pipeline_->status());
   absl::StatusOr<v1::CommitReply> reply = session_->Commit(header, ids);
   // The answer may have been lost on its way; a commit is idempotent.
@@ -429,7 +439,7 @@ absl::StatusOr<v1::CommitReply> Writer::Publish(const RecordId& root) {
 }
 
 absl::Status Writer::CheckReadBack() {
-  std::vector<RecordId> uploaded = pipeline_->TakeUploaded();
+  std::unique_ptr<IdSet> uploaded = pipeline_->TakeUploaded();
   pipeline_ = nullptr;  // its set of known ids is the larger part of memory
   return ReadBack(vault_,
                   {.domain_id = options_.domain.id(),
@@ -437,6 +447,7 @@ absl::Status Writer::CheckReadBack() {
                    .session_id = session_id_,
                    .session_key = key_.bytes(),
                    .threads = options_.threads,
+                   .scratch_directory = ScratchDirectory(options_),
                    .cancelled = options_.cancelled},
                   std::move(uploaded));
 }

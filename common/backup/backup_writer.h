@@ -73,8 +73,8 @@ struct BackupOptions {
 };
 
 // One use: Open, Add… in PathLess order, Commit. Add and Commit from one thread. Not committing
-// leaves nothing visible. Memory stays bounded by kInFlightBytes plus the set of known ids,
-// whatever the size of the source.
+// leaves nothing visible. Memory stays bounded, whatever the size of the source: what is in flight
+// by kInFlightBytes, ids by kKnownIdsMax and kIdsInMemory.
 class BackupWriter {
  public:
   virtual ~BackupWriter() = default;

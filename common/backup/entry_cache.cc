@@ -307,17 +307,17 @@ absl::Status EntryCacheWriter::Add(const SourceStamp& stamp, const Entry& part,
   return buffer_.size() < kBlockBytes ? absl::OkStatus() : FlushBuffer();
 }
 
-absl::Status EntryCacheWriter::AddIds(absl::Span<const RecordId> ids) {
+absl::Status EntryCacheWriter::AddIds(const IdSet& ids) {
   layout_.records_end = layout_.end;
-  for (const RecordId& id : ids) {
-    const RecordIdPrefix prefix = PrefixOf(id);
-    const absl::string_view bytes(prefix.data(), prefix.size());
-    layout_.ids_crc = Crc32c(bytes, layout_.ids_crc);
-    buffer_.append(bytes.data(), bytes.size());
-    layout_.end += bytes.size();
-    if (buffer_.size() >= kBlockBytes) EMBER_RETURN_IF_ERROR(FlushBuffer());
-  }
-  return absl::OkStatus();
+  return ids.Visit([this](absl::string_view joined) {
+    for (; !joined.empty(); joined.remove_prefix(sizeof(RecordId))) {
+      const absl::string_view prefix = joined.substr(0, sizeof(RecordIdPrefix));
+      layout_.ids_crc = Crc32c(prefix, layout_.ids_crc);
+      buffer_.append(prefix.data(), prefix.size());
+      layout_.end += prefix.size();
+    }
+    return buffer_.size() < kBlockBytes ? absl::OkStatus() : FlushBuffer();
+  });
 }
 
 absl::Status EntryCacheWriter::FlushBuffer() {

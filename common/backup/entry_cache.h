@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/backup/backup_writer.h"
+#include "common/backup/id_set.h"
 #include "common/backup/record.h"
 #include "common/base/file.h"
 #include "ember/format/v1/format.pb.h"
@@ -106,7 +107,7 @@ class EntryCacheWriter {
   absl::Status Add(const SourceStamp& stamp, const format::v1::Entry& part,
                    absl::string_view encoded);
   // Every record id of the backup, once, after all entries.
-  absl::Status AddIds(absl::Span<const RecordId> ids);
+  absl::Status AddIds(const IdSet& ids);
   // Takes the place of the old cache.
   absl::Status Publish(const EntryCacheHeader& header);
 

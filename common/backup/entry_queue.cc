@@ -1,6 +1,5 @@
 #include "common/backup/entry_queue.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/base/limits.h"
@@ -8,20 +7,13 @@
 #include "common/base/status.h"
 
 namespace ember::backup {
-namespace {
-
-// The list of references is deduplicated whenever it has doubled.
-constexpr size_t kReferencesBeforeSort = 1 << 20;
-
-}  // namespace
-
 EntryQueue::EntryQueue(absl::string_view cut_key, UploadPipeline* pipeline,
-                       std::unique_ptr<EntryCacheWriter> cache)
+                       std::unique_ptr<EntryCacheWriter> cache, std::string scratch_directory)
     : pipeline_(pipeline),
       cache_(std::move(cache)),
       builder_(cut_key, [this](RecordType::Value type,
                                std::string bytes) { return Store(type, std::move(bytes)); }),
-      references_sort_at_(kReferencesBeforeSort) {}
+      references_(std::move(scratch_directory)) {}
 
 absl::Status EntryQueue::Push(PendingEntry pending) {
   pending_extents_ += pending.slots();
@@ -64,7 +56,7 @@ absl::Status EntryQueue::Emit(const format::v1::Entry& entry, absl::string_view 
   for (const format::v1::Extent& extent : entry.extents()) {
     RecordId id;
     ParseRecordId(extent.id(), &id);
-    Refer(id);
+    EMBER_RETURN_IF_ERROR(Refer(id));
   }
   // A cache that cannot be written costs the next backup time, not this one its success.
   if (stamp != nullptr && cache_ != nullptr && !cache_->Add(*stamp, entry, encoded).ok())
@@ -79,33 +71,20 @@ absl::StatusOr<RecordId> EntryQueue::Finish() {
 
 absl::StatusOr<RecordId> EntryQueue::Store(RecordType::Value type, std::string bytes) {
   EMBER_ASSIGN_OR_RETURN(const RecordId id, pipeline_->SubmitForId(type, std::move(bytes)));
-  Refer(id);
+  EMBER_RETURN_IF_ERROR(Refer(id));
   return id;
 }
 
-void EntryQueue::Refer(const RecordId& id) {
-  if (!references_.empty() && references_.back() == id) return;
-  references_.push_back(id);
-  if (references_.size() < references_sort_at_) return;
-  SortReferences();
-  references_sort_at_ = std::max(kReferencesBeforeSort, 2 * references_.size());
+absl::Status EntryQueue::Refer(const RecordId& id) {
+  // The files of a group come one after the other.
+  if (id == std::exchange(last_reference_, id)) return absl::OkStatus();
+  return references_.Add(id);
 }
 
-void EntryQueue::SortReferences() {
-  // As bytes, the way a vault compares them.
-  const auto less = [](const RecordId& a, const RecordId& b) { return BytesOf(a) < BytesOf(b); };
-  std::sort(references_.begin(), references_.end(), less);
-  references_.erase(std::unique(references_.begin(), references_.end()), references_.end());
-}
-
-std::vector<std::string> EntryQueue::TakeReferences() {
-  SortReferences();
+absl::StatusOr<const IdSet*> EntryQueue::SortReferences() {
+  EMBER_RETURN_IF_ERROR(references_.Sort());
   if (cache_ != nullptr && !cache_->AddIds(references_).ok()) cache_ = nullptr;
-  std::vector<std::string> ids;
-  ids.reserve(references_.size());
-  for (const RecordId& id : references_) ids.emplace_back(BytesOf(id));
-  std::vector<RecordId>().swap(references_);
-  return ids;
+  return &references_;
 }
 
 void EntryQueue::PublishCache(const EntryCacheHeader& header) {

@@ -6,11 +6,11 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/backup/entry_cache.h"
+#include "common/backup/id_set.h"
 #include "common/backup/manifest.h"
 #include "common/backup/pending_content.h"
 #include "common/backup/upload_pipeline.h"
@@ -20,9 +20,10 @@ namespace ember::backup {
 // Builds the manifest, the new cache and the list of references. Use from one thread.
 class EntryQueue {
  public:
-  // `pipeline` must outlive all calls but PublishCache. `cache` may be null.
+  // `pipeline` must outlive all calls but PublishCache. `cache` may be null. `scratch_directory`:
+  // as of IdSet.
   EntryQueue(absl::string_view cut_key, UploadPipeline* pipeline,
-             std::unique_ptr<EntryCacheWriter> cache);
+             std::unique_ptr<EntryCacheWriter> cache, std::string scratch_directory);
 
   // Waits when more than twice kPendingEntriesMax entries wait already: the first of them is then
   // in a closed group (GroupPacker::Passed), so the wait ends.
@@ -32,8 +33,8 @@ class EntryQueue {
   // The manifest's root, once all groups are closed.
   absl::StatusOr<RecordId> Finish();
   const ManifestTotals& totals() const { return builder_.totals(); }
-  // All record ids of the manifest and below; sorted, unique. They go into the cache, too.
-  std::vector<std::string> TakeReferences();
+  // All record ids of the manifest and below, once after Finish. They go into the cache, too.
+  absl::StatusOr<const IdSet*> SortReferences();
   void PublishCache(const EntryCacheHeader& header);
 
  private:
@@ -44,16 +45,15 @@ class EntryQueue {
                     const SourceStamp* stamp);
   absl::Status WaitForFront();
   absl::StatusOr<RecordId> Store(RecordType::Value type, std::string bytes);
-  void Refer(const RecordId& id);
-  void SortReferences();
+  absl::Status Refer(const RecordId& id);
 
   UploadPipeline* const pipeline_;
   std::unique_ptr<EntryCacheWriter> cache_;
   ManifestBuilder builder_;
   std::deque<PendingEntry> pending_;
   size_t pending_extents_ = 0;
-  std::vector<RecordId> references_;
-  size_t references_sort_at_;
+  IdSet references_;
+  RecordId last_reference_{};
 };
 
 }  // namespace ember::backup

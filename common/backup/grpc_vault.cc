@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/backup/record.h"
 #include "common/backup/vault_port.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
@@ -197,7 +198,7 @@ class GrpcSession : public VaultSession {
   }
 
   absl::StatusOr<v1::CommitReply> Commit(const v1::CommitHeader& header,
-                                         const std::vector<std::string>& ids) override {
+                                         const Pieces& ids) override {
     EMBER_RETURN_IF_ERROR(Flush());
     EMBER_RETURN_IF_ERROR(std::exchange(upload_, nullptr)->Close());
     grpc::ClientContext context;
@@ -208,16 +209,21 @@ class GrpcSession : public VaultSession {
     v1::CommitRequest request;
     Address(&request);
     *request.mutable_header() = header;
+    // The vault may have heard enough; why, its status says.
     bool open = stream->Write(request);
-    for (size_t at = 0; open && at < ids.size(); at += kCommitIdsPerMessage) {
+    const absl::Status sent = ids([&](absl::string_view piece) {
       request.clear_header();
       request.clear_ids();
-      for (size_t i = at; i < std::min(ids.size(), at + kCommitIdsPerMessage); ++i)
-        request.add_ids(ids[i]);
-      open = stream->Write(request);
-    }
+      for (; !piece.empty(); piece.remove_prefix(sizeof(RecordId)))
+        request.add_ids(std::string(piece.substr(0, sizeof(RecordId))));
+      open = open && stream->Write(request);
+      return absl::OkStatus();
+    });
+    if (!sent.ok()) context.TryCancel();
     stream->WritesDone();
-    EMBER_RETURN_IF_ERROR(FromGrpc(stream->Finish()));
+    const absl::Status finished = FromGrpc(stream->Finish());
+    EMBER_RETURN_IF_ERROR(sent);
+    EMBER_RETURN_IF_ERROR(finished);
     return reply;
   }
 

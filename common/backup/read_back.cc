@@ -1,6 +1,5 @@
 #include "common/backup/read_back.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -20,29 +19,21 @@ constexpr size_t kRepliesMax = 8;
 
 class Checker {
  public:
-  Checker(VaultPort* vault, const ReadBackOptions& options, std::vector<RecordId> uploaded)
-      : vault_(vault), options_(options), id_key_(options.id_key), uploaded_(std::move(uploaded)) {
-    std::sort(uploaded_.begin(), uploaded_.end());
-    uploaded_.erase(std::unique(uploaded_.begin(), uploaded_.end()), uploaded_.end());
-    seen_.resize(uploaded_.size());
-  }
+  Checker(VaultPort* vault, const ReadBackOptions& options, IdSet& uploaded)
+      : vault_(vault),
+        options_(options),
+        id_key_(options.id_key),
+        uploaded_(uploaded),
+        came_(std::make_unique<IdSet>(options.scratch_directory)) {}
 
   absl::Status Run() {
+    EMBER_RETURN_IF_ERROR(uploaded_.Sort());
     v1::ReadRequest all;
     all.set_only_session(options_.session_id);
     EMBER_RETURN_IF_ERROR(Read(std::move(all)));
-    // Kept from another session: ask by id.
-    std::vector<size_t> missing = Missing();
-    for (size_t at = 0; at < missing.size(); at += kRestoreBatchIds) {
-      v1::ReadRequest some;
-      for (size_t i = at; i < std::min(missing.size(), at + kRestoreBatchIds); ++i) {
-        some.add_ids(uploaded_[missing[i]].data(), uploaded_[missing[i]].size());
-      }
-      EMBER_RETURN_IF_ERROR(Read(std::move(some)));
-    }
-    missing = Missing();
-    if (missing.empty()) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(missing.size(), " of ", uploaded_.size(),
+    EMBER_RETURN_IF_ERROR(ReadMissing());
+    if (missing_ == 0) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(missing_, " of ", uploaded_.size(),
                                             " records did not come back from the vault"));
   }
 
@@ -65,7 +56,7 @@ class Checker {
 
   void Check(const v1::ReadReply& reply) {
     for (const v1::ReadProblem& problem : reply.problems()) {
-      Note(problem.id(), problem.absent() ? absl::OkStatus()  // Missing() will tell
+      Note(problem.id(), problem.absent() ? absl::OkStatus()  // is seen later
                                           : absl::DataLossError(problem.problem()));
     }
     for (const v1::Record& record : reply.records()) {
@@ -79,9 +70,9 @@ class Checker {
       }
       RecordId id;
       if (!ParseRecordId(record.id(), &id)) continue;
-      const auto at = std::lower_bound(uploaded_.begin(), uploaded_.end(), id);
       absl::MutexLock lock(&mu_);
-      if (at != uploaded_.end() && *at == id) seen_[at - uploaded_.begin()] = true;
+      const absl::Status added = came_->Add(id);
+      if (first_error_.ok()) first_error_ = added;
     }
   }
 
@@ -94,30 +85,61 @@ class Checker {
     }
   }
 
-  std::vector<size_t> Missing() {
+  // What was kept from another session that stored the same id: it is asked for by its id.
+  absl::Status ReadMissing() {
+    const std::unique_ptr<IdSet> of_session = TakeWhatCame();
+    EMBER_RETURN_IF_ERROR(of_session->Sort());
+    auto batch = std::make_unique<IdSet>(options_.scratch_directory);
+    size_t in_batch = 0;
+    EMBER_RETURN_IF_ERROR(
+        VisitMissing(uploaded_, *of_session, [&](const RecordId& id) -> absl::Status {
+          EMBER_RETURN_IF_ERROR(batch->Add(id));
+          if (++in_batch < kRestoreBatchIds) return absl::OkStatus();
+          in_batch = 0;
+          return ReadBatch(
+              *std::exchange(batch, std::make_unique<IdSet>(options_.scratch_directory)));
+        }));
+    return batch->empty() ? absl::OkStatus() : ReadBatch(*batch);
+  }
+
+  absl::Status ReadBatch(IdSet& batch) {
+    EMBER_RETURN_IF_ERROR(batch.Sort());
+    v1::ReadRequest request;
+    EMBER_RETURN_IF_ERROR(batch.Visit([&request](absl::string_view joined) {
+      for (; !joined.empty(); joined.remove_prefix(sizeof(RecordId)))
+        request.add_ids(std::string(joined.substr(0, sizeof(RecordId))));
+      return absl::OkStatus();
+    }));
+    EMBER_RETURN_IF_ERROR(Read(std::move(request)));
+    const std::unique_ptr<IdSet> came = TakeWhatCame();
+    EMBER_RETURN_IF_ERROR(came->Sort());
+    return VisitMissing(batch, *came, [this](const RecordId&) {
+      ++missing_;
+      return absl::OkStatus();
+    });
+  }
+
+  std::unique_ptr<IdSet> TakeWhatCame() {
     absl::MutexLock lock(&mu_);
-    std::vector<size_t> missing;
-    for (size_t i = 0; i < seen_.size(); ++i) {
-      if (!seen_[i]) missing.push_back(i);
-    }
-    return missing;
+    return std::exchange(came_, std::make_unique<IdSet>(options_.scratch_directory));
   }
 
   VaultPort* const vault_;
   const ReadBackOptions& options_;
   const HmacSha256Key id_key_;
-  std::vector<RecordId> uploaded_;  // sorted
+  IdSet& uploaded_;
+  uint64_t missing_ = 0;
   absl::Mutex mu_;
-  std::vector<bool> seen_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<IdSet> came_ ABSL_GUARDED_BY(mu_);  // since it was last taken
   absl::Status first_error_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace
 
 absl::Status ReadBack(VaultPort* vault, const ReadBackOptions& options,
-                      std::vector<RecordId> uploaded) {
-  if (uploaded.empty()) return absl::OkStatus();
-  return Checker(vault, options, std::move(uploaded)).Run();
+                      std::unique_ptr<IdSet> uploaded) {
+  if (uploaded->empty()) return absl::OkStatus();
+  return Checker(vault, options, *uploaded).Run();
 }
 
 }  // namespace ember::backup

@@ -17,10 +17,11 @@ constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 UploadPipeline::UploadPipeline(Options options)
     : options_(std::move(options)),
       id_key_(options_.id_key),
-      ask_(!options_.session->domain_empty()),
-      known_(std::move(options_.known)) {
+      domain_empty_(options_.session->domain_empty()),
+      known_(std::move(options_.known)),
+      uploaded_(std::make_unique<IdSet>(options_.scratch_directory)) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Work(); });
-  if (ask_) threads_.emplace_back([this] { Ask(); });
+  threads_.emplace_back([this] { Ask(); });
   threads_.emplace_back([this] { Upload(); });
 }
 
@@ -104,7 +105,7 @@ absl::Status UploadPipeline::status() {
   return Await([] { return true; });
 }
 
-std::vector<RecordId> UploadPipeline::TakeUploaded() {
+std::unique_ptr<IdSet> UploadPipeline::TakeUploaded() {
   absl::MutexLock lock(&mu_);
   return std::move(uploaded_);
 }
@@ -117,9 +118,9 @@ void UploadPipeline::Release(const Item& item) {
 
 // Knows the id: decides what is next.
 void UploadPipeline::Route(ItemPtr item) {
-  if (!known_.insert(PrefixOf(item->id)).second) {
+  if (!known_.Insert(PrefixOf(item->id))) {
     Release(*item);
-  } else if (ask_) {
+  } else if (MustAsk()) {
     to_ask_.push_back(std::move(item));
     ask_cv_.Signal();
   } else {
@@ -240,12 +241,13 @@ void UploadPipeline::Upload() {
     record.set_payload(std::move(item->payload));
     const absl::Status sent = options_.session->Upload(std::move(record));
     mu_.Lock();
-    if (!sent.ok()) {
-      Fail(Annotate(sent, "sending to the vault"));
-    } else {
+    absl::Status status = Annotate(sent, "sending to the vault");
+    if (status.ok()) status = Annotate(uploaded_->Add(item->id), "remembering what was sent");
+    if (status.ok()) {
       bytes_sent_ += size;
-      uploaded_.push_back(item->id);
       Release(*item);
+    } else {
+      Fail(status);
     }
   }
   mu_.Unlock();

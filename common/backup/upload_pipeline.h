@@ -12,18 +12,17 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/backup/id_set.h"
+#include "common/backup/known_ids.h"
 #include "common/backup/record.h"
 #include "common/backup/vault_port.h"
 #include "common/base/clock.h"
 
 namespace ember::backup {
-
-using KnownIds = absl::flat_hash_set<RecordIdPrefix>;
 
 // One thread submits; the pipeline owns the others. What is in flight never exceeds kInFlightBytes:
 // Submit waits. The first error, or a cancellation, ends everything: each call returns it from then
@@ -38,6 +37,7 @@ class UploadPipeline {
     int threads = 2;
     const std::atomic<bool>* cancelled = nullptr;  // may be null
     KnownIds known;                                // surely in the vault
+    std::string scratch_directory;                 // as of IdSet
     // How long to wait before so many bytes are sent; may be empty.
     std::function<absl::Duration(int64_t bytes)> pace;
     Clock* clock = nullptr;  // for pace
@@ -62,8 +62,8 @@ class UploadPipeline {
 
   uint64_t NextNonce() { return nonce_.fetch_add(1); }
   int64_t bytes_sent() const { return bytes_sent_.load(); }
-  // After Drain: what was sent, in no order.
-  std::vector<RecordId> TakeUploaded();
+  // After Drain: what was sent. Once.
+  std::unique_ptr<IdSet> TakeUploaded();
 
  private:
   struct Item {
@@ -81,6 +81,10 @@ class UploadPipeline {
   absl::Status Admit(Item* item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Waits, looking at `cancelled` now and then, until `done` or an error.
   absl::Status Await(const std::function<bool()>& done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Does the vault have to be asked about what is not known?
+  bool MustAsk() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !domain_empty_ || known_.forgot();
+  }
   void Route(ItemPtr item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Item& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -96,7 +100,7 @@ class UploadPipeline {
 
   Options options_;
   const HmacSha256Key id_key_;
-  const bool ask_;  // does the vault have to be asked at all?
+  const bool domain_empty_;
   std::atomic<uint64_t> nonce_{1};
   std::atomic<int64_t> bytes_sent_{0};
 
@@ -114,7 +118,7 @@ class UploadPipeline {
   Queue to_ask_ ABSL_GUARDED_BY(mu_);
   Queue to_upload_ ABSL_GUARDED_BY(mu_);
   KnownIds known_ ABSL_GUARDED_BY(mu_);
-  std::vector<RecordId> uploaded_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<IdSet> uploaded_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_;
 };
 

@@ -11,10 +11,10 @@
 #include "common/base/status.h"
 #include "common/vault/backup_objects.h"
 #include "common/vault/domain_boxes.h"
-#include "common/vault/framed.h"
 #include "common/vault/job.h"
 #include "common/vault/pack.h"
 #include "common/vault/record_reader.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/repair.h"
 #include "common/vault/request_check.h"
 
@@ -372,27 +372,15 @@ absl::Status Check::VisitIds(const std::string& backup_id, const StoredBackups::
                              absl::Status& wrong) {
   wrong = parts_.backups.GetWherever(backup_id, entry).status();
   if (!wrong.ok()) return absl::OkStatus();
-  const std::string object = BackupObject(kRefs, entry.tail);
-  const auto size = parts_.copies.store.Size(object);
-  wrong = size.status();
-  Sha256Stream digest;
-  for (uint64_t at = 0; wrong.ok() && at < *size;) {
-    EMBER_RETURN_IF_ERROR(CheckCancelled(context_));
-    const uint64_t piece = at == 0 ? std::min<uint64_t>(*size, kFrameHeaderBytes)
-                                   : std::min<uint64_t>(*size - at, kRefsReadBytes);
-    const auto bytes = parts_.copies.store.Read(object, at, piece);
-    wrong = bytes.status();
-    if (!wrong.ok()) break;
-    digest.Update(*bytes);
-    std::vector<std::string> ids;
-    for (size_t i = 0; at > 0 && i + kRecordIdBytes <= bytes->size(); i += kRecordIdBytes)
-      ids.push_back(bytes->substr(i, kRecordIdBytes));
-    EMBER_RETURN_IF_ERROR(visit(std::move(ids)));
-    at += piece;
-  }
-  if (wrong.ok() && digest.Finish() != entry.refs_sha256)
-    wrong = absl::DataLossError(absl::StrCat(object, " is not what was committed"));
-  return absl::OkStatus();
+  absl::Status visited;
+  wrong = ReadRefSet(parts_.copies.store, entry.tail, entry.refs_sha256,
+                     [&](absl::string_view joined) -> absl::Status {
+                       visited = CheckCancelled(context_);
+                       const std::vector<absl::string_view> ids = SplitIds(joined);
+                       if (visited.ok()) visited = visit({ids.begin(), ids.end()});
+                       return visited;
+                     });
+  return visited;
 }
 
 absl::Status Check::HealBackup(const std::string& backup_id, const StoredBackups::Entry& entry) {

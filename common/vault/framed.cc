@@ -1,9 +1,11 @@
 #include "common/vault/framed.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
 #include "common/vault/little_endian.h"
 
 namespace ember::vault {
@@ -11,37 +13,47 @@ namespace {
 
 constexpr uint32_t kVersion = 1;
 
-std::string FrameDigest(absl::string_view head, absl::string_view body) {
-  Sha256Stream digest;
-  digest.Update(head);
-  digest.Update(body);
-  return digest.Finish();
+std::string HeadOf(absl::string_view magic) {
+  std::string head(magic);
+  PutFixed<uint32_t>(head, kVersion);
+  return head;
 }
 
 }  // namespace
 
 std::string Frame(absl::string_view magic, absl::string_view body) {
-  std::string framed;
-  framed.reserve(kFrameHeaderBytes + body.size());
-  absl::StrAppend(&framed, magic);
-  PutFixed<uint32_t>(framed, kVersion);
-  absl::StrAppend(&framed, FrameDigest(framed, body), body);
-  return framed;
+  FrameHeader header(magic);
+  header.Update(body);
+  return absl::StrCat(header.Finish(), body);
+}
+
+FrameHeader::FrameHeader(absl::string_view magic) : head_(HeadOf(magic)) { digest_.Update(head_); }
+
+std::string FrameHeader::Finish() { return absl::StrCat(head_, digest_.Finish()); }
+
+FrameCheck::FrameCheck(absl::string_view magic, absl::string_view header)
+    : magic_(magic), header_(header) {
+  digest_.Update(header.substr(0, kFrameDigestAt));
+}
+
+absl::Status FrameCheck::Finish(absl::string_view what) {
+  if (header_.size() < kFrameHeaderBytes) return Damaged(what, "it is too short");
+  if (!absl::StartsWith(header_, magic_)) return Damaged(what, "its magic is wrong");
+  if (digest_.Finish() != header_.substr(kFrameDigestAt))
+    return Damaged(what, "its checksum does not match");
+  if (GetFixed<uint32_t>(header_, magic_.size()) > kVersion) {
+    return WithHint(absl::FailedPreconditionError(absl::StrCat(what, " was made by a newer Ember")),
+                    "use that version or a later one");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes,
                                           absl::string_view what) {
-  if (bytes.size() < kFrameHeaderBytes) return Damaged(what, "it is too short");
-  if (!absl::StartsWith(bytes, magic)) return Damaged(what, "its magic is wrong");
-  const absl::string_view body = bytes.substr(kFrameHeaderBytes);
-  const absl::string_view digest = bytes.substr(kFrameDigestAt, kFrameHeaderBytes - kFrameDigestAt);
-  if (digest != FrameDigest(bytes.substr(0, kFrameDigestAt), body))
-    return Damaged(what, "its checksum does not match");
-  const uint32_t version = GetFixed<uint32_t>(bytes, 4);
-  if (version > kVersion) {
-    return WithHint(absl::FailedPreconditionError(absl::StrCat(what, " was made by a newer Ember")),
-                    "use that version or a later one");
-  }
+  FrameCheck check(magic, bytes.substr(0, kFrameHeaderBytes));
+  const absl::string_view body = bytes.substr(std::min(bytes.size(), kFrameHeaderBytes));
+  check.Update(body);
+  EMBER_RETURN_IF_ERROR(check.Finish(what));
   return body;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/crypto/digest.h"
 
 namespace ember::vault {
 
@@ -23,6 +24,34 @@ inline constexpr size_t kFrameHeaderBytes = 40;
 inline constexpr size_t kFrameDigestAt = 8;  // to the end of the header
 
 std::string Frame(absl::string_view magic, absl::string_view body);
+
+// The header of a frame whose body comes piece by piece.
+class FrameHeader {
+ public:
+  explicit FrameHeader(absl::string_view magic);
+  void Update(absl::string_view piece) { digest_.Update(piece); }
+  // Once.
+  std::string Finish();
+
+ private:
+  std::string head_;
+  Sha256Stream digest_;
+};
+
+// Whether a frame whose body comes piece by piece is whole.
+class FrameCheck {
+ public:
+  // `header`: its first kFrameHeaderBytes, or all when it is shorter.
+  FrameCheck(absl::string_view magic, absl::string_view header);
+  void Update(absl::string_view piece) { digest_.Update(piece); }
+  // Once, after the body. Errors as of Unframe.
+  absl::Status Finish(absl::string_view what);
+
+ private:
+  const std::string magic_;
+  const std::string header_;
+  Sha256Stream digest_;
+};
 
 // The body within `bytes`. DATA_LOSS naming `what`; FAILED_PRECONDITION when made by a newer Ember.
 absl::StatusOr<absl::string_view> Unframe(absl::string_view magic, absl::string_view bytes,

@@ -7,10 +7,10 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
 #include "common/vault/backup_objects.h"
 #include "common/vault/framed.h"
 #include "common/vault/pack.h"
+#include "common/vault/ref_set.h"
 
 namespace ember::vault {
 namespace {
@@ -23,49 +23,6 @@ std::string PrefixBytes(absl::uint128 prefix) {
   }
   return bytes;
 }
-
-// Feeds a frame piece by piece; then Check says whether it is whole, in order, and the set
-// expected.
-class RefsVerifier {
- public:
-  explicit RefsVerifier(std::string object) : object_(std::move(object)) {}
-
-  void Update(absl::string_view piece) {
-    file_.Update(piece);
-    while (!piece.empty() && header_.size() < kFrameHeaderBytes) {
-      header_.push_back(piece.front());
-      piece.remove_prefix(1);
-      if (header_.size() == kFrameHeaderBytes)
-        frame_.Update(absl::string_view(header_).substr(0, kFrameDigestAt));
-    }
-    frame_.Update(piece);
-    for (; piece.size() >= kRecordIdBytes; piece.remove_prefix(kRecordIdBytes)) {
-      const absl::string_view id = piece.substr(0, kRecordIdBytes);
-      in_order_ = in_order_ && (last_.empty() || last_ < id);
-      last_.assign(id.data(), id.size());
-    }
-  }
-
-  // `sha256`: of the file; "" when nobody says.
-  absl::Status Check(uint64_t size, const std::string& sha256) {
-    if (size < kFrameHeaderBytes || (size - kFrameHeaderBytes) % kRecordIdBytes != 0)
-      return Damaged(object_, "it has the wrong size");
-    if (header_.substr(0, 4) != kRefsMagic || frame_.Finish() != header_.substr(kFrameDigestAt))
-      return Damaged(object_, "its checksum does not match");
-    if (!in_order_) return Damaged(object_, "its ids are not in order");
-    const std::string found = file_.Finish();
-    return sha256.empty() || sha256 == found ? absl::OkStatus()
-                                             : Damaged(object_, "it is not what was committed");
-  }
-
- private:
-  const std::string object_;
-  Sha256Stream file_;
-  Sha256Stream frame_;
-  std::string header_;
-  std::string last_;
-  bool in_order_ = true;
-};
 
 }  // namespace
 
@@ -106,19 +63,12 @@ absl::StatusOr<std::unique_ptr<LiveIds>> LiveIds::Open(ObjectStore& store, Store
 }
 
 absl::Status LiveIds::Add(const std::string& tail, const std::string& refs_sha256) {
-  const std::string object = BackupObject(kRefs, tail);
-  EMBER_ASSIGN_OR_RETURN(const uint64_t size, store_.Size(object));
-  RefsVerifier verifier(object);
-  // The header alone first, so that every piece after it is of whole ids.
-  for (uint64_t at = 0; at < size;) {
-    const uint64_t piece = at == 0 ? std::min<uint64_t>(size, kFrameHeaderBytes)
-                                   : std::min<uint64_t>(size - at, kRefsReadBytes);
-    EMBER_ASSIGN_OR_RETURN(const std::string bytes, store_.Read(object, at, piece));
-    verifier.Update(bytes);
-    at += piece;
-  }
-  EMBER_RETURN_IF_ERROR(verifier.Check(size, refs_sha256));
-  sets_.push_back({.object = object, .count = (size - kFrameHeaderBytes) / kRecordIdBytes});
+  uint64_t bytes = 0;
+  EMBER_RETURN_IF_ERROR(ReadRefSet(store_, tail, refs_sha256, [&bytes](absl::string_view joined) {
+    bytes += joined.size();
+    return absl::OkStatus();
+  }));
+  sets_.push_back({.object = BackupObject(kRefs, tail), .count = bytes / kRecordIdBytes});
   return absl::OkStatus();
 }
 
@@ -134,7 +84,7 @@ std::optional<absl::uint128> LiveIds::PlanEnd() const {
 }
 
 absl::StatusOr<bool> LiveIds::Collect(RefSet& set, const std::optional<absl::uint128>& end) {
-  constexpr uint64_t kIdsPerRead = kRefsReadBytes / kRecordIdBytes;
+  constexpr uint64_t kIdsPerRead = kIdsReadBytes / kRecordIdBytes;
   while (set.next < set.count) {
     const uint64_t ids = std::min(kIdsPerRead, set.count - set.next);
     EMBER_ASSIGN_OR_RETURN(const std::string bytes,

@@ -7,11 +7,10 @@
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "common/crypto/digest.h"
 #include "common/vault/backup_objects.h"
-#include "common/vault/framed.h"
 #include "common/vault/live_ids.h"
 #include "common/vault/pack_trash.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/repair.h"
 
 namespace ember::vault {
@@ -38,26 +37,11 @@ namespace {
 // The prefixes of a reference set, piece by piece. DATA_LOSS unless it is what was committed.
 absl::StatusOr<std::vector<absl::uint128>> ReadWanted(ObjectStore& store, absl::string_view tail,
                                                       const std::string& sha256) {
-  const std::string object = BackupObject(kRefs, tail);
-  const auto size = store.Size(object);
-  if (absl::IsNotFound(size.status())) return Damaged(object, "it is missing");
-  EMBER_RETURN_IF_ERROR(size.status());
-  if (*size < kFrameHeaderBytes || (*size - kFrameHeaderBytes) % kRecordIdBytes != 0)
-    return Damaged(object, "it has the wrong size");
-  Sha256Stream digest;
-  EMBER_ASSIGN_OR_RETURN(const std::string header, store.Read(object, 0, kFrameHeaderBytes));
-  digest.Update(header);
   std::vector<absl::uint128> wanted;
-  wanted.reserve((*size - kFrameHeaderBytes) / kRecordIdBytes);
-  for (uint64_t at = kFrameHeaderBytes; at < *size;) {
-    const size_t bytes = std::min<uint64_t>(kRefsReadBytes, *size - at);
-    EMBER_ASSIGN_OR_RETURN(const std::string ids, store.Read(object, at, bytes));
-    digest.Update(ids);
-    for (size_t id = 0; id < ids.size(); id += kRecordIdBytes)
-      wanted.push_back(PrefixOf(absl::string_view(ids).substr(id, kRecordIdBytes)));
-    at += bytes;
-  }
-  if (digest.Finish() != sha256) return Damaged(object, "it is not what was committed");
+  EMBER_RETURN_IF_ERROR(ReadRefSet(store, tail, sha256, [&wanted](absl::string_view joined) {
+    for (const absl::string_view id : SplitIds(joined)) wanted.push_back(PrefixOf(id));
+    return absl::OkStatus();
+  }));
   return wanted;
 }
 

@@ -4,7 +4,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/status.h"
-#include "common/vault/pack.h"
+#include "common/vault/ref_set.h"
 
 namespace ember::vault {
 
@@ -34,15 +34,18 @@ absl::Status Presence::Check(
 }
 
 absl::StatusOr<std::set<uint32_t>> Presence::SessionsOf(
-    const std::vector<absl::string_view>& ids, const std::string& domain_id, Claim claim,
-    const std::function<void(size_t i)>& absent) {
+    const Pieces& ids, const std::string& domain_id, Claim claim,
+    const std::function<void(absl::string_view id)>& absent) {
   std::set<uint32_t> sessions;
-  EMBER_RETURN_IF_ERROR(Check(ids, domain_id, claim, [&](size_t i, bool present, uint32_t session) {
-    if (present) {
-      sessions.insert(session);
-    } else {
-      absent(i);
-    }
+  EMBER_RETURN_IF_ERROR(ids([&](absl::string_view joined) {
+    const std::vector<absl::string_view> piece = SplitIds(joined);
+    return Check(piece, domain_id, claim, [&](size_t i, bool present, uint32_t session) {
+      if (present) {
+        sessions.insert(session);
+      } else {
+        absent(piece[i]);
+      }
+    });
   }));
   return sessions;
 }
@@ -55,18 +58,13 @@ absl::StatusOr<bool> Presence::IsComplete(const std::string& backup_id,
     const auto known = complete_.find(backup_id);
     if (known != complete_.end() && known->second == generation) return true;
   }
-  const auto refs = backups_.ReadRefs(backup_id);
-  if (absl::IsDataLoss(refs.status()) || absl::IsNotFound(refs.status()))
-    return false;  // the client then asks about each id
-  EMBER_RETURN_IF_ERROR(refs.status());
-  std::vector<absl::string_view> ids;
-  for (size_t at = 0; at < refs->size(); at += kRecordIdBytes) {
-    ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
-  }
   bool complete = true;
-  EMBER_RETURN_IF_ERROR(Check(ids, domain_id, Claim::kNone, [&](size_t, bool present, uint32_t) {
-    complete = complete && present;
-  }));
+  const auto sessions =
+      SessionsOf([&](const PieceSink& sink) { return backups_.ReadRefs(backup_id, sink); },
+                 domain_id, Claim::kNone, [&complete](absl::string_view) { complete = false; });
+  if (absl::IsDataLoss(sessions.status()) || absl::IsNotFound(sessions.status()))
+    return false;  // the client then asks about each id
+  EMBER_RETURN_IF_ERROR(sessions.status());
   if (complete) NoteComplete(backup_id, generation);
   return complete;
 }

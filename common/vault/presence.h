@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/pieces.h"
 #include "common/vault/chunk_index.h"
 #include "common/vault/damaged_ids.h"
 #include "common/vault/stored_backups.h"
@@ -35,11 +36,11 @@ class Presence {
                      Claim claim,
                      const std::function<void(size_t i, bool present, uint32_t session)>& visit);
 
-  // The numbers of the sessions whose copies of these ids are read now; `absent` is called for each
-  // id that is not present.
-  absl::StatusOr<std::set<uint32_t>> SessionsOf(const std::vector<absl::string_view>& ids,
-                                                const std::string& domain_id, Claim claim,
-                                                const std::function<void(size_t i)>& absent);
+  // The numbers of the sessions whose copies of these ids (joined) are read now; `absent` is called
+  // for each id that is not present.
+  absl::StatusOr<std::set<uint32_t>> SessionsOf(
+      const Pieces& ids, const std::string& domain_id, Claim claim,
+      const std::function<void(absl::string_view id)>& absent);
 
   // A committed backup with this root exists, and all its ids are present.
   absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id,

@@ -128,31 +128,22 @@ absl::Status Replication::TakeBoxes(const v1::StoredBackup& backup) {
                         {backup.recovery_boxes().begin(), backup.recovery_boxes().end()});
 }
 
-absl::StatusOr<std::vector<std::string>> Replication::FetchIds(const v1::StoredBackup& backup) {
-  std::vector<std::string> ids;
-  EMBER_RETURN_IF_ERROR(
-      context_.other->ReadRefs(backup.backup_id(), [&](absl::string_view joined) -> absl::Status {
-        if (ids.size() + joined.size() / kRecordIdBytes > backup.ids_total())
-          return absl::DataLossError("it refers to more records than it says");
-        for (; joined.size() >= kRecordIdBytes; joined.remove_prefix(kRecordIdBytes))
-          ids.emplace_back(joined.substr(0, kRecordIdBytes));
-        return CheckCancelled(context_);
-      }));
+absl::StatusOr<std::unique_ptr<NewRefSet>> Replication::FetchIds(const v1::StoredBackup& backup) {
   v1::CommitHeader header;
-  header.set_manifest_root(backup.manifest_root());
   header.set_sealed_summary(backup.sealed_summary());
   header.set_ids_total(backup.ids_total());
-  EMBER_RETURN_IF_ERROR(CheckCommit(header, ids));
+  EMBER_RETURN_IF_ERROR(CheckCommit(header));
+  auto ids = std::make_unique<NewRefSet>(parts_.scratch_directory, backup.manifest_root());
+  EMBER_RETURN_IF_ERROR(
+      context_.other->ReadRefs(backup.backup_id(), [&](absl::string_view joined) -> absl::Status {
+        EMBER_RETURN_IF_ERROR(CheckCancelled(context_));
+        return ids->Append(joined);
+      }));
+  EMBER_RETURN_IF_ERROR(ids->CheckComplete(backup.ids_total()));
   return ids;
 }
 
 absl::StatusOr<int64_t> Replication::CopyRecords(const Fetched& copy) {
-  std::vector<std::string> absent;
-  EMBER_RETURN_IF_ERROR(parts_.presence.Check({copy.ids.begin(), copy.ids.end()},
-                                              copy.backup.domain_id(), Presence::Claim::kKeep,
-                                              [&](size_t i, bool present, uint32_t) {
-                                                if (!present) absent.push_back(copy.ids[i]);
-                                              }));
   RecordCopier copier(parts_.copies, *context_.other, SessionsOf(copy.backup),
                       [this](int64_t bytes) {
                         result_.set_records_copied(result_.records_copied() + 1);
@@ -160,7 +151,18 @@ absl::StatusOr<int64_t> Replication::CopyRecords(const Fetched& copy) {
                         ReportProgress(context_, "copying", result_.bytes_copied(), 0);
                         return CheckCancelled(context_);
                       });
-  absl::Status copied = copier.Copy(absent);
+  std::vector<std::string> absent;
+  absl::Status copied = copy.ids->Visit([&](absl::string_view joined) -> absl::Status {
+    const std::vector<absl::string_view> ids = SplitIds(joined);
+    EMBER_RETURN_IF_ERROR(parts_.presence.Check(ids, copy.backup.domain_id(),
+                                                Presence::Claim::kKeep,
+                                                [&](size_t i, bool present, uint32_t) {
+                                                  if (!present) absent.emplace_back(ids[i]);
+                                                }));
+    if (absent.size() < kReplicaBatchIds) return absl::OkStatus();
+    return copier.Copy(std::exchange(absent, {}));
+  });
+  if (copied.ok()) copied = copier.Copy(absent);
   // What came before an error need not come again.
   copied.Update(copier.Finish());
   EMBER_RETURN_IF_ERROR(copied);
@@ -173,8 +175,9 @@ absl::Status Replication::PublishCopy(const Fetched& copy, int64_t added_bytes) 
   size_t absent = 0;
   EMBER_ASSIGN_OR_RETURN(
       const std::set<uint32_t> sessions,
-      parts_.presence.SessionsOf({copy.ids.begin(), copy.ids.end()}, backup.domain_id(),
-                                 Presence::Claim::kKeep, [&](size_t) { ++absent; }));
+      parts_.presence.SessionsOf([&copy](const PieceSink& sink) { return copy.ids->Visit(sink); },
+                                 backup.domain_id(), Presence::Claim::kKeep,
+                                 [&absent](absl::string_view) { ++absent; }));
   if (absent > 0) {
     return absl::AbortedError(absl::StrCat(absent, " of its records got lost meanwhile"));
   }
@@ -197,7 +200,8 @@ absl::Status Replication::PublishCopy(const Fetched& copy, int64_t added_bytes) 
   record.set_origin_vault_id(first_hand ? backup.vault_id() : backup.origin_vault_id());
   record.set_origin_sequence(first_hand ? backup.sequence() : backup.origin_sequence());
   *record.mutable_origin_received() = first_hand ? backup.received() : backup.origin_received();
-  EMBER_RETURN_IF_ERROR(parts_.backups.Publish(std::move(record), copy.ids, parts_.clock).status());
+  EMBER_RETURN_IF_ERROR(
+      parts_.backups.Publish(std::move(record), *copy.ids, parts_.clock).status());
   parts_.presence.NoteComplete(backup.backup_id(), generation);
   return absl::OkStatus();
 }

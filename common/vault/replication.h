@@ -2,8 +2,8 @@
 #ifndef EMBER_COMMON_VAULT_REPLICATION_H_
 #define EMBER_COMMON_VAULT_REPLICATION_H_
 
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/vault/copy_records.h"
 #include "common/vault/presence.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/session_table.h"
 #include "common/vault/stored_backups.h"
 #include "common/vault/vault.h"
@@ -19,6 +20,7 @@ namespace ember::vault {
 
 // What a replication works on; all of it outlives the replication.
 struct ReplicationParts {
+  std::string scratch_directory;
   CopyParts copies;
   StoredBackups& backups;
   Presence& presence;
@@ -43,7 +45,7 @@ class Replication {
  private:
   struct Fetched {
     v1::StoredBackup backup;
-    std::vector<std::string> ids;
+    std::unique_ptr<NewRefSet> ids;
   };
   // An error of these three is of this vault, or ends the job; what is wrong with the backup is a
   // problem of the result.
@@ -53,7 +55,7 @@ class Replication {
 
   absl::StatusOr<Fetched> Fetch(const std::string& backup_id);
   absl::Status CheckSessions(const v1::StoredBackup& backup);
-  absl::StatusOr<std::vector<std::string>> FetchIds(const v1::StoredBackup& backup);
+  absl::StatusOr<std::unique_ptr<NewRefSet>> FetchIds(const v1::StoredBackup& backup);
   absl::Status TakeBoxes(const v1::StoredBackup& backup);
   // How many the other vault did not give.
   absl::StatusOr<int64_t> CopyRecords(const Fetched& copy);

@@ -20,13 +20,6 @@ using format::v1::StoredBackupRecord;
 using format::v1::Tombstone;
 using format::v1::TrashedBackup;
 
-std::string JoinIds(const std::vector<std::string>& ids) {
-  std::string joined;
-  joined.reserve(ids.size() * kRecordIdBytes);
-  for (const std::string& id : ids) joined += id;
-  return joined;
-}
-
 Tombstone MakeTombstone(const StoredBackupRecord& record, const TrashedBackup& trashed,
                         absl::Time now) {
   Tombstone tombstone;
@@ -189,26 +182,16 @@ std::vector<StoredBackupRecord> StoredBackups::List(const std::string& workload)
   return records;
 }
 
-absl::StatusOr<std::string> StoredBackups::ReadRefs(const std::string& backup_id) {
-  EMBER_ASSIGN_OR_RETURN(const StoredBackupRecord record, Get(backup_id));
+absl::Status StoredBackups::ReadRefs(const std::string& backup_id, const PieceSink& sink) {
+  EMBER_RETURN_IF_ERROR(Get(backup_id).status());
   const auto entry = Find(backup_id);
   if (!entry) return BackupNotFound(backup_id);
-  const std::string object = BackupObject(kRefs, entry->tail);
-  auto bytes = ReadObject(store_, object);
-  if (absl::IsNotFound(bytes.status())) return Damaged(object, "it is missing");
-  EMBER_RETURN_IF_ERROR(bytes.status());
-  EMBER_ASSIGN_OR_RETURN(const absl::string_view ids, Unframe(kRefsMagic, *bytes, object));
-  if (ids.size() != record.ids_total() * kRecordIdBytes || Sha256(*bytes) != record.refs_sha256()) {
-    return Damaged(object, "it is not what was committed");
-  }
-  return std::string(ids);
+  return ReadRefSet(store_, entry->tail, entry->refs_sha256, sink);
 }
 
 absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord record,
-                                                          const std::vector<std::string>& ids,
-                                                          Clock& clock) {
+                                                          const NewRefSet& ids, Clock& clock) {
   EMBER_ASSIGN_OR_RETURN(const BackupIdParts id, ParseBackupId(record.backup_id()));
-  const std::string refs = Frame(kRefsMagic, JoinIds(ids));
   Domain& domain = DomainOf(record.domain_id());
   absl::MutexLock lock(&domain.mu);
   if (Find(record.backup_id()) || FindPurged(record.backup_id())) {
@@ -220,10 +203,9 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   record.set_sequence(stamp.sequence);
   *record.mutable_received() = rpc::ToTimestamp(stamp.received);
   record.set_ids_total(ids.size());
-  record.set_refs_sha256(Sha256(refs));
   record.set_previous_sha256(domain.last_sha256);
   const std::string tail = BackupTail(record.domain_id(), stamp.sequence, id.stamp);
-  EMBER_RETURN_IF_ERROR(PutObject(store_, BackupObject(kRefs, tail), refs));
+  EMBER_ASSIGN_OR_RETURN(*record.mutable_refs_sha256(), ids.Publish(store_, tail));
   const std::string bytes = Frame(kBackupMagic, record.SerializeAsString());
   // On failure the ids stay until the vault is opened again: only then is it certain that the
   // record is not there.

@@ -22,6 +22,7 @@
 #include "common/base/clock.h"
 #include "common/vault/backup_objects.h"
 #include "common/vault/object_store.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/vault_state.h"
 #include "ember/format/v1/format.pb.h"
 
@@ -74,14 +75,13 @@ class StoredBackups {
   // The records of `workload` (all when empty) in order of sequence; a damaged one is logged and
   // left out.
   std::vector<format::v1::StoredBackupRecord> List(const std::string& workload);
-  // The ids of a backup, concatenated. DATA_LOSS when they are not what was committed.
-  absl::StatusOr<std::string> ReadRefs(const std::string& backup_id);
+  // Errors as of ReadRefSet, too.
+  absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink);
 
-  // Stamps and publishes; durable when OK. `ids` sorted, unique. Fills in sequence, received,
-  // refs_sha256, ids_total, previous_sha256. ALREADY_EXISTS when the id is or was taken.
+  // Stamps and publishes; durable when OK. Fills in sequence, received, refs_sha256, ids_total,
+  // previous_sha256. ALREADY_EXISTS when the id is or was taken.
   absl::StatusOr<format::v1::StoredBackupRecord> Publish(format::v1::StoredBackupRecord record,
-                                                         const std::vector<std::string>& ids,
-                                                         Clock& clock);
+                                                         const NewRefSet& ids, Clock& clock);
 
   // Durable when OK, also when it is there already. NOT_FOUND.
   absl::Status MoveToTrash(const std::string& backup_id, const Deletion& deletion);

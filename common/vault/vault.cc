@@ -43,6 +43,7 @@
 #include "common/vault/presence.h"
 #include "common/vault/reader_leases.h"
 #include "common/vault/record_reader.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/replication.h"
 #include "common/vault/request_check.h"
 #include "common/vault/session.h"
@@ -87,7 +88,11 @@ v1::CommitReply ToReply(const StoredBackupRecord& record, const std::string& vau
 class VaultImpl : public Vault {
  public:
   explicit VaultImpl(const VaultOptions& options)
-      : name_(options.name), clock_(*options.clock), sessions_(clock_), rules_(options.rules) {}
+      : name_(options.name),
+        directory_(options.directory),
+        clock_(*options.clock),
+        sessions_(clock_),
+        rules_(options.rules) {}
 
   absl::Status Load(const VaultOptions& options);
   absl::StatusOr<v1::OpenSessionReply> OpenSession(const std::string& node,
@@ -98,12 +103,13 @@ class VaultImpl : public Vault {
   absl::StatusOr<int64_t> Sync(const std::string& session_id) override;
   absl::StatusOr<v1::CommitReply> Commit(const std::string& node, const std::string& session_id,
                                          uint64_t token, const v1::CommitHeader& header,
-                                         const std::vector<std::string>& ids) override;
+                                         const Pieces& ids) override;
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override;
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override;
   absl::Status Read(const v1::ReadRequest& request, const ReadSink& sink) override;
-  absl::Status ReadRefs(const std::string& backup_id,
-                        const std::function<absl::Status(absl::string_view ids)>& sink) override;
+  absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink) override {
+    return backups_->ReadRefs(backup_id, sink);
+  }
   absl::Status TakeCatalogExport(absl::string_view bytes) override {
     return NoteWrite(exports_->Take(bytes));
   }
@@ -115,7 +121,7 @@ class VaultImpl : public Vault {
  private:
   absl::Status CheckUnused(const std::string& node, const v1::OpenSessionRequest& request);
   absl::StatusOr<v1::CommitReply> CommitSession(Session& session, const v1::CommitHeader& header,
-                                                const std::vector<std::string>& ids)
+                                                const NewRefSet& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mu);
   // The numbers of the sessions whose copies of a backup's records are read now. They may be others
   // than those of its commit: of two copies of one id, a rebuild of the index or a repair may have
@@ -133,6 +139,7 @@ class VaultImpl : public Vault {
   absl::Status NoteWrite(const absl::Status& status);
 
   const std::string name_;
+  const std::string directory_;
   Clock& clock_;
   Fd lock_;
   std::shared_ptr<ObjectStore> store_;
@@ -310,13 +317,17 @@ absl::StatusOr<v1::CommitReply> VaultImpl::RepeatCommit(const std::string& backu
 absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node,
                                                   const std::string& session_id, uint64_t token,
                                                   const v1::CommitHeader& header,
-                                                  const std::vector<std::string>& ids) {
-  EMBER_RETURN_IF_ERROR(CheckCommit(header, ids));
+                                                  const Pieces& pieces) {
+  EMBER_RETURN_IF_ERROR(CheckCommit(header));
   // The reply of a commit may have been lost, and the session may be over by now, or the vault
   // restarted.
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                          sessions_.Find(node, session_id, token));
+  // All ids first: whoever sends them slowly holds up nobody.
+  NewRefSet ids(directory_, header.manifest_root());
+  EMBER_RETURN_IF_ERROR(pieces([&ids](absl::string_view piece) { return ids.Append(piece); }));
+  EMBER_RETURN_IF_ERROR(ids.CheckComplete(header.ids_total()));
   absl::MutexLock lock(&session->mu);
   if (const auto done = backups_->FindBySession(session_id)) return RepeatCommit(*done, header);
   auto reply = CommitSession(*session, header, ids);
@@ -330,7 +341,7 @@ absl::StatusOr<v1::CommitReply> VaultImpl::Commit(const std::string& node,
 
 absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
                                                          const v1::CommitHeader& header,
-                                                         const std::vector<std::string>& ids) {
+                                                         const NewRefSet& ids) {
   const SessionFacts& facts = session.facts();
   EMBER_RETURN_IF_ERROR(session.Sync());
   const CommitGate::Pass pass(gate_);
@@ -338,11 +349,12 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
   v1::CommitReply reply;
   EMBER_ASSIGN_OR_RETURN(
       const std::set<uint32_t> sessions,
-      presence_->SessionsOf({ids.begin(), ids.end()}, facts.domain_id,
+      presence_->SessionsOf([&ids](const PieceSink& sink) { return ids.Visit(sink); },
+                            facts.domain_id,
                             pass.must_pin() ? Presence::Claim::kPin : Presence::Claim::kKeep,
-                            [&](size_t i) {
+                            [&](absl::string_view id) {
                               if (reply.need_size() < static_cast<int>(kNeedIdsMax))
-                                reply.add_need(ids[i]);
+                                reply.add_need(std::string(id));
                             }));
   if (reply.need_size() > 0) return reply;
   StoredBackupRecord record;
@@ -365,13 +377,11 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
 }
 
 absl::StatusOr<std::set<uint32_t>> VaultImpl::SessionsNow(const StoredBackupRecord& record) {
-  const auto refs = backups_->ReadRefs(record.backup_id());
-  if (absl::IsDataLoss(refs.status())) return std::set<uint32_t>();
-  EMBER_RETURN_IF_ERROR(refs.status());
-  std::vector<absl::string_view> ids;
-  for (size_t at = 0; at < refs->size(); at += kRecordIdBytes)
-    ids.push_back(absl::string_view(*refs).substr(at, kRecordIdBytes));
-  return presence_->SessionsOf(ids, record.domain_id(), Presence::Claim::kNone, [](size_t) {});
+  const auto sessions = presence_->SessionsOf(
+      [&](const PieceSink& sink) { return backups_->ReadRefs(record.backup_id(), sink); },
+      record.domain_id(), Presence::Claim::kNone, [](absl::string_view) {});
+  if (absl::IsDataLoss(sessions.status())) return std::set<uint32_t>();
+  return sessions;
 }
 
 absl::StatusOr<v1::StoredBackup> VaultImpl::GetBackup(const std::string& backup_id) {
@@ -417,16 +427,6 @@ absl::Status VaultImpl::Read(const v1::ReadRequest& request, const ReadSink& sin
   RecordReader reader(*store_, *index_, *damaged_, sink);
   if (!request.only_session().empty()) return reader.ReadSession(request.only_session());
   return reader.ReadIds({request.ids().begin(), request.ids().end()});
-}
-
-absl::Status VaultImpl::ReadRefs(const std::string& backup_id,
-                                 const std::function<absl::Status(absl::string_view ids)>& sink) {
-  EMBER_ASSIGN_OR_RETURN(const std::string refs, backups_->ReadRefs(backup_id));
-  constexpr size_t kPieceBytes = kCommitIdsPerMessage * kRecordIdBytes;
-  for (size_t at = 0; at < refs.size(); at += kPieceBytes) {
-    EMBER_RETURN_IF_ERROR(sink(absl::string_view(refs).substr(at, kPieceBytes)));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::VaultResult> VaultImpl::Run(const v1::VaultOrder& order,
@@ -480,7 +480,8 @@ absl::StatusOr<v1::VaultResult> VaultImpl::RunMaintenance(const v1::VaultOrder& 
           .Run(order.check());
     }
     case v1::VaultOrder::kReplicate:
-      return Replication({.copies = copies,
+      return Replication({.scratch_directory = directory_,
+                          .copies = copies,
                           .backups = *backups_,
                           .presence = *presence_,
                           .sessions = sessions_,

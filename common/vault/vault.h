@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/pieces.h"
 #include "common/vault/object_store.h"
 #include "ember/v1/agent.pb.h"
 #include "ember/v1/vault.pb.h"
@@ -28,9 +29,8 @@ class ReplicaSource {
   virtual ~ReplicaSource() = default;
   virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups() = 0;
   virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
-  // The ids of a backup, ascending, joined, in pieces of whole ids.
-  virtual absl::Status ReadRefs(const std::string& backup_id,
-                                const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
+  // The ids of a backup, ascending, joined, in pieces of whole ids; of no worth after an error.
+  virtual absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink) = 0;
   virtual absl::Status Read(const v1::ReadRequest& request,
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
 };
@@ -79,18 +79,17 @@ class Vault {
   virtual absl::Status Append(const std::string& node, const v1::UploadRequest& request) = 0;
   // Everything appended to the session is on disk and in the index. Returns stored bytes so far.
   virtual absl::StatusOr<int64_t> Sync(const std::string& session_id) = 0;
+  // `ids`: joined, ascending, each once; asked for once.
   virtual absl::StatusOr<v1::CommitReply> Commit(const std::string& node,
                                                  const std::string& session_id, uint64_t token,
                                                  const v1::CommitHeader& header,
-                                                 const std::vector<std::string>& ids) = 0;
+                                                 const Pieces& ids) = 0;
   virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
   virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) = 0;
   virtual absl::Status Read(const v1::ReadRequest& request,
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
-  // The ids of a backup, ascending, joined, in pieces of whole ids. DATA_LOSS when they are not
-  // what was committed.
-  virtual absl::Status ReadRefs(const std::string& backup_id,
-                                const std::function<absl::Status(absl::string_view ids)>& sink) = 0;
+  // As ReplicaSource::ReadRefs. DATA_LOSS when they are not what was committed.
+  virtual absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink) = 0;
   // Keeps a format.v1.CatalogExport; errors as CatalogExports::Take. For the process that hosts the
   // vault; never an RPC.
   virtual absl::Status TakeCatalogExport(absl::string_view bytes) = 0;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
@@ -9,6 +10,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "common/rpc/signed.h"
+#include "common/vault/request_check.h"
 #include "ember/v1/vault.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 
@@ -167,17 +169,15 @@ class Service : public v1::VaultService::Service {
       return absl::InvalidArgumentError("a commit begins with its header");
     }
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(first.vault()));
-    std::vector<std::string> ids(std::make_move_iterator(first.mutable_ids()->begin()),
-                                 std::make_move_iterator(first.mutable_ids()->end()));
-    v1::CommitRequest more;
-    while (stream.Read(&more)) {
-      if (ids.size() + static_cast<size_t>(more.ids_size()) > kCommitIdsMax) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("a backup of more than ", kCommitIdsMax, " records"));
-      }
-      for (std::string& id : *more.mutable_ids()) ids.push_back(std::move(id));
-    }
-    // A broken stream also ends the loop; the count in the header tells.
+    // A broken stream also ends the ids; their count in the header tells.
+    const Pieces ids = [&](const PieceSink& sink) -> absl::Status {
+      v1::CommitRequest more = first;
+      do {
+        EMBER_RETURN_IF_ERROR(CheckCommitIds(more));
+        EMBER_RETURN_IF_ERROR(sink(absl::StrJoin(more.ids(), "")));
+      } while (stream.Read(&more));
+      return absl::OkStatus();
+    };
     EMBER_ASSIGN_OR_RETURN(
         v1::CommitReply reply,
         vault->Commit(node, first.session_id(), first.token(), first.header(), ids));

@@ -19,6 +19,7 @@
 #include "ember/format/v1/format.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/pieces.h"
 #include "tests/support/status_matchers.h"
 
 namespace ember::testing {
@@ -99,7 +100,7 @@ class VaultPortContract : public ::testing::TestWithParam<VaultPortFactory> {
     for (int n = from; n < to; ++n) ASSERT_OK(opened.session->Upload(Record(n)));
     ASSERT_OK(opened.session->Flush());
     const auto ids = Ids(from, to);
-    const auto reply = opened.session->Commit(Header(ids, from), ids);
+    const auto reply = opened.session->Commit(Header(ids, from), PiecesOf(ids));
     ASSERT_OK(reply);
     ASSERT_EQ(reply->need_size(), 0);
   }
@@ -255,14 +256,15 @@ TEST_P(VaultPortContract, CommitSaysWhatIsMissingAndPublishesNothing) {
   ASSERT_OK(opened.session->Upload(Record(0)));
   ASSERT_OK(opened.session->Flush());
   const auto ids = Ids(0, 3);
-  ASSERT_OK_AND_ASSIGN(v1::CommitReply reply, opened.session->Commit(Header(ids, 0), ids));
+  ASSERT_OK_AND_ASSIGN(v1::CommitReply reply,
+                       opened.session->Commit(Header(ids, 0), PiecesOf(ids)));
   EXPECT_THAT(std::vector<std::string>(reply.need().begin(), reply.need().end()),
               ::testing::UnorderedElementsAre(Id(1), Id(2)));
   EXPECT_THAT(port_->GetBackup(opened.backup_id), HasCode(absl::StatusCode::kNotFound));
   ASSERT_OK(opened.session->Upload(Record(1)));
   ASSERT_OK(opened.session->Upload(Record(2)));
   ASSERT_OK(opened.session->Flush());
-  ASSERT_OK_AND_ASSIGN(reply, opened.session->Commit(Header(ids, 0), ids));
+  ASSERT_OK_AND_ASSIGN(reply, opened.session->Commit(Header(ids, 0), PiecesOf(ids)));
   EXPECT_EQ(reply.need_size(), 0);
   EXPECT_OK(port_->GetBackup(opened.backup_id));
 }
@@ -271,7 +273,8 @@ TEST_P(VaultPortContract, CommitTwiceIsCommitOnce) {
   Opened opened = Open();
   Store(opened, 0, 3);
   const auto ids = Ids(0, 3);
-  ASSERT_OK_AND_ASSIGN(const v1::CommitReply again, opened.session->Commit(Header(ids, 0), ids));
+  ASSERT_OK_AND_ASSIGN(const v1::CommitReply again,
+                       opened.session->Commit(Header(ids, 0), PiecesOf(ids)));
   ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, port_->GetBackup(opened.backup_id));
   EXPECT_EQ(again.sequence(), stored.sequence());
   ASSERT_OK_AND_ASSIGN(const v1::ListStoredBackupsReply list, port_->ListBackups("web"));
@@ -283,11 +286,13 @@ TEST_P(VaultPortContract, CommitTellsWhatWasAdded) {
   for (int n = 0; n < 4; ++n) ASSERT_OK(first.session->Upload(Record(n, 100000)));
   const auto ids = Ids(0, 4);
   ASSERT_OK(first.session->Flush());
-  ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply, first.session->Commit(Header(ids, 0), ids));
+  ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply,
+                       first.session->Commit(Header(ids, 0), PiecesOf(ids)));
   EXPECT_GE(reply.added_bytes(), 400000);
   EXPECT_LT(reply.added_bytes(), 430000) << "headers, footers, and 5 % of parity";
   Opened second = Open();
-  ASSERT_OK_AND_ASSIGN(const v1::CommitReply nothing, second.session->Commit(Header(ids, 0), ids));
+  ASSERT_OK_AND_ASSIGN(const v1::CommitReply nothing,
+                       second.session->Commit(Header(ids, 0), PiecesOf(ids)));
   EXPECT_LT(nothing.added_bytes(), 1000);
 }
 
@@ -325,7 +330,8 @@ TEST_P(VaultPortContract, ABackupNamesTheKeyboxesOfAllItsSessions) {
   ASSERT_OK(second.session->Upload(Record(3)));
   ASSERT_OK(second.session->Flush());
   const auto ids = Ids(0, 4);
-  ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply, second.session->Commit(Header(ids, 3), ids));
+  ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply,
+                       second.session->Commit(Header(ids, 3), PiecesOf(ids)));
   ASSERT_EQ(reply.need_size(), 0);
   ASSERT_OK_AND_ASSIGN(const v1::StoredBackup stored, port_->GetBackup(second.backup_id));
   std::map<std::string, std::string> boxes;
@@ -342,7 +348,8 @@ TEST_P(VaultPortContract, ALaterSessionOfTheWorkloadSupersedes) {
   EXPECT_OK(first.session->Absent({Id(0)}));
   Opened second = Open("web");
   const auto ids = Ids(0, 1);
-  EXPECT_THAT(first.session->Commit(Header(ids, 0), ids), HasCode(absl::StatusCode::kAborted));
+  EXPECT_THAT(first.session->Commit(Header(ids, 0), PiecesOf(ids)),
+              HasCode(absl::StatusCode::kAborted));
   EXPECT_THAT(port_->GetBackup(first.backup_id), HasCode(absl::StatusCode::kNotFound));
   Store(second, 1, 2);
 }

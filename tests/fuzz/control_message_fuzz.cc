@@ -6,12 +6,14 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/crypto/certificate.h"
 #include "common/rpc/convert.h"
 #include "common/vault/object_store.h"
 #include "common/vault/pack.h"
+#include "common/vault/ref_set.h"
 #include "common/vault/request_check.h"
 #include "ember/v1/vault.pb.h"
 #include "node-agent/link/token.h"
@@ -65,9 +67,17 @@ void LookAtRecord(const v1::Record& record) {
 }
 
 void LookAtCommit(const v1::CommitRequest& request) {
+  if (!IsAccepted(vault::CheckCommit(request.header())) ||
+      !IsAccepted(vault::CheckCommitIds(request))) {
+    return;
+  }
   const std::vector<std::string> ids(request.ids().begin(), request.ids().end());
-  if (!IsAccepted(vault::CheckCommit(request.header(), ids))) return;
   RequireIds(ids);
+  vault::NewRefSet set(".", request.header().manifest_root());
+  if (!IsAccepted(set.Append(absl::StrJoin(ids, ""))) ||
+      !IsAccepted(set.CheckComplete(request.header().ids_total()))) {
+    return;
+  }
   for (size_t i = 1; i < ids.size(); ++i) Require(ids[i - 1] < ids[i]);
   Require(request.header().ids_total() == ids.size());
   Require(std::count(ids.begin(), ids.end(), request.header().manifest_root()) == 1);

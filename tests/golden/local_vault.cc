@@ -39,7 +39,7 @@ class LocalSession : public backup::VaultSession {
   }
   absl::Status Flush() override { return vault_.Sync(session_id_).status(); }
   absl::StatusOr<v1::CommitReply> Commit(const v1::CommitHeader& header,
-                                         const std::vector<std::string>& ids) override {
+                                         const Pieces& ids) override {
     return vault_.Commit(node_, session_id_, reply_.token(), header, ids);
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/backup/record.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
@@ -53,7 +54,14 @@ class MemorySession : public backup::VaultSession {
   }
 
   absl::StatusOr<v1::CommitReply> Commit(const v1::CommitHeader& header,
-                                         const std::vector<std::string>& ids) override {
+                                         const Pieces& pieces) override {
+    std::vector<std::string> ids;
+    EMBER_RETURN_IF_ERROR(pieces([&ids](absl::string_view joined) {
+      for (; !joined.empty();
+           joined.remove_prefix(std::min(joined.size(), sizeof(backup::RecordId))))
+        ids.emplace_back(joined.substr(0, sizeof(backup::RecordId)));
+      return absl::OkStatus();
+    }));
     absl::MutexLock lock(&vault_->mu_);
     EMBER_RETURN_IF_ERROR(vault_->Count(MemoryVault::Call::kCommit));
     EMBER_ASSIGN_OR_RETURN(MemoryVault::Session * session, vault_->Find(session_id_, token_));

@@ -9,6 +9,7 @@
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/crypto/digest.h"
+#include "tests/support/pieces.h"
 
 namespace ember::testing {
 namespace {
@@ -134,7 +135,7 @@ absl::Status VaultClient::Sync() { return vault_->Sync(SessionIdOf(backup_)).sta
 
 absl::StatusOr<v1::CommitReply> VaultClient::Commit(const std::vector<int>& records) {
   const std::vector<std::string> ids = SortedIdsOf(records);
-  return vault_->Commit(kClientNode, SessionIdOf(backup_), token_, HeaderFor(ids), ids);
+  return vault_->Commit(kClientNode, SessionIdOf(backup_), token_, HeaderFor(ids), PiecesOf(ids));
 }
 
 absl::StatusOr<v1::CommitReply> BackUp(VaultClient& client, const BackUpOptions& options) {

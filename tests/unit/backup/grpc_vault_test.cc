@@ -11,6 +11,7 @@
 #include "grpcpp/grpcpp.h"
 #include "tests/contract/vault_port_contract.h"
 #include "tests/support/memory_vault.h"
+#include "tests/support/pieces.h"
 #include "tests/unit/backup/fake_tree.h"
 
 namespace ember::testing {
@@ -72,7 +73,7 @@ class Service : public v1::VaultService::Service {
       if (request.has_header()) header = request.header();
       ids.insert(ids.end(), request.ids().begin(), request.ids().end());
     }
-    auto committed = Of(session)->Commit(header, ids);
+    auto committed = Of(session)->Commit(header, PiecesOf(std::move(ids)));
     if (committed.ok()) *reply = *committed;
     return ToGrpc(committed.status());
   }
@@ -191,9 +192,8 @@ TEST(GrpcVault, AReadGoesOnWhereItsConnectionBroke) {
 
 TEST(GrpcVault, AnUnknownVaultIsNotFound) {
   OverGrpc vault;
-  const auto other =
-      backup::OpenGrpcVault(
-          grpc::CreateChannel(vault.address, grpc::InsecureChannelCredentials()), "another");
+  const auto other = backup::OpenGrpcVault(
+      grpc::CreateChannel(vault.address, grpc::InsecureChannelCredentials()), "another");
   EXPECT_THAT(other->OpenSession(v1::OpenSessionRequest()), HasCode(absl::StatusCode::kNotFound));
 }
 

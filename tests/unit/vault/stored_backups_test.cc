@@ -47,8 +47,9 @@ class StoredBackupsTest : public ::testing::Test {
     record.set_session_id(absl::StrCat("session", n));
     if (retain_until != absl::InfinitePast())
       *record.mutable_retain_until() = rpc::ToTimestamp(retain_until);
-    return backups_->Publish(record, {std::string(32, static_cast<char>('a' + n))}, clock_)
-        .status();
+    vault::NewRefSet ids(directory_.path(), "");
+    EXPECT_OK(ids.Append(std::string(32, static_cast<char>('a' + n))));
+    return backups_->Publish(record, ids, clock_).status();
   }
 
   ember::testing::FakeClock clock_;

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/pieces.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -97,7 +98,7 @@ class VaultFixture : public ::testing::Test {
                                          const std::vector<std::string>& ids,
                                          const std::string& node = "host1") {
     return vault_->Commit(node, session.request.session_id(), session.reply.token(), HeaderOf(ids),
-                          ids);
+                          PiecesOf(ids));
   }
   // Records `first`... uploaded and committed as backup `n`.
   absl::StatusOr<v1::CommitReply> Backup(const std::string& workload, int n, int first, int count) {

@@ -327,12 +327,12 @@ TEST_F(VaultTest, RefusesRequestsThatMakeNoSense) {
   ids = SortedIds(0, 4);
   auto header = HeaderOf(ids);
   header.set_ids_total(5);
-  expect_invalid(
-      vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
+  expect_invalid(vault_->Commit("host1", session.request.session_id(), session.reply.token(),
+                                header, PiecesOf(ids)));
   header = HeaderOf(ids);
   header.set_manifest_root(RecordId(9));
-  expect_invalid(
-      vault_->Commit("host1", session.request.session_id(), session.reply.token(), header, ids));
+  expect_invalid(vault_->Commit("host1", session.request.session_id(), session.reply.token(),
+                                header, PiecesOf(ids)));
   expect_invalid(Commit(session, {}));
   v1::HaveRequest have;
   have.set_session_id(session.request.session_id());
