@@ -72,14 +72,17 @@ Cell RpoCell(const v1::Workload& workload) {
   return workload.rpo_met() ? Cell(rpo + " ok", Style::kGood) : Cell(rpo + " LATE", Style::kBad);
 }
 
-std::string RtoText(const v1::Workload& workload) {
+Cell RtoCell(const v1::Workload& workload) {
   const std::string rto = workload.rto_seconds() > 0
                               ? FormatRough(absl::Seconds(workload.rto_seconds()))
                               : std::string();
   // 0 is what an EM sends that never measured one.
-  if (workload.last_recovery_seconds() <= 0) return rto;
-  return absl::StrCat(rto.empty() ? "" : rto + ", ", "last ",
-                      FormatExact(absl::Seconds(workload.last_recovery_seconds())));
+  if (workload.last_recovery_seconds() <= 0) return {rto};
+  const std::string last =
+      absl::StrCat("last ", FormatExact(absl::Seconds(workload.last_recovery_seconds())));
+  if (rto.empty()) return {last};
+  const std::string both = absl::StrCat(rto, ", ", last);
+  return workload.rto_met() ? Cell(both + " ok", Style::kGood) : Cell(both + " LATE", Style::kBad);
 }
 
 Table NodeTable(const Context& context, const google::protobuf::RepeatedPtrField<v1::Node>& nodes) {
@@ -101,7 +104,7 @@ Table WorkloadTable(const google::protobuf::RepeatedPtrField<v1::Workload>& work
       {{"WORKLOAD", false, true}, {"STATE"}, {"NODE"}, {"BACKUP AGE / RPO"}, {"RTO"}, {"MESSAGE"}});
   for (const v1::Workload& workload : workloads) {
     table.Add({workload.name(), WorkloadStateCell(workload), workload.node(), RpoCell(workload),
-               RtoText(workload), workload.message()});
+               RtoCell(workload), workload.message()});
   }
   return table;
 }

@@ -20,7 +20,7 @@ std::string VerifiedText(const v1::Backup& backup);
 // "3 h / 24 h ok", "never / 24 h LATE", "3 h" without an RPO.
 Cell RpoCell(const v1::Workload& workload);
 // "2 h, last 34 s".
-std::string RtoText(const v1::Workload& workload);
+Cell RtoCell(const v1::Workload& workload);
 
 Table NodeTable(const Context& context, const google::protobuf::RepeatedPtrField<v1::Node>& nodes);
 Table WorkloadTable(const google::protobuf::RepeatedPtrField<v1::Workload>& workloads);

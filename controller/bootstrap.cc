@@ -86,7 +86,10 @@ void AddAll(const OpenedExport& opened, Batch* batch) {
   meta.clear_notified_seq();
   batch->Put(meta);
   batch->Put(contents.estate());
-  for (const rec::NodeRecord& node : contents.nodes()) batch->Put(node);
+  for (rec::NodeRecord node : contents.nodes()) {
+    node.clear_fence();  // it may have been back since
+    batch->Put(node);
+  }
   for (rec::WorkloadRecord workload : contents.workloads()) {
     workload.set_hold_recovery(false);
     workload.clear_last_recovery();

@@ -1,5 +1,9 @@
 #include "controller/em_state.h"
 
+#include <set>
+
+#include "common/base/limits.h"
+
 namespace ember::controller {
 namespace {
 
@@ -23,9 +27,20 @@ const v1::PolicySpec* FindPolicy(const v1::Estate& estate, const std::string& na
   return FindByName(estate.policies(), name);
 }
 
-bool SelfFences(const v1::WorkloadSpec& spec) {
+bool HasFailoverMajority(const v1::Estate& estate) {
+  std::set<absl::string_view> nodes;
+  for (const v1::VaultSpec& vault : estate.vaults()) nodes.insert(vault.node());
+  for (const v1::WorkloadSpec& workload : estate.workloads()) {
+    nodes.insert(workload.node());
+    nodes.insert(workload.recovery().standby().begin(), workload.recovery().standby().end());
+    if (nodes.size() >= kFailoverNodesMin) return true;
+  }
+  return nodes.size() >= kFailoverNodesMin;
+}
+
+bool SelfFences(const v1::WorkloadSpec& spec, bool has_majority) {
   const v1::RecoverySpec& recovery = spec.recovery();
-  return recovery.class_() == v1::RecoverySpec::EXCLUSIVE &&
+  return has_majority && recovery.class_() == v1::RecoverySpec::EXCLUSIVE &&
          recovery.mode() == v1::RecoverySpec::AUTOMATIC && recovery.standby_size() > 0;
 }
 

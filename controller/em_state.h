@@ -29,7 +29,8 @@ struct EmState {
   std::unique_ptr<Catalog> catalog ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
   std::unique_ptr<KeyVault> keys ABSL_GUARDED_BY(mu) ABSL_PT_GUARDED_BY(mu);
   Board board ABSL_GUARDED_BY(mu);
-  std::string advertise ABSL_GUARDED_BY(mu);  // HOST:PORT for tokens when the caller names none; may be empty
+  std::string advertise
+      ABSL_GUARDED_BY(mu);  // HOST:PORT for tokens when the caller names none; may be empty
   // A fact arrived that the tick should look at now rather than at its next turn.
   bool news ABSL_GUARDED_BY(mu) = false;
   // Refusals that are in the log; until when they are not written again.
@@ -45,8 +46,12 @@ const v1::WorkloadSpec* FindWorkload(const v1::Estate& estate, const std::string
 const v1::VaultSpec* FindVault(const v1::Estate& estate, const std::string& name);
 const v1::PolicySpec* FindPolicy(const v1::Estate& estate, const std::string& name);
 
-// True for an exclusive workload whose fail-over is automatic: it stops itself when cut off.
-bool SelfFences(const v1::WorkloadSpec& spec);
+// True for an exclusive workload whose fail-over is automatic: it stops itself when cut off. Not in
+// an estate of two nodes, where it could not be told from one whose peer is off: there a fence
+// command proves what silence does not.
+bool SelfFences(const v1::WorkloadSpec& spec, bool has_majority);
+// It has nodes enough that one that is cut off can be told from one whose peers are.
+bool HasFailoverMajority(const v1::Estate& estate);
 
 }  // namespace ember::controller
 

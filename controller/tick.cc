@@ -11,7 +11,9 @@
 #include "controller/fleet/observing.h"
 #include "controller/fleet/told.h"
 #include "controller/protect/catalog_exports.h"
+#include "controller/protect/reserved_backups.h"
 #include "controller/protect/runs.h"
+#include "controller/recover/fences.h"
 #include "controller/recover/recoveries.h"
 
 namespace ember::controller {
@@ -75,9 +77,11 @@ absl::Status Tick(EmState& em) {
   EMBER_RETURN_IF_ERROR(RecordTold(em));
   UpdateWantedExport(em);
   if (!StillListening(em)) {
+    EMBER_RETURN_IF_ERROR(AdvanceFences(em));
     EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
     EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));
     EMBER_RETURN_IF_ERROR(AddDueRuns(em));
+    EMBER_RETURN_IF_ERROR(ReserveBackups(em));
     EMBER_RETURN_IF_ERROR(AdvanceRuns(em));
   }
   ForgetProgress(em);

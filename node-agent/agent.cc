@@ -230,7 +230,7 @@ void AgentImpl::BuildLink() {
     return exchange_->Reply(reply, sent);
   };
   ports.refused = [this] { lease_->Refused(); };
-  ports.unanswered = [this] { lease_->Unanswered(); };
+  ports.unanswered = [this] { exchange_->Unanswered(); };
   ports.duplicate = options_.duplicate;
   ports.renewed = [this] { peers_->Redial(); };
   link_ = std::make_unique<Link>(std::move(ports));

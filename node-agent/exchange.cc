@@ -7,10 +7,12 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "node-agent/orders/offline.h"
 
 namespace ember::agent {
 
-Exchange::Exchange(Parts parts, Self self) : parts_(parts), self_(std::move(self)) {}
+Exchange::Exchange(Parts parts, Self self)
+    : parts_(parts), self_(std::move(self)), answered_(parts_.clock->Monotonic()) {}
 
 absl::Status Exchange::ApplyStored() {
   EMBER_ASSIGN_OR_RETURN(const v1::NodeConfig config, parts_.state->LoadConfig());
@@ -61,6 +63,7 @@ absl::Status Exchange::Accept(const v1::Order& order) {
 absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sent) {
   absl::Status first = parts_.epochs->RaiseController(reply.em_epoch());
   if (absl::IsAborted(first)) return first;
+  answered_ = parts_.clock->Monotonic();
   for (const std::string& id : reply.acknowledged_orders()) {
     refused_.erase(id);
     first.Update(parts_.ledger->Acknowledge(id));
@@ -84,7 +87,19 @@ absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sen
   return first;
 }
 
+void Exchange::Unanswered() {
+  parts_.lease->Unanswered();
+  if (parts_.clock->Monotonic() - answered_ < OfflineAfter(config_.settings())) return;
+  for (const v1::Order& order : DueOffline(config_, parts_.clock->Now())) {
+    if (const absl::Status begun = parts_.orders->Begin(order); !begun.ok()) {
+      LogError("link", "a scheduled backup cannot be begun",
+               {{"order", order.id()}, {"error", begun.ToString()}});
+    }
+  }
+}
+
 void Exchange::Apply(const v1::NodeConfig& config) {
+  config_ = config;
   for (const absl::Status& refused : parts_.supervisor->Apply(config.workloads())) {
     LogError("supervise", "an assignment is not taken", {{"error", refused.ToString()}});
   }

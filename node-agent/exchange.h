@@ -28,7 +28,7 @@
 
 namespace ember::agent {
 
-// Facts and Reply are called by one thread, the link's.
+// Called by one thread, the link's.
 class Exchange {
  public:
   struct Parts {
@@ -63,6 +63,9 @@ class Exchange {
   // an error. On a full disk a configuration is in force all the same, and asked for again until it
   // is stored; an order that cannot be stored is reported as failed. Returns the first error.
   absl::Status Reply(const v1::HeartbeatReply& reply, absl::Duration sent);
+  // A beat brought no reply. Scheduled backups are begun here when the controller has been away for
+  // long.
+  void Unanswered();
 
  private:
   void Apply(const v1::NodeConfig& config);
@@ -72,6 +75,8 @@ class Exchange {
   const Self self_;
   uint64_t seq_ = 0;
   uint64_t config_version_ = 0;                     // of what is stored
+  v1::NodeConfig config_;                           // in force
+  absl::Duration answered_;                         // the last beat, or the start of this process
   std::map<std::string, v1::OrderUpdate> refused_;  // by order id, until acknowledged
 };
 

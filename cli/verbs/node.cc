@@ -77,6 +77,7 @@ struct MaintenanceArguments {
   std::string mode;
   std::string node;
   std::string duration;
+  bool all = false;
 };
 
 absl::StatusOr<ExitCode> SetMaintenance(Context& context, const MaintenanceArguments& arguments) {
@@ -93,9 +94,24 @@ absl::StatusOr<ExitCode> SetMaintenance(Context& context, const MaintenanceArgum
       return absl::InvalidArgumentError("--for is too short: at least 1s is needed");
     request.set_for_seconds(absl::ToInt64Seconds(duration));
   }
+  if (arguments.all != arguments.node.empty()) {
+    return absl::InvalidArgumentError(arguments.all ? "--all is every node: name none"
+                                                    : "name a NODE, or --all for the whole estate");
+  }
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
-  EMBER_ASSIGN_OR_RETURN(const v1::Node node, client.Call(&Fleet::SetMaintenance, request));
-  return PrintNode(context, node);
+  if (!arguments.all) {
+    EMBER_ASSIGN_OR_RETURN(const v1::Node node, client.Call(&Fleet::SetMaintenance, request));
+    return PrintNode(context, node);
+  }
+  EMBER_ASSIGN_OR_RETURN(const v1::Em em, client.Call(&Fleet::SetEstateMaintenance, request));
+  if (context.options.json) return PrintJson(context, em);
+  *context.out << "maintenance of the whole estate: "
+               << (!em.maintenance() ? "off"
+                   : em.has_maintenance_until()
+                       ? absl::StrCat("until ", FormatTime(context, em.maintenance_until()))
+                       : "on")
+               << "\n";
+  return kExitDone;
 }
 
 absl::StatusOr<ExitCode> Remove(Context& context, const std::string& name) {
@@ -152,7 +168,8 @@ Action DeclareNodeMaintenance(CLI::App& app) {
       ->type_name("")
       ->check(CLI::IsMember({"on", "off"}).description(""))
       ->required();
-  app.add_option("NODE", arguments->node, "The node's name")->type_name("")->required();
+  app.add_option("NODE", arguments->node, "The node's name")->type_name("");
+  app.add_flag("--all", arguments->all, "The whole estate: nothing is recovered meanwhile");
   app.add_option("--for", arguments->duration, "End it by itself after this time, such as 2h")
       ->type_name("DURATION");
   return [arguments](Context& context) { return SetMaintenance(context, *arguments); };

@@ -33,7 +33,13 @@ std::string FieldsOf(const Context& context, const v1::Recovery& recovery) {
       {"backup", recovery.backup_id()},
       {"started", FormatTime(context, recovery.started())},
       {"ended", recovery.has_ended() ? FormatTime(context, recovery.ended()) : ""},
+      {"data loss", recovery.backup_id().empty()
+                        ? ""
+                        : FormatExact(absl::Seconds(recovery.data_loss_seconds()))},
+      {"fence", recovery.fence_proof()},
       {"detection", Measured(recovery.detect_seconds())},
+      {"fencing", Measured(recovery.fence_seconds())},
+      {"planning", Measured(recovery.plan_seconds())},
       {"restore", Measured(recovery.restore_seconds())},
       {"start", Measured(recovery.start_seconds())},
       {"verification", Measured(recovery.verify_seconds())},
@@ -88,11 +94,18 @@ absl::StatusOr<ExitCode> Plan(Context& context, const std::string& subject) {
     *context.out << "nothing would have to be recovered\n";
     return kExitDone;
   }
-  Table table(
-      {{"WAVE", true}, {"WORKLOAD", false, true}, {"ACTION"}, {"TARGET"}, {"BACKUP"}, {"REASON"}});
+  Table table({{"WAVE", true},
+               {"WORKLOAD", false, true},
+               {"ACTION"},
+               {"TARGET"},
+               {"BACKUP"},
+               {"LOSES"},
+               {"REASON"}});
   for (const v1::PlanStep& step : reply.items()) {
     table.Add({absl::StrCat(step.wave()), step.workload(), step.action(), step.target(),
-               step.backup_id(), step.reason()});
+               step.backup_id(),
+               step.backup_id().empty() ? "" : FormatRough(absl::Seconds(step.data_loss_seconds())),
+               step.reason()});
   }
   *context.out << table.Format(ColorsWelcome(context)) << "preview only: nothing was changed\n";
   return kExitDone;

@@ -32,6 +32,16 @@ std::string Page(const Context& context, const v1::StatusReply& status, bool col
         &page, Styled("OBSERVING: made anew, or replaced; nothing is decided", Style::kBad, colors),
         "\n");
   }
+  if (em.maintenance()) {
+    const std::string until =
+        em.has_maintenance_until()
+            ? absl::StrCat(" until ", FormatTime(context, em.maintenance_until()))
+            : "";
+    absl::StrAppend(&page,
+                    Styled(absl::StrCat("MAINTENANCE", until, ": nothing is recovered"),
+                           Style::kWarning, colors),
+                    "\n");
+  }
   if (em.frozen()) {
     const std::string banner =
         absl::StrCat("FROZEN: no automatic recovery: ", Escape(em.frozen_reason()));

@@ -40,7 +40,7 @@ ExitCode PrintWorkload(Context& context, const v1::Workload& workload) {
       {"next backup",
        workload.has_next_backup() ? FormatTime(context, workload.next_backup()) : ""},
       {"backups", absl::StrCat(workload.backups())},
-      {"RTO", RtoText(workload)},
+      {"RTO", RtoCell(workload).text},
       {"recovery", workload.recovery()},
   });
   *context.out << EscalationText(workload.diagnostics(), workload.next_command());

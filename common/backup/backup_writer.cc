@@ -94,7 +94,10 @@ std::unique_ptr<EntryCacheWriter> CreateCache(const BackupOptions& options) {
 // Where the cache is there is room.
 std::string ScratchDirectory(const BackupOptions& options) {
   const std::filesystem::path cache(options.cache_path);
-  return cache.has_parent_path() ? cache.parent_path() : std::filesystem::temp_directory_path();
+  if (cache.has_parent_path()) return cache.parent_path();
+  std::error_code error;
+  const std::filesystem::path temporary = std::filesystem::temp_directory_path(error);
+  return error ? "/tmp" : temporary.string();
 }
 
 class Writer : public BackupWriter {

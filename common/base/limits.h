@@ -1,6 +1,5 @@
 // Every bound and time-out of Ember, each with its reason. Relations are checked at compile time.
-// Settings that an estate may change are defaults here; controller/estate enforces the same
-// relations on them.
+// Settings that an estate may change are defaults here; controller/estate enforces the same relations on them.
 #ifndef EMBER_COMMON_BASE_LIMITS_H_
 #define EMBER_COMMON_BASE_LIMITS_H_
 
@@ -13,32 +12,27 @@ namespace ember {
 
 inline constexpr char kVersion[] = "0.1.0";
 
-// --- heartbeat and lease
-// ------------------------------------------------------------------------------------------- How
-// long the controller holds a beat that has nothing to answer. Short against kLease: six tries per
-// lease.
+// --- heartbeat and lease -------------------------------------------------------------------------------------------
+// How long the controller holds a beat that has nothing to answer. Short against kLease: six tries per lease.
 inline constexpr int64_t kBeatSeconds = 3;
 // What an acknowledged beat grants, counted by the agent from its own send time.
 inline constexpr int64_t kLeaseSeconds = 20;
 inline constexpr int64_t kSuspectSeconds = 10;
 inline constexpr int64_t kUnreachableSeconds = 20;
-// An agent without lease and majority needs this long to stop its exclusive workloads: TERM, then
-// KILL.
+// An agent without lease and majority needs this long to stop its exclusive workloads: TERM, then KILL.
 inline constexpr int64_t kSelfFenceSeconds = 15;
 inline constexpr int64_t kSelfFenceKillSeconds = 10;
 // Clock rate differences, scheduling delays.
 inline constexpr int64_t kFenceMarginSeconds = 10;
 inline constexpr int64_t kDeadSeconds = 45;
 static_assert(kBeatSeconds * 2 < kSuspectSeconds, "one lost beat must not make a node SUSPECT");
-static_assert(kSelfFenceKillSeconds < kSelfFenceSeconds,
-              "KILL must come within the self-fence time");
+static_assert(kSelfFenceKillSeconds < kSelfFenceSeconds, "KILL must come within the self-fence time");
 static_assert(kLeaseSeconds + kSelfFenceSeconds + kFenceMarginSeconds <= kDeadSeconds,
               "a silent node must have stopped its exclusive workloads before it is DEAD");
 static_assert(kSuspectSeconds < kUnreachableSeconds && kUnreachableSeconds < kDeadSeconds);
 // A beat is answered within kBeat; beyond this the agent dials again.
 inline constexpr int64_t kBeatDeadlineSeconds = 10;
-static_assert(kBeatDeadlineSeconds < kLeaseSeconds,
-              "a lost reply must leave time for another beat");
+static_assert(kBeatDeadlineSeconds < kLeaseSeconds, "a lost reply must leave time for another beat");
 // More than this share of the nodes silent within kFreezeWindow: no automatic recovery.
 inline constexpr int kFreezeOverPercent = 30;
 inline constexpr int64_t kFreezeWindowSeconds = 60;
@@ -54,8 +48,7 @@ inline constexpr int64_t kClockSkewWarnSeconds = 30;
 // A peer's vote is asked once per lease and answered quickly or not at all.
 inline constexpr int64_t kPeerVoteMillis = 2000;
 
-// --- identity
-// ------------------------------------------------------------------------------------------------------
+// --- identity ------------------------------------------------------------------------------------------------------
 inline constexpr int64_t kTokenHours = 1;
 inline constexpr int64_t kCertificateDays = 90;
 inline constexpr int64_t kRenewBeforeDays = 30;
@@ -63,8 +56,7 @@ inline constexpr int64_t kCaYears = 20;
 // Certificates start in the past so that a node whose clock is a day slow can join.
 inline constexpr int64_t kCertificateBackdateHours = 36;
 
-// --- names and messages
-// --------------------------------------------------------------------------------------------
+// --- names and messages --------------------------------------------------------------------------------------------
 inline constexpr size_t kNameBytesMax = 64;
 inline constexpr size_t kEstateFileBytesMax = 1 << 20;
 inline constexpr size_t kGrpcMessageBytesMax = 16 << 20;
@@ -79,21 +71,18 @@ inline constexpr int kChangesShown = 20;  // of each kind, to a person who is as
 inline constexpr size_t kLogTailLines = 20;
 inline constexpr size_t kLogLineBytesMax = 512;
 
-// --- what the controller keeps and tells
-// ----------------------------------------------------------------------------- Beyond these the
-// oldest go; the event log keeps all of them.
+// --- what the controller keeps and tells -----------------------------------------------------------------------------
+// Beyond these the oldest go; the event log keeps all of them.
 inline constexpr size_t kEndedRunsKept = 1000;
 inline constexpr size_t kEndedRecoveriesKept = 1000;
-// A notice to a person: so many tries with pauses that double from the first one; what is older is
-// no news.
+// A notice to a person: so many tries with pauses that double from the first one; what is older is no news.
 inline constexpr int kNoticeTries = 5;
 inline constexpr int64_t kNoticeRetryMillis = 1000;
 inline constexpr int64_t kNoticeTimeoutSeconds = 10;
 inline constexpr int64_t kNoticeAgeMaxHours = 24;
 
-// --- estate file and schedules
-// -------------------------------------------------------------------------------------- Nodes of
-// the document with aliases written out: a small file must not grow into a large estate in memory.
+// --- estate file and schedules --------------------------------------------------------------------------------------
+// Nodes of the document with aliases written out: a small file must not grow into a large estate in memory.
 inline constexpr size_t kEstateDocumentNodesMax = 200000;
 inline constexpr size_t kEstateDepthMax = 32;
 // A broken file is corrected a screen at a time.
@@ -124,14 +113,12 @@ inline constexpr int kCalendarYearMin = 1970;
 inline constexpr int kCalendarYearMax = 2199;
 inline constexpr size_t kScheduleBytesMax = 256;
 
-// --- data plane
-// ----------------------------------------------------------------------------------------------------
+// --- data plane ----------------------------------------------------------------------------------------------------
 inline constexpr size_t kChunkMin = 64 << 10;
 inline constexpr size_t kChunkTarget = 256 << 10;
 inline constexpr size_t kChunkMax = 1 << 20;
 static_assert(kChunkMin < kChunkTarget && kChunkTarget < kChunkMax);
-// What a cut of a file depends on: long enough that unlike places rarely look alike, short enough
-// to be four words.
+// What a cut of a file depends on: long enough that unlike places rarely look alike, short enough to be four words.
 inline constexpr size_t kCutWindowBytes = 32;
 static_assert(kCutWindowBytes <= kChunkMin);
 // Disks are cut between blocks of this size, the unit in which guests and file systems write.
@@ -156,6 +143,8 @@ inline constexpr size_t kLeafBytesMax = 512 << 10;
 inline constexpr uint64_t kLeafBoundary = 256;  // a leaf ends at one name in this many
 inline constexpr size_t kNodeChildrenMax = 4096;
 inline constexpr size_t kPackBytes = 64 << 20;
+// Its table is in memory while it is written: a pack of very small records is full earlier.
+inline constexpr int kPackRecordsMax = 32768;
 inline constexpr int kOpenPacks = 2;
 inline constexpr size_t kRecordBytesMax = kChunkMax + (64 << 10);
 static_assert(kRecordBytesMax < kGrpcMessageBytesMax);
@@ -173,14 +162,11 @@ inline constexpr int kUnstableReadsMax = 3;
 inline constexpr int64_t kRacySeconds = 2;
 inline constexpr size_t kPathBytesMax = 64 << 10;
 inline constexpr size_t kManifestDepthMax = 16;
-// An entry with more extents goes on in further parts, each in a leaf of its own; a part ends at
-// one id in kPartBoundary.
+// An entry with more extents goes on in further parts, each in a leaf of its own; a part ends at one id in kPartBoundary.
 inline constexpr size_t kPartExtentsMax = 8192;
 inline constexpr uint64_t kPartBoundary = 4096;
-static_assert(kPartExtentsMax * 64 + kLeafBytesMax <= kRecordBytesMax,
-              "a part and its metadata fit a record");
-// Entries that wait for their contents before they reach the manifest; an open group is closed
-// rather than exceed it.
+static_assert(kPartExtentsMax * 64 + kLeafBytesMax <= kRecordBytesMax, "a part and its metadata fit a record");
+// Entries that wait for their contents before they reach the manifest; an open group is closed rather than exceed it.
 inline constexpr size_t kPendingEntriesMax = 4096;
 inline constexpr size_t kPendingExtentsMax = 65536;
 // Every item in flight counts at least this, so that the queues are bounded in number too.
@@ -209,23 +195,19 @@ inline constexpr size_t kRestoreLookaheadParts = 1024;
 // The first read-ahead; doubles with every object the target takes, ends with one it declines.
 inline constexpr size_t kRestoreWindowBytesMin = 1 << 20;
 
-// --- vault
-// -----------------------------------------------------------------------------------------------------------
-// An append that would leave less than this is refused, so that footers of open packs, reference
-// sets and the index still have room and what is stored can be committed.
-inline constexpr int64_t kVaultReserveBytes = 32 << 20;
-// A commit names at most this many missing ids at a time: the reply stays far below
-// kGrpcMessageBytesMax.
+// --- vault -----------------------------------------------------------------------------------------------------------
+// An append that would leave less than this is refused, so that footers of open packs, reference sets and the index
+// still have room and what is stored can be committed.
+inline constexpr int64_t kVaultReserveBytes = 64 << 20;
+// A commit names at most this many missing ids at a time: the reply stays far below kGrpcMessageBytesMax.
 inline constexpr size_t kNeedIdsMax = 10000;
-// Of one backup; 16 TiB at kChunkTarget. A commit looks each of them up, within
-// kVaultCommitSeconds.
+// Of one backup; 16 TiB at kChunkTarget. A commit looks each of them up, within kVaultCommitSeconds.
 inline constexpr size_t kCommitIdsMax = 64 << 20;
 // Of a reference set that a vault is sent: each of many commits at once may hold so much.
 inline constexpr size_t kRefSetMemoryBytes = 4 << 20;
 // Ids of a set that are held in memory; more of them go to a scratch file (8 MiB at a time).
 inline constexpr size_t kIdsInMemory = 256 << 10;
-// Ids that a backup knows to be in the vault without asking; 16 bytes each in a table that is half
-// full (some 40 MiB).
+// Ids that a backup knows to be in the vault without asking; 16 bytes each in a table that is half full (some 40 MiB).
 inline constexpr size_t kKnownIdsMax = 1800000;
 inline constexpr size_t kSummaryBytesMax = 1 << 20;
 inline constexpr size_t kKeyboxBytesMax = 4 << 10;
@@ -236,25 +218,20 @@ inline constexpr size_t kRecoveryBoxesMax = 16;
 // Boxes that a vault keeps of a domain: also those of recipients that an estate has no more.
 inline constexpr size_t kDomainBoxesMax = 64;
 static_assert(kRecoveryBoxesMax <= kDomainBoxesMax);
-// A pack larger than this was not written by Ember; it is read into memory when its footer is
-// damaged.
+// A pack larger than this was not written by Ember; it is read into memory when its footer is damaged.
 inline constexpr size_t kPackBytesMax = 2 * kPackBytes;
 static_assert(kPackBytes + kRecordBytesMax < kPackBytesMax);
-// One read of a pack: neighbours are read together, small gaps included, because a seek costs more
-// than the gap.
+// One read of a pack: neighbours are read together, small gaps included, because a seek costs more than the gap.
 inline constexpr size_t kReadRangeBytesMax = 4 << 20;
 inline constexpr size_t kReadGapBytesMax = 64 << 10;
 inline constexpr size_t kReadProblemsPerReply = 1000;
-// Damaged records remembered so that the next backup sends them again; beyond this the disk is the
-// problem.
+// Damaged records remembered so that the next backup sends them again; beyond this the disk is the problem.
 inline constexpr size_t kDamagedIdsMax = 16384;
-// What `backup delete` puts into the trash, and what a GC leaves there, can be had back for so
-// long.
+// What `backup delete` puts into the trash, and what a GC leaves there, can be had back for so long.
 inline constexpr int64_t kTrashDays = 7;
 // Of a vault's backups, within a day of the vault's clock, without a person's word; at least one.
 inline constexpr int kDeletionBudgetPercent = 10;
-// Ids looked up, and asked of another vault, at a time: some pack reads, and never a message's
-// worth of memory.
+// Ids looked up, and asked of another vault, at a time: some pack reads, and never a message's worth of memory.
 inline constexpr size_t kReplicaBatchIds = 1024;
 // What could not be copied because a vault was away is tried again after this.
 inline constexpr int64_t kReplicationRetrySeconds = 300;
@@ -264,6 +241,8 @@ inline constexpr int64_t kReplicationSweepHours = 24;
 inline constexpr int64_t kSessionLeaseHours = 24;
 // A pack is rewritten when more than this much of it is garbage.
 inline constexpr int kSweepDeadPercent = 25;
+// So many become one; the tables of all are in memory meanwhile.
+inline constexpr size_t kSweepGroupPacksMax = 8;
 // Ids of reference sets held while they are compared with the index: a range of them at a time.
 inline constexpr size_t kMarkBytes = 64 << 20;
 // One read of a set of ids.
@@ -275,15 +254,13 @@ inline constexpr size_t kCondemnBatch = 1024;
 inline constexpr size_t kParityDataSlices = 40;
 inline constexpr size_t kParitySlices = 2;
 inline constexpr size_t kParitySliceBytes = 64 << 10;
-// The last stripe's slices are shorter, but no shorter than a sector: a lost sector must not be
-// many lost slices.
+// The last stripe's slices are shorter, but no shorter than a sector: a lost sector must not be many lost slices.
 inline constexpr size_t kParitySliceBytesMin = 4 << 10;
 // What a reader takes for a pack's parity: a symbol has eight bits; a slice is held in memory.
 inline constexpr size_t kParitySlicesTotalMax = 255;
 inline constexpr size_t kParitySliceBytesMax = 1 << 20;
 static_assert(kParityDataSlices + kParitySlices <= kParitySlicesTotalMax);
-static_assert(kParitySliceBytesMin <= kParitySliceBytes &&
-              kParitySliceBytes <= kParitySliceBytesMax);
+static_assert(kParitySliceBytesMin <= kParitySliceBytes && kParitySliceBytes <= kParitySliceBytesMax);
 inline constexpr size_t kIndexLookupBatch = 1024;
 inline constexpr size_t kIndexCacheBytes = 32 << 20;
 inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;
@@ -291,25 +268,20 @@ inline constexpr size_t kIndexWriteBufferBytes = 16 << 20;
 inline constexpr size_t kObjectBufferBytes = 1 << 20;
 inline constexpr size_t kWriteBackBytes = 8 << 20;
 
-// --- sources
-// ---------------------------------------------------------------------------------------------------------
-// Directories held open while a tree is walked; those further up are opened again on the way back,
-// so that a tree of any depth needs few descriptors.
+// --- sources ---------------------------------------------------------------------------------------------------------
+// Directories held open while a tree is walked; those further up are opened again on the way back, so that a tree of
+// any depth needs few descriptors.
 inline constexpr size_t kOpenDirectoriesMax = 64;
 // Places one restore swaps one by one; each holds descriptors, and a usual soft limit is 1024.
 inline constexpr size_t kRestorePlacesMax = 200;
-static_assert(kRestorePlacesMax * 3 + kOpenDirectoriesMax < 1024,
-              "a restore stays within the usual descriptor limit");
-// A file beyond this is announced to the kernel's read-ahead; smaller ones come with the first read
-// anyway.
+static_assert(kRestorePlacesMax * 3 + kOpenDirectoriesMax < 1024, "a restore stays within the usual descriptor limit");
+// A file beyond this is announced to the kernel's read-ahead; smaller ones come with the first read anyway.
 inline constexpr int64_t kReadAheadFileBytes = 256 << 10;
 // Names of owners remembered during a walk.
 inline constexpr size_t kOwnerNamesMax = 4096;
 
-// --- catalog exports
-// -------------------------------------------------------------------------------------------------
-// Made when the estate or its keys changed, once that has been quiet for a moment, and this often
-// for the backups' sake.
+// --- catalog exports -------------------------------------------------------------------------------------------------
+// Made when the estate or its keys changed, once that has been quiet for a moment, and this often for the backups' sake.
 inline constexpr int64_t kExportEverySeconds = 3600;
 inline constexpr int64_t kExportQuietSeconds = 3;
 // About 300 bytes per backup: enough for 200,000.
@@ -318,12 +290,10 @@ inline constexpr size_t kExportPieceBytes = 256 << 10;
 inline constexpr int64_t kExportFetchSeconds = 60;
 // Older ones are for the case that the newest was made of a mistake.
 inline constexpr size_t kExportsKept = 8;
-// A controller made anew counts its terms from so far above those of the lost one, which may have
-// begun some more.
+// A controller made anew counts its terms from so far above those of the lost one, which may have begun some more.
 inline constexpr uint64_t kExportEpochGap = 1000;
 
-// --- messages
-// --------------------------------------------------------------------------------------------------------
+// --- messages --------------------------------------------------------------------------------------------------------
 inline constexpr size_t kMessageBytesMax = 64 << 10;
 inline constexpr size_t kMessageIdBytesMax = 128;
 // Unconfirmed ones: of one receiver, and of all; they are held in memory.
@@ -334,16 +304,14 @@ inline constexpr size_t kMessageBytesTotalMax = 256 << 20;
 inline constexpr size_t kMessagesPerBeat = 100;
 inline constexpr size_t kMessageBytesPerBeat = 1 << 20;
 static_assert(kMessageBytesMax <= kMessageBytesPerBeat, "every message fits into a beat");
-// What an agent keeps while the controller is away, in segments that are removed once all of them
-// is acknowledged.
+// What an agent keeps while the controller is away, in segments that are removed once all of them is acknowledged.
 inline constexpr size_t kMessageSpoolBytesMax = 64 << 20;
 inline constexpr size_t kMessageSegmentBytes = 1 << 20;
 inline constexpr int64_t kMessageWaitSecondsMax = 60;
 // A page of `message list`.
 inline constexpr size_t kMessagesListedMax = 1000;
 
-// --- services, probes, recovery
-// --------------------------------------------------------------------------------------
+// --- services, probes, recovery --------------------------------------------------------------------------------------
 inline constexpr int64_t kStopTimeoutSeconds = 10;
 inline constexpr int64_t kProbeEveryMillis = 5000;
 inline constexpr int64_t kProbeTimeoutMillis = 5000;
@@ -353,7 +321,24 @@ inline constexpr int kRestartLimit = 3;
 inline constexpr int64_t kRestartWindowSeconds = 300;
 inline constexpr int64_t kRecoveryVerifySeconds = 300;
 inline constexpr int kQuarantineBackups = 2;
-inline constexpr int kRecoveriesAtOnce = 2;
+// Restores of recoveries: in the estate, to one node, out of one vault.
+inline constexpr int kRecoveriesAtOnce = 4;
+inline constexpr int kRecoveriesPerTarget = 2;
+inline constexpr int kRecoveriesPerVault = 2;
+// A fence command: it may have to wait until a machine has shut down.
+inline constexpr int64_t kFenceSeconds = 60;
+inline constexpr int64_t kFenceSecondsMax = 600;
+// How often it is begun before a person is asked, and how long after each failure. Who runs it is given up so long after
+// its time-out.
+inline constexpr int kFenceAttempts = 4;
+inline constexpr int64_t kFenceRetrySeconds = 10;
+inline constexpr int64_t kFenceAnswerSeconds = 30;
+// Scheduled backups of each policy that an agent may make while it is without a controller.
+inline constexpr int kOfflineBackupsAhead = 7;
+// In their ids, so that no backup that the controller orders has the same one.
+inline constexpr int kOfflineBackupNumber = 99;
+// What has just been applied may not have reached everybody yet.
+inline constexpr int64_t kEstateNewSeconds = 20;
 inline constexpr int kOrdersAtOnce = 2;  // per agent, of the long kinds
 inline constexpr size_t kServiceLogBytesMax = 16 << 20;
 inline constexpr int kBackupAttemptsMax = 3;
@@ -366,42 +351,35 @@ inline constexpr int64_t kFlapHalfLifeSeconds = 900;
 // Per node, told to every agent; a certificate lives 90 days, so nobody enrols one so often.
 inline constexpr size_t kSupersededSerialsKept = 100;
 
-// --- node agent
-// --------------------------------------------------------------------------------------------------------
-// Orders whose result the controller has recorded; remembered so that a late repeat is not run
-// again.
+// --- node agent --------------------------------------------------------------------------------------------------------
+// Orders whose result the controller has recorded; remembered so that a late repeat is not run again.
 inline constexpr size_t kOrdersRemembered = 10000;
 // Open orders an agent takes; the controller offers the rest again with the next beat.
 inline constexpr size_t kOrdersOpenMax = 1000;
 // Order updates in one beat; keeps a beat far below kGrpcMessageBytesMax.
 inline constexpr size_t kOrderUpdatesPerBeat = 200;
-inline constexpr int kVaultOrdersAtOnce = 2;  // jobs of the vaults that it hosts, one per vault
-inline constexpr int kPromptOrdersAtOnce =
-    4;  // start and stop: one slow stop must not delay the others
+inline constexpr int kVaultOrdersAtOnce = 2;   // jobs of the vaults that it hosts, one per vault
+inline constexpr int kPromptOrdersAtOnce = 4;  // start and stop: one slow stop must not delay the others
+inline constexpr int kFenceOrdersAtOnce = 2;   // commands that switch other nodes off
 inline constexpr int64_t kProgressMillis = 500;
-inline constexpr int64_t kResultRetrySeconds =
-    2;  // a result that could not be written, for want of space
+inline constexpr int64_t kResultRetrySeconds = 2;  // a result that could not be written, for want of space
 inline constexpr size_t kEventsSpooledMax = 400;
 inline constexpr size_t kEventsPerBeat = 200;
 // Two threads each; a host with more workloads than this is not a homelab host.
 inline constexpr size_t kWorkloadsPerAgentMax = 256;
 // The longest time between two looks at whether a service still runs.
 inline constexpr int64_t kSuperviseMillisMax = 1000;
-// A crashed service is restarted after this many times its recent restarts: at once, then 1 s, then
-// 2 s.
+// A crashed service is restarted after this many times its recent restarts: at once, then 1 s, then 2 s.
 inline constexpr int64_t kRestartDelayMillis = 1000;
 inline constexpr int64_t kReconnectMillisMin = 200;
 inline constexpr int64_t kReconnectMillisMax = 5000;
-// Leases end up to a held beat apart, so peers are asked again and again within the self-fence
-// time.
+// Leases end up to a held beat apart, so peers are asked again and again within the self-fence time.
 inline constexpr int64_t kVoteAgainMillis = 500;
-inline constexpr int64_t kLeaseLookMillis =
-    250;  // how often the agent compares its lease with the time
-static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds,
-              "all leases of a dead controller must lapse "
+inline constexpr int64_t kLeaseLookMillis = 250;  // how often the agent compares its lease with the time
+static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
               "before the first agent gives up asking");
-// Beats that are answered at once follow each other no faster than this; an answer that could not
-// be carried out (a full disk) is asked for again after kReplyRetryMillis.
+// Beats that are answered at once follow each other no faster than this; an answer that could not be carried out (a
+// full disk) is asked for again after kReplyRetryMillis.
 inline constexpr int64_t kBeatMillisMin = 50;
 inline constexpr int64_t kReplyRetryMillis = 1000;
 inline constexpr int64_t kVaultRetrySeconds = 5;
@@ -409,22 +387,18 @@ inline constexpr int64_t kVaultLookMillis = 500;  // a vault just assigned is op
 inline constexpr int64_t kKeyReleaseSeconds = 30;
 inline constexpr int64_t kJoinSeconds = 20;
 inline constexpr int64_t kRenewRetryMinutes = 60;
-// Of refusals: one event per peer and this time, and of so many peers; the controller counts each
-// refused method.
+// Of refusals: one event per peer and this time, and of so many peers; the controller counts each refused method.
 inline constexpr int64_t kRefusedEventSeconds = 10;
 inline constexpr size_t kRefusedPeersMax = 20;
 inline constexpr size_t kRefusalsRemembered = 1000;
-// Arenas of the C library's allocator: with one per thread, freed chunks of a backup stay with
-// threads that need them no more, a quarter of the agent's memory.
+// Arenas of the C library's allocator: with one per thread, freed chunks of a backup stay with threads that need them no
+// more, a quarter of the agent's memory.
 inline constexpr int kMallocArenas = 2;
-// A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the
-// process.
+// A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
 inline constexpr int64_t kAgentStopSeconds = 8;
 
-// --- command line
-// ----------------------------------------------------------------------------------------------------
-// How long one call to the controller may take before `ember` says that it cannot be reached
-// (--timeout).
+// --- command line ----------------------------------------------------------------------------------------------------
+// How long one call to the controller may take before `ember` says that it cannot be reached (--timeout).
 inline constexpr int64_t kCliTimeoutSeconds = 10;
 // A day: beyond it the number is a typing error, and a deadline that far is none.
 inline constexpr int64_t kCliTimeoutSecondsMax = 86400;
@@ -435,22 +409,21 @@ inline constexpr int64_t kProgressLineSeconds = 10;
 // The rate shown is that of the last seconds, so that a stall is visible.
 inline constexpr int64_t kProgressRateSeconds = 10;
 inline constexpr int64_t kWatchSeconds = 2;
-// `events --follow` asks again this often; below kEventWaitSecondsMax, above what would load the
-// controller.
+// `events --follow` asks again this often; below kEventWaitSecondsMax, above what would load the controller.
 inline constexpr int64_t kFollowWaitSeconds = 10;
 static_assert(kFollowWaitSeconds <= kEventWaitSecondsMax);
 // What `events --follow` shows of the past.
 inline constexpr size_t kFollowPastEvents = 10;
-// A page of `backup files`: it travels in a beat and lies in the catalog for minutes, so it stays
-// well below a gRPC message; one row with the longest path and target fits.
+// A page of `backup files`: it travels in a beat and lies in the catalog for minutes, so it stays well
+// below a gRPC message; one row with the longest path and target fits.
 inline constexpr size_t kListingBytesMax = 256 << 10;
 // Ended listings that the controller keeps for whoever asked: as many as people list at once.
 inline constexpr size_t kListingsKept = 16;
-// A person's identity is renewed by the CLI when less than this part of its life is left: what is
-// used once a month never runs out.
+// A person's identity is renewed by the CLI when less than this part of its life is left: what is used
+// once a month never runs out.
 inline constexpr int kIdentityRenewPart = 3;
-// Settings files whose syntax is checked after an in-place restore, and the largest of them: enough
-// for any service's configuration, and never a wait that somebody notices.
+// Settings files whose syntax is checked after an in-place restore, and the largest of them: enough for
+// any service's configuration, and never a wait that somebody notices.
 inline constexpr size_t kSyntaxCheckFilesMax = 2000;
 inline constexpr size_t kSyntaxCheckBytesMax = 1 << 20;
 // `doctor` warns below this much room: less than a day of logs and a small backup.
@@ -458,8 +431,7 @@ inline constexpr int64_t kDoctorFreeBytes = 1 << 30;
 // Width of tables: fits a terminal, an e-mail and a bug report.
 inline constexpr size_t kTableColumns = 100;
 
-// --- connections
-// -----------------------------------------------------------------------------------------------------
+// --- connections -----------------------------------------------------------------------------------------------------
 // A peer that vanished is noticed after one interval and one wait for its answer.
 inline constexpr int kKeepaliveMillis = 10000;
 inline constexpr int kServerKeepaliveMillis = 30000;
@@ -474,20 +446,17 @@ inline constexpr size_t kStatusMessageBytesMax = 8 << 10;
 inline constexpr int kMetadataBytesMax = 64 << 10;
 static_assert(2 * 3 * kStatusMessageBytesMax < kMetadataBytesMax);
 inline constexpr size_t kPemBytesMax = 64 << 10;
-// Certificates of peers remembered as verified, about 2 KiB each: every node's, before and after
-// its renewal.
+// Certificates of peers remembered as verified, about 2 KiB each: every node's, before and after its renewal.
 inline constexpr size_t kVerifiedCertificatesMax = 2 * kNodesMax;
 
-// --- guards of services
-// ---------------------------------------------------------------------------------------------- A
-// guard reads its deadline, and tries again what failed, this often.
+// --- guards of services ----------------------------------------------------------------------------------------------
+// A guard reads its deadline, and tries again what failed, this often.
 inline constexpr int64_t kGuardPollMillis = 500;
 static_assert(kSelfFenceKillSeconds * 1000 + kGuardPollMillis < kSelfFenceSeconds * 1000,
               "a guard whose agent is dead must KILL within the self-fence time");
 // While processes end: short, because a recovery waits for it.
 inline constexpr int64_t kProcessPollMillis = 20;
-// From the start of a guard to its command running: a fork, an exec and two small synced files on a
-// busy disk.
+// From the start of a guard to its command running: a fork, an exec and two small synced files on a busy disk.
 inline constexpr int64_t kGuardReadySeconds = 15;
 // After KILL, for the kernel to take the processes away.
 inline constexpr int64_t kGuardStopMarginSeconds = 5;

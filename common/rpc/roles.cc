@@ -41,6 +41,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.FleetService/ListNodes", kViewer},
     {"/ember.v1.FleetService/GetNode", kViewer},
     {"/ember.v1.FleetService/SetMaintenance", kOperator},
+    {"/ember.v1.FleetService/SetEstateMaintenance", kOperator},
     {"/ember.v1.FleetService/RemoveNode", kAdmin},
     {"/ember.v1.FleetService/ListWorkloads", kViewer},
     {"/ember.v1.FleetService/GetWorkload", kViewer},

@@ -94,7 +94,7 @@ absl::Status RecordCopier::Take(const v1::Record& record) {
   EMBER_RETURN_IF_ERROR(appended);
   ++copied_;
   EMBER_RETURN_IF_ERROR(came_(bytes));
-  return pack_->size() >= kPackBytes ? Finish() : absl::OkStatus();
+  return pack_->IsFull() ? Finish() : absl::OkStatus();
 }
 
 absl::Status RecordCopier::Finish() {

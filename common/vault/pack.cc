@@ -235,6 +235,10 @@ absl::Status PackWriter::Append(const RecordView& record) {
   return WriteCovered(record.payload);
 }
 
+bool PackWriter::IsFull() const {
+  return size_ >= kPackBytes || footer_.records_size() >= kPackRecordsMax;
+}
+
 absl::StatusOr<PackWriter::Published> PackWriter::Publish() {
   if (parity_) {
     ParityBuilder::Result parity = parity_->Finish();

@@ -72,6 +72,8 @@ class PackWriter {
   absl::Status Append(const RecordView& record);
   // Bytes so far, without parity and footer.
   uint64_t size() const { return size_; }
+  // It should be published, and another one begun.
+  bool IsFull() const;
 
   struct Published {
     std::string name;

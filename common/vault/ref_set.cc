@@ -98,13 +98,18 @@ absl::StatusOr<std::string> NewRefSet::Publish(ObjectStore& store, absl::string_
     return absl::OkStatus();
   }));
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer, store.Create());
+  const std::string header = frame.Finish();
   Sha256Stream file;
-  const auto append = [&](absl::string_view piece) {
+  file.Update(header);
+  EMBER_RETURN_IF_ERROR(writer->Append(header));
+  FrameCheck written(kRefsMagic, header);
+  EMBER_RETURN_IF_ERROR(Visit([&](absl::string_view piece) {
     file.Update(piece);
+    written.Update(piece);
     return writer->Append(piece);
-  };
-  EMBER_RETURN_IF_ERROR(append(frame.Finish()));
-  EMBER_RETURN_IF_ERROR(Visit(append));
+  }));
+  // The scratch file was read twice, maybe from a bad disk.
+  EMBER_RETURN_IF_ERROR(written.Finish("a scratch file"));
   EMBER_RETURN_IF_ERROR(writer->Publish(BackupObject(kRefs, tail)));
   return file.Finish();
 }

@@ -66,7 +66,7 @@ absl::Status Session::AppendOne(const v1::Record& record) {
                                       .session_id = facts_.session_id,
                                       .nonce = record.nonce(),
                                       .payload = record.payload()}));
-  return pack->size() >= kPackBytes ? Publish(std::move(pack)) : absl::OkStatus();
+  return pack->IsFull() ? Publish(std::move(pack)) : absl::OkStatus();
 }
 
 absl::Status Session::Publish(std::unique_ptr<PackWriter> pack) {

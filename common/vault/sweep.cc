@@ -56,7 +56,8 @@ absl::Status Sweep::Run() {
       const auto bytes = live_bytes_.find(packs[end].number);
       live += bytes == live_bytes_.end() ? 0 : bytes->second;
       ++end;
-    } while (begin >= dead && end < packs.size() && live + packs[end].record_bytes <= kPackBytes);
+    } while (begin >= dead && end < packs.size() && end - begin < kSweepGroupPacksMax &&
+             live + packs[end].record_bytes <= kPackBytes);
     EMBER_RETURN_IF_ERROR(SweepGroup(absl::MakeConstSpan(packs).subspan(begin, end - begin)));
     EMBER_RETURN_IF_ERROR(empty_trash_());
     begin = end;

@@ -32,6 +32,7 @@ class Checker {
     policies_ = Index("policy", "policies", kPoliciesMax, estate_.policies());
     workloads_ = Index("workload", "workloads", kWorkloadsMax, estate_.workloads());
     CollectNodes();
+    CheckNodes();
     CheckVaults();
     CheckBandwidth();
     for (int i = 0; i < estate_.policies_size(); ++i) {
@@ -98,14 +99,36 @@ class Checker {
 
   void CheckBandwidth() {
     for (int i = 0; i < estate_.settings().bandwidth_size(); ++i) {
-      const std::string& node = estate_.settings().bandwidth(i).node();
-      if (node.empty() || nodes_.contains(node)) continue;
-      std::vector<std::string> candidates(nodes_.begin(), nodes_.end());
-      std::sort(candidates.begin(), candidates.end());
-      Error(absl::StrCat("settings/bandwidth/", i, "/node"),
-            absl::StrCat("node '", node, "' of bandwidth is not known",
-                         problems_->Suggestion(node, candidates, "it is one of")));
+      CheckNode(estate_.settings().bandwidth(i).node(),
+                absl::StrCat("settings/bandwidth/", i, "/node"), "bandwidth");
     }
+  }
+
+  // A command that ran on the silent node itself would prove nothing.
+  void CheckNodes() {
+    const IndexByName fenced = Index("node", "nodes", kNodesMax, estate_.nodes());
+    for (const auto& [name, index] : fenced) fenced_.insert(name);
+    for (int i = 0; i < estate_.nodes_size(); ++i) {
+      const v1::NodeSpec& node = estate_.nodes(i);
+      const std::string path = absl::StrCat("nodes/", i);
+      CheckNode(node.name(), absl::StrCat(path, "/name"), "nodes");
+      for (int f = 0; f < node.fence().from_size(); ++f) {
+        const std::string& from = node.fence().from(f);
+        const std::string place = absl::StrCat(path, "/fence/from/", f);
+        CheckNode(from, place, absl::StrCat("from of node '", node.name(), "'"));
+        if (from == node.name() && !from.empty())
+          Error(place, absl::StrCat("node '", from, "' cannot run its own fence command"));
+      }
+    }
+  }
+
+  // Vaults and workloads say which nodes there are.
+  void CheckNode(const std::string& node, const std::string& path, absl::string_view where) {
+    if (node.empty() || nodes_.contains(node)) return;
+    std::vector<std::string> candidates(nodes_.begin(), nodes_.end());
+    std::sort(candidates.begin(), candidates.end());
+    Error(path, absl::StrCat("node '", node, "' of ", where, " is not known",
+                             problems_->Suggestion(node, candidates, "it is one of")));
   }
 
   // Two vaults in one directory would take each other's objects for garbage.
@@ -151,6 +174,7 @@ class Checker {
                       absl::StrCat(owner, " has no policy: it is backed up only by hand"));
     }
     CheckSourcesAgainstVaults(workload, owner, path);
+    CheckCompany(workload, owner, path);
     CheckFailover(workload, owner, path);
     WarnAboutSharedFate(workload, owner, path);
   }
@@ -188,6 +212,25 @@ class Checker {
     }
   }
 
+  // With whom it may, or must, share a node.
+  void CheckCompany(const v1::WorkloadSpec& workload, const std::string& owner,
+                    const std::string& path) {
+    const v1::RecoverySpec& recovery = workload.recovery();
+    CheckNames("workload", recovery.with(), workloads_, absl::StrCat("with of ", owner),
+               absl::StrCat(path, "/recovery/with"));
+    CheckNames("workload", recovery.apart(), workloads_, absl::StrCat("apart of ", owner),
+               absl::StrCat(path, "/recovery/apart"));
+    for (int i = 0; i < recovery.apart_size(); ++i) {
+      const std::string& other = recovery.apart(i);
+      const bool both =
+          std::find(recovery.with().begin(), recovery.with().end(), other) != recovery.with().end();
+      if (other != workload.name() && !both) continue;
+      Error(absl::StrCat(path, "/recovery/apart/", i),
+            absl::StrCat(owner, " cannot be apart from '", other, "'",
+                         both ? " and with it" : ": that is itself"));
+    }
+  }
+
   void CheckFailover(const v1::WorkloadSpec& workload, absl::string_view owner,
                      const std::string& path) {
     const v1::RecoverySpec& recovery = workload.recovery();
@@ -198,7 +241,7 @@ class Checker {
     }
     if (recovery.mode() != v1::RecoverySpec::AUTOMATIC ||
         recovery.class_() != v1::RecoverySpec::EXCLUSIVE || recovery.standby().empty() ||
-        nodes_.size() >= kFailoverNodesMin) {
+        nodes_.size() >= kFailoverNodesMin || fenced_.contains(workload.node())) {
       return;
     }
     Error(absl::StrCat(path, "/recovery"),
@@ -206,7 +249,8 @@ class Checker {
                        kFailoverNodesMin, " nodes and the estate has ", nodes_.size(),
                        ": a cut-off node could not be told from a dead one, ",
                        "and it might run twice; use mode: approve, or class: stateless if two at "
-                       "once do no harm"));
+                       "once do no harm, or say under nodes how to fence '",
+                       workload.node(), "'"));
   }
 
   void WarnAboutSharedFate(const v1::WorkloadSpec& workload, absl::string_view owner,
@@ -228,12 +272,25 @@ class Checker {
                                  "': losing the node loses the backups too"));
   }
 
+  // What it waits for when it is recovered: `number`th of what it depends on, then of what it must
+  // be with.
+  static const std::string& WaitsFor(const v1::WorkloadSpec& workload, int number) {
+    return number < workload.depends_on_size()
+               ? workload.depends_on(number)
+               : workload.recovery().with(number - workload.depends_on_size());
+  }
+  static std::string PlaceOf(const v1::WorkloadSpec& workload, int number) {
+    return number < workload.depends_on_size()
+               ? absl::StrCat("depends_on/", number)
+               : absl::StrCat("recovery/with/", number - workload.depends_on_size());
+  }
+
   // Depth first with an explicit stack: a chain may be as long as the estate.
   void CheckCycles() {
     enum Colour { kWhite, kGrey, kBlack };
     struct Frame {
       int workload;
-      int next = 0;  // index in depends_on
+      int next = 0;  // number, see WaitsFor
     };
     std::vector<Colour> colours(estate_.workloads_size(), kWhite);
     for (int start = 0; start < estate_.workloads_size(); ++start) {
@@ -243,13 +300,13 @@ class Checker {
       while (!stack.empty()) {
         Frame& top = stack.back();
         const v1::WorkloadSpec& workload = estate_.workloads(top.workload);
-        if (top.next == workload.depends_on_size()) {
+        if (top.next == workload.depends_on_size() + workload.recovery().with_size()) {
           colours[top.workload] = kBlack;
           stack.pop_back();
           continue;
         }
         const int edge = top.next++;
-        const auto dependency = workloads_.find(workload.depends_on(edge));
+        const auto dependency = workloads_.find(WaitsFor(workload, edge));
         if (dependency == workloads_.end() || colours[dependency->second] == kBlack) continue;
         if (colours[dependency->second] == kWhite) {
           colours[dependency->second] = kGrey;
@@ -262,8 +319,8 @@ class Checker {
           in_cycle = in_cycle || frame.workload == dependency->second;
           if (in_cycle) cycle.push_back(estate_.workloads(frame.workload).name());
         }
-        cycle.push_back(workload.depends_on(edge));
-        Error(absl::StrCat("workloads/", top.workload, "/depends_on/", edge),
+        cycle.push_back(WaitsFor(workload, edge));
+        Error(absl::StrCat("workloads/", top.workload, "/", PlaceOf(workload, edge)),
               absl::StrCat("workloads depend on each other in a circle: ",
                            absl::StrJoin(cycle, " -> ")));
       }
@@ -278,6 +335,7 @@ class Checker {
   IndexByName workloads_;
   absl::flat_hash_map<std::string, std::vector<int>> vaults_on_;  // by node; those with a path
   absl::flat_hash_set<std::string> nodes_;
+  absl::flat_hash_set<std::string> fenced_;  // by a command
 };
 
 }  // namespace

@@ -114,6 +114,8 @@ bool GetsLess(const v1::WorkloadSpec& from, const v1::WorkloadSpec& to) {
          LosesOne(paths(from), paths(to));
 }
 
+bool GetsLess(const v1::NodeSpec&, const v1::NodeSpec&) { return false; }
+
 template <typename Specs>
 void DiffSection(absl::string_view kind, absl::string_view removal, const Specs& from,
                  const Specs& to, std::vector<v1::PlanLine>* plan, bool* needs_confirmation) {
@@ -151,6 +153,8 @@ std::vector<v1::PlanLine> DiffEstates(const v1::Estate& from, const v1::Estate& 
               needs_confirmation);
   DiffSection("workload", "its service is stopped; no more backups and recovery; its backups stay",
               from.workloads(), to.workloads(), &plan, needs_confirmation);
+  DiffSection("node", "no fence command is run for it any more", from.nodes(), to.nodes(), &plan,
+              needs_confirmation);
   const std::string changes = ChangesBetween(FieldsOf(from.settings()), FieldsOf(to.settings()));
   if (!changes.empty()) plan.push_back(Line("update", "settings", "settings", changes));
   return plan;

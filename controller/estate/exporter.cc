@@ -26,6 +26,7 @@ std::string ExportEstate(const v1::Estate& estate) {
   AppendSection("vaults", estate.vaults(), &yaml);
   AppendSection("policies", estate.policies(), &yaml);
   AppendSection("workloads", estate.workloads(), &yaml);
+  AppendSection("nodes", estate.nodes(), &yaml);
   const std::vector<Field> settings = FieldsOf(estate.settings());
   if (!settings.empty()) yaml += "settings:\n";
   for (const Field& field : settings)

@@ -146,6 +146,8 @@ Map RecoveryMap(const v1::RecoverySpec& recovery) {
   }
   if (recovery.class_() == v1::RecoverySpec::STATELESS) map.Add("class", "stateless");
   return map.AddTexts("standby", recovery.standby())
+      .AddTexts("with", recovery.with())
+      .AddTexts("apart", recovery.apart())
       .AddSeconds("max_auto_rpo", recovery.max_auto_rpo_seconds());
 }
 
@@ -281,6 +283,17 @@ std::vector<Field> FieldsOf(const v1::WorkloadSpec& workload) {
   for (const auto& [key, part] : parts) {
     if (!part.empty()) map.Add(key, part.Flow());
   }
+  return std::move(map).fields();
+}
+
+std::vector<Field> FieldsOf(const v1::NodeSpec& node) {
+  Map map;
+  map.AddText("name", node.name());
+  map.Add("fence", Map()
+                       .AddTexts("command", node.fence().command())
+                       .AddTexts("from", node.fence().from())
+                       .AddSeconds("timeout", node.fence().timeout_seconds(), kFenceSeconds)
+                       .Flow());
   return std::move(map).fields();
 }
 

@@ -21,6 +21,7 @@ struct Field {
 std::vector<Field> FieldsOf(const v1::VaultSpec& vault);
 std::vector<Field> FieldsOf(const v1::PolicySpec& policy);
 std::vector<Field> FieldsOf(const v1::WorkloadSpec& workload);
+std::vector<Field> FieldsOf(const v1::NodeSpec& node);
 std::vector<Field> FieldsOf(const v1::Settings& settings);
 
 // What a policy keeps.

@@ -42,6 +42,7 @@ absl::StatusOr<v1::Estate> ParseEstate(absl::string_view text, absl::string_view
   ReadSection("vaults", &map, &reading, estate.mutable_vaults(), ReadVault);
   ReadSection("policies", &map, &reading, estate.mutable_policies(), ReadPolicy);
   ReadSection("workloads", &map, &reading, estate.mutable_workloads(), ReadWorkload);
+  ReadSection("nodes", &map, &reading, estate.mutable_nodes(), ReadNode);
   ReadSettings(map.Take("settings"), &reading, estate.mutable_settings());
   map.RejectUnknownKeys();
   if (map.is_map()) CheckEstate(estate, reading.positions, &reading.problems);

@@ -58,24 +58,6 @@ void ReadFiles(const DocumentNode& node, absl::string_view path, Reading* readin
   map.RejectUnknownKeys();
 }
 
-// A command as a list: a program and its arguments.
-std::vector<std::string> ReadCommand(const DocumentNode& node, Reading* reading) {
-  std::vector<std::string> command;
-  if (node.kind != DocumentNode::kList) {
-    reading->problems.Error(
-        node.position,
-        absl::StrCat("command: expected a list such as [/usr/bin/true, argument], not ",
-                     Describe(node)));
-    return {};
-  }
-  if (!ReadStrings(node, "command", &reading->problems, &command, /*allow_empty_elements=*/true))
-    return {};
-  if (command.empty() || command[0].empty()) {
-    reading->problems.Error(node.position, "command is empty: it begins with a program");
-  }
-  return command;
-}
-
 void ReadExec(const DocumentNode& node, Reading* reading, v1::ExecService* exec) {
   Problems* const problems = &reading->problems;
   MapReader map(node, "exec", problems);

@@ -23,6 +23,8 @@ void ReadRecovery(const DocumentNode& node, absl::string_view path, Reading* rea
   const std::string recovery_path = absl::StrCat(path, "/recovery");
   reading->positions.Set(recovery_path, node.position);
   ReadNames("node", "standby", recovery_path, &map, reading, recovery->mutable_standby());
+  ReadNames("workload", "with", recovery_path, &map, reading, recovery->mutable_with());
+  ReadNames("workload", "apart", recovery_path, &map, reading, recovery->mutable_apart());
   int64_t seconds = 0;
   if (map.Seconds("max_auto_rpo", &seconds)) recovery->set_max_auto_rpo_seconds(seconds);
   map.RejectUnknownKeys();

@@ -55,6 +55,23 @@ void ReadNames(absl::string_view kind, absl::string_view key, absl::string_view 
   }
 }
 
+std::vector<std::string> ReadCommand(const DocumentNode& node, Reading* reading) {
+  std::vector<std::string> command;
+  if (node.kind != DocumentNode::kList) {
+    reading->problems.Error(
+        node.position,
+        absl::StrCat("command: expected a list such as [/usr/bin/true, argument], not ",
+                     Describe(node)));
+    return {};
+  }
+  if (!ReadStrings(node, "command", &reading->problems, &command, /*allow_empty_elements=*/true))
+    return {};
+  if (command.empty() || command[0].empty()) {
+    reading->problems.Error(node.position, "command is empty: it begins with a program");
+  }
+  return command;
+}
+
 bool ReadPath(const DocumentNode& node, absl::string_view what, Reading* reading,
               std::string* path) {
   std::string text;

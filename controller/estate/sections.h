@@ -4,6 +4,8 @@
 #define EMBER_CONTROLLER_ESTATE_SECTIONS_H_
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "controller/estate/document.h"
@@ -30,6 +32,8 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
                 v1::PolicySpec* policy);
 void ReadWorkload(const DocumentNode& node, absl::string_view path, Reading* reading,
                   v1::WorkloadSpec* workload);
+void ReadNode(const DocumentNode& node, absl::string_view path, Reading* reading,
+              v1::NodeSpec* spec);
 // `node` may be null: all defaults.
 void ReadSettings(const DocumentNode* node, Reading* reading, v1::Settings* settings);
 // Of a workload; `node` may be null.
@@ -48,6 +52,8 @@ std::string ReadName(absl::string_view kind, absl::string_view key, absl::string
 void ReadNames(absl::string_view kind, absl::string_view key, absl::string_view path,
                MapReader* map, Reading* reading,
                google::protobuf::RepeatedPtrField<std::string>* names);
+// A command as a list: a program and its arguments; empty after reporting.
+std::vector<std::string> ReadCommand(const DocumentNode& node, Reading* reading);
 // An absolute path without "." and ".." in its shortest form; false after reporting.
 bool ReadPath(const DocumentNode& node, absl::string_view what, Reading* reading,
               std::string* path);

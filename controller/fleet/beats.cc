@@ -13,6 +13,7 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/failure_detector.h"
 #include "controller/messages/mailbox.h"
+#include "controller/protect/reserved_backups.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/stored_backup.h"
 
@@ -31,6 +32,8 @@ absl::Status RecordOrders(EmState& em, const std::string& node, HeardNode& heard
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   Batch batch;
   for (const v1::OrderUpdate& update : request.orders()) {
+    if (em.catalog->orders().count(update.order_id()) == 0)
+      EMBER_RETURN_IF_ERROR(TakeOfflineBackup(em, node, update));
     const auto order = em.catalog->orders().find(update.order_id());
     if (order == em.catalog->orders().end()) {
       TakeLateBackup(em, node, update, &batch);
@@ -188,6 +191,7 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
 
 v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
   const v1::Estate& estate = em.catalog->estate().estate();
+  const bool has_majority = HasFailoverMajority(estate);
   v1::NodeConfig config;
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
     const auto record = em.catalog->workloads().find(spec.name());
@@ -204,7 +208,11 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
     assignment->set_run(placed && !workload.held() && !workload.hold_recovery()
                             ? v1::Assignment::RUN
                             : v1::Assignment::HOLD);
-    assignment->set_self_fence(SelfFences(spec));
+    assignment->set_self_fence(SelfFences(spec, has_majority));
+    if (assignment->run() == v1::Assignment::RUN) {
+      v1::OfflineBackups offline = OfflineBackupsOf(em, workload);
+      if (!offline.items().empty()) *assignment->mutable_offline() = std::move(offline);
+    }
     if (placed && !spec.sources().empty()) {
       const std::vector<const rec::BackupRecord*> good = GoodBackups(em, spec.name());
       assignment->set_expect_data(!good.empty() && good[0]->backup().files() > 0);
@@ -270,6 +278,7 @@ v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
     }
   }
   for (const v1::OrderUpdate& update : request.orders()) {
+    if (IsReservedOrder(em, node, update.order_id())) continue;  // could not be recorded yet
     const auto order = em.catalog->orders().find(update.order_id());
     const bool recorded = order != em.catalog->orders().end() && order->second.finished();
     const bool unknown = order == em.catalog->orders().end() || order->second.node() != node;

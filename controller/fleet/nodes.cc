@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/notify/notices.h"
 
 namespace ember::controller {
 
@@ -35,7 +36,7 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
     NodeView node;
     node.name = name;
     node.state = record.state();
-    node.maintenance = record.maintenance();
+    node.maintenance = InMaintenance(em, name);
     node.revoked = record.revoked();
     node.ever_beat = record.has_last_beat();
     node.last_beat = -absl::InfiniteDuration();
@@ -75,9 +76,13 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
     node.set_maintenance(false);
     node.clear_maintenance_until();
     batch->AddEvent("node.maintenance", node.name(), "maintenance ended by itself");
+    TellOfDead(node, batch);
     flush = true;
   }
   if (changed) {
+    // Whatever proved that it was off is of the past.
+    if (verdict.state == v1::NodeState::ALIVE && node.fence().order_id().empty())
+      node.clear_fence();
     batch->AddEvent(
         "node.state", node.name(),
         absl::StrCat(
@@ -85,8 +90,10 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
             v1::NodeState::Value_Name(verdict.state),
             verdict.state == v1::NodeState::ALIVE || verdict.state == v1::NodeState::REVOKED
                 ? ""
-                : absl::StrCat(", silent for ", absl::FormatDuration(absl::Trunc(
-                                                    verdict.silent_for, absl::Seconds(1))))));
+                : absl::StrCat(
+                      ", silent for ",
+                      absl::FormatDuration(absl::Trunc(verdict.silent_for, absl::Seconds(1))),
+                      InMaintenance(em, node.name()) ? kInMaintenance : "")));
     node.set_state(verdict.state);
     *node.mutable_state_since() = rpc::ToTimestamp(now);
   }
@@ -96,6 +103,14 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
 void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   rec::FreezeRecord record = em.catalog->freeze();
+  if (record.maintenance() && record.has_maintenance_until() &&
+      rpc::FromTimestamp(record.maintenance_until()) <= em.clock->Now()) {
+    record.set_maintenance(false);
+    record.clear_maintenance_until();
+    batch->AddEvent("estate.maintenance", "estate", "maintenance ended by itself");
+    for (const auto& [name, node] : em.catalog->nodes()) TellOfDead(node, batch);
+    batch->Put(record);
+  }
   const bool flipped = record.frozen() != freeze.frozen;
   const bool thawing = freeze.frozen && freeze.thaw_from != absl::InfiniteDuration();
   if (!flipped && record.has_thaw_from() == thawing) return;
@@ -118,6 +133,12 @@ void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch)
 
 }  // namespace
 
+bool InMaintenance(const EmState& em, const std::string& node) {
+  if (em.catalog->freeze().maintenance()) return true;
+  const auto it = em.catalog->nodes().find(node);
+  return it != em.catalog->nodes().end() && it->second.maintenance() && !it->second.revoked();
+}
+
 DetectorPolicy PolicyOf(const EmState& em) {
   const rec::EstateRecord& estate = em.catalog->estate();
   DetectorPolicy policy = PolicyFrom(estate.estate().settings());
@@ -127,6 +148,11 @@ DetectorPolicy PolicyOf(const EmState& em) {
   policy.unreachable_after = std::max(policy.unreachable_after, former.unreachable_after);
   policy.dead_after = std::max(policy.dead_after, former.dead_after);
   return policy;
+}
+
+void TellOfDead(const rec::NodeRecord& node, Batch* batch) {
+  if (node.state() != v1::NodeState::DEAD || node.maintenance()) return;
+  batch->AddEvent("node.state", node.name(), "still -> DEAD, now that the maintenance is over");
 }
 
 absl::Status UpdateNodes(EmState& em) {

@@ -16,6 +16,12 @@ absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 // times.
 DetectorPolicy PolicyOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// The silence of `node` is intended: a person said so of it, or of the whole estate.
+bool InMaintenance(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// Its maintenance is over: nobody was told when it died.
+void TellOfDead(const record::v1::NodeRecord& node, Batch* batch);
+
 // From now on no certificate that `node` has is welcome: here, and soon at every agent.
 void SupersedeCertificates(record::v1::NodeRecord& node);
 

@@ -14,16 +14,18 @@ namespace rec = record::v1;
 
 namespace {
 
-bool LacksFence(const rec::WorkloadRecord& workload, const v1::WorkloadSpec& spec) {
-  return SelfFences(spec) && !workload.self_fences();
+bool LacksFence(const rec::WorkloadRecord& workload, const v1::WorkloadSpec& spec,
+                bool has_majority) {
+  return SelfFences(spec, has_majority) && !workload.self_fences();
 }
 
 // Where a workload is whose agent may have stored by now that it fences itself.
 std::set<std::string> NodesLackingFences(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   std::set<std::string> nodes;
+  const bool has_majority = HasFailoverMajority(em.catalog->estate().estate());
   for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads()) {
     const auto it = em.catalog->workloads().find(spec.name());
-    if (it != em.catalog->workloads().end() && LacksFence(it->second, spec))
+    if (it != em.catalog->workloads().end() && LacksFence(it->second, spec, has_majority))
       nodes.insert(it->second.node());
   }
   return nodes;
@@ -42,9 +44,10 @@ absl::Status RecordFor(EmState& em, const std::string& node, HeardNode& heard)
     record.mutable_peers_told()->Assign(peers.begin(), peers.end());
     batch.Put(record);
   }
+  const bool has_majority = HasFailoverMajority(em.catalog->estate().estate());
   for (const v1::Assignment& assignment : config.workloads()) {
     rec::WorkloadRecord workload = em.catalog->workloads().at(assignment.spec().name());
-    if (workload.node() != node || !LacksFence(workload, assignment.spec())) continue;
+    if (workload.node() != node || !LacksFence(workload, assignment.spec(), has_majority)) continue;
     workload.set_self_fences(true);
     batch.Put(workload);
   }

@@ -36,6 +36,7 @@ constexpr struct {
 std::optional<Notice> NoticeOf(const v1::Event& event, const std::string& workload) {
   for (const auto& row : kTold) {
     if (event.type() != row.type || !absl::StrContains(event.message(), row.in_message)) continue;
+    if (absl::EndsWith(event.message(), kInMaintenance)) return std::nullopt;
     Notice notice;
     notice.title =
         absl::StrCat("Ember: ", workload.empty() ? event.subject() : workload, ": ", row.title);

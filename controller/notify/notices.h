@@ -16,6 +16,9 @@ struct Notice {
   std::string workload;  // empty: of none
 };
 
+// At the end of the message of an event that a person expects.
+inline constexpr char kInMaintenance[] = " (in maintenance)";
+
 // Nothing for what a person need not know at once. `workload` as in the event's record.
 std::optional<Notice> NoticeOf(const v1::Event& event, const std::string& workload);
 

@@ -79,14 +79,17 @@ absl::Status AddDueRuns(EmState& em) {
   return AddDueVaultJobs(em);
 }
 
+absl::Time NextDue(const v1::PolicySpec& policy, absl::Time after) {
+  if (!HasSchedule(policy)) return absl::InfiniteFuture();
+  const auto calendar = CalendarOf(policy);
+  return calendar.ok() ? NextAfter(*calendar, after, ZoneOf(policy)) : absl::InfiniteFuture();
+}
+
 absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) {
   absl::Time next = absl::InfiniteFuture();
   for (const std::string& name : spec.policies()) {
     const v1::PolicySpec* policy = FindPolicy(em.catalog->estate().estate(), name);
-    if (policy == nullptr || !HasSchedule(*policy)) continue;
-    if (auto calendar = CalendarOf(*policy); calendar.ok()) {
-      next = std::min(next, NextAfter(*calendar, em.clock->Now(), ZoneOf(*policy)));
-    }
+    if (policy != nullptr) next = std::min(next, NextDue(*policy, em.clock->Now()));
   }
   return next;
 }

@@ -15,6 +15,7 @@
 #include "controller/fleet/beats.h"
 #include "controller/protect/damage.h"
 #include "controller/protect/replicas.h"
+#include "controller/protect/reserved_backups.h"
 #include "controller/protect/stored_backup.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/recoveries.h"
@@ -180,7 +181,17 @@ class RunStep {
     run().set_node(*node);
     run().set_outcome(v1::Outcome::RUNNING);
     run().clear_error();
+    DropReservedOfThis();
     return Commit();
+  }
+
+  // From now on its agent need not make it by itself. Until then it may, behind a link that is cut.
+  void DropReservedOfThis() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const auto workload = em_.catalog->workloads().find(run().workload());
+    if (record_.policy().empty() || workload == em_.catalog->workloads().end()) return;
+    rec::WorkloadRecord updated = workload->second;
+    DropReserved(record_.policy(), em_.clock->Now(), &updated);
+    batch_.Put(updated);
   }
 
   // Returns the node the order goes to.
@@ -304,8 +315,13 @@ class RunStep {
 
   // True when the estate was applied a moment ago and the vault's node has not taken that in yet.
   bool NotYetTold(const v1::VaultAddress& vault) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    return em_.board.nodes.at(vault.node()).config_version !=
-           ConfigFor(em_, vault.node()).version();
+    const HeardNode& host = em_.board.nodes.at(vault.node());
+    // Configurations change for other reasons, too: what was applied long ago it serves by now.
+    const absl::Duration since =
+        em_.clock->Now() - rpc::FromTimestamp(em_.catalog->estate().applied());
+    if (since > absl::Seconds(kEstateNewSeconds) && host.vaults.count(vault.name()) > 0)
+      return false;
+    return host.config_version != ConfigFor(em_, vault.node()).version();
   }
 
   // The first reachable vault of the workload's policies (of the run's policy, when scheduled).

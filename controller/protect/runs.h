@@ -29,6 +29,10 @@ record::v1::RunRecord NewRun(const EmState& em, absl::string_view kind, const st
 // however many instants were missed; and the jobs of vaults that are due.
 absl::Status AddDueRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// The first instant later than `after` at which the policy's schedule is due; InfiniteFuture when
+// it has none.
+absl::Time NextDue(const v1::PolicySpec& policy, absl::Time after);
+
 // When the workload's next scheduled backup comes; InfiniteFuture when it has no schedule.
 absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

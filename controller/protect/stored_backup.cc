@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -33,6 +34,22 @@ absl::StatusOr<v1::Receipt> ReceiptFor(const EmState& em, const v1::Signed& sign
         absl::StrCat("the receipt is for backup ", receipt.backup_id()));
   }
   return receipt;
+}
+
+// The backup that an order made; empty when its record has made way for that of a later attempt.
+std::string BackupOf(const EmState& em, absl::string_view order_id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (absl::ConsumePrefix(&order_id, "offline/")) return std::string(order_id);
+  // run/workload/backup/attempt
+  const std::vector<std::string> parts = absl::StrSplit(order_id, '/');
+  const auto run = em.catalog->runs().find(parts[0]);
+  int attempt = 0;
+  const bool newest = parts.size() == 4 && run != em.catalog->runs().end() &&
+                      absl::SimpleAtoi(parts[3], &attempt) && run->second.attempt() == attempt;
+  if (!newest) return "";
+  const std::string& id = run->second.run().backup_id();
+  const auto backup = em.catalog->backups().find(id);
+  return backup != em.catalog->backups().end() && backup->second.run_id() == parts[0] ? id : "";
 }
 
 }  // namespace
@@ -80,16 +97,9 @@ absl::StatusOr<bool> FillStored(const EmState& em, const v1::BackupResult& resul
 void TakeLateBackup(const EmState& em, const std::string& node, const v1::OrderUpdate& update,
                     Batch* batch) {
   if (update.state() != v1::OrderUpdate::DONE || !update.has_backup()) return;
-  // run/workload/backup/attempt
-  const std::vector<std::string> parts = absl::StrSplit(update.order_id(), '/');
-  const auto run = em.catalog->runs().find(parts[0]);
-  int attempt = 0;
-  const bool newest = parts.size() == 4 && run != em.catalog->runs().end() &&
-                      absl::SimpleAtoi(parts[3], &attempt) && run->second.attempt() == attempt;
-  if (!newest) return;  // an earlier attempt's record has made way
-  const auto it = em.catalog->backups().find(run->second.run().backup_id());
-  if (it == em.catalog->backups().end() || it->second.run_id() != parts[0] ||
-      it->second.backup().node() != node || it->second.backup().outcome() != v1::Outcome::FAILED) {
+  const auto it = em.catalog->backups().find(BackupOf(em, update.order_id()));
+  if (it == em.catalog->backups().end() || it->second.backup().node() != node ||
+      it->second.backup().outcome() != v1::Outcome::FAILED) {
     return;
   }
   rec::BackupRecord record = it->second;

@@ -43,28 +43,46 @@ Candidate Try(Action::Value action, const std::string& target, const BackupChoic
   return candidate;
 }
 
-// Fills in whether a person must say yes first.
+// Of the time before the death; `died` is not known of what is still alive.
+absl::Duration LossOf(const BackupChoice& backup, const rec::RecoveryRecord& recovery,
+                      const RecoveryView& view) {
+  const absl::Time end = recovery.has_died() ? rpc::FromTimestamp(recovery.died()) : view.now;
+  return std::max(absl::ZeroDuration(), end - backup.created);
+}
+
+// Fills in whether a person must say yes first, to what, and why.
 Candidate WithApproval(Candidate candidate, const rec::RecoveryRecord& recovery,
                        const RecoveryView& view) {
-  if (recovery.approved()) return candidate;
   const v1::RecoverySpec& policy = view.spec.recovery();
-  const absl::Duration loss = view.now - candidate.backup.created;
-  const bool restores = !candidate.backup.id.empty();
   const std::string& here = view.workload.node();
-  if (!view.IsAlive(here) && !FencesItselfWhenSilent(view.spec, view.workload)) {
-    candidate.needs_approval = true;
-    candidate.reason =
-        absl::StrCat("approve only when you are sure that ", here, " does not run it any more");
-  } else if (policy.mode() == v1::RecoverySpec::APPROVE) {
-    candidate.needs_approval = true;
-    candidate.reason = "the workload's recovery mode is 'approve'";
-  } else if (restores && policy.max_auto_rpo_seconds() > 0 &&
-             loss > absl::Seconds(policy.max_auto_rpo_seconds())) {
-    candidate.needs_approval = true;
-    candidate.reason = absl::StrCat("the newest good backup is ",
-                                    absl::FormatDuration(absl::Trunc(loss, absl::Minutes(1))),
-                                    " old, more than max_auto_rpo allows to lose without asking");
+  std::vector<std::string> reasons;
+  if (!view.IsAlive(here) && !FencesItselfWhenSilent(view.spec, view.workload) &&
+      !recovery.fence_proven()) {
+    reasons.push_back(absl::StrCat(
+        "approve only when you are sure that ", here, " does not run it any more",
+        view.fence_command.error.empty()
+            ? ""
+            : absl::StrCat(" (its fence command failed: ", view.fence_command.error, ")")));
   }
+  if (policy.mode() == v1::RecoverySpec::APPROVE)
+    reasons.push_back("the workload's recovery mode is 'approve'");
+  if (!candidate.backup.id.empty()) {
+    candidate.data_loss = LossOf(candidate.backup, recovery, view);
+    if (policy.max_auto_rpo_seconds() > 0 &&
+        candidate.data_loss > absl::Seconds(policy.max_auto_rpo_seconds())) {
+      reasons.push_back(
+          absl::StrCat("it would lose more than max_auto_rpo (",
+                       absl::FormatDuration(absl::Seconds(policy.max_auto_rpo_seconds())), ")"));
+    }
+  }
+  if (reasons.empty() || IsApproved(recovery, candidate)) return candidate;
+  candidate.needs_approval = true;
+  candidate.reason = absl::StrCat(ActionText(candidate.action), " on ", candidate.target);
+  if (!candidate.backup.id.empty()) {
+    absl::StrAppend(&candidate.reason, " from ", candidate.backup.id, ", losing the last ",
+                    LossText(candidate.data_loss));
+  }
+  absl::StrAppend(&candidate.reason, ": ", absl::StrJoin(reasons, "; "));
   return candidate;
 }
 
@@ -81,6 +99,25 @@ Candidate Wait(std::string reason) {
   return candidate;
 }
 
+// Why it must not move to `node`; empty when it may.
+std::string RuledOut(const RecoveryView& view, const std::string& node) {
+  for (const auto& [name, place] : view.places) {
+    const auto& apart = view.spec.recovery().apart();
+    const bool together = std::find(apart.begin(), apart.end(), name) == apart.end();
+    if (together && place != node) return absl::StrCat("'", name, "' is on ", place);
+    if (!together && place == node) return absl::StrCat("'", name, "' is there");
+  }
+  return "";
+}
+
+// What it must be with, and that has no place yet.
+std::string CompanyThatMoves(const RecoveryView& view) {
+  for (const std::string& name : view.spec.recovery().with()) {
+    if (view.moving.count(name) > 0) return name;
+  }
+  return "";
+}
+
 std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const RecoveryView& view,
                                     const std::vector<BackupChoice>& usable) {
   // What was moved may move back home.
@@ -89,6 +126,7 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
   if (!nodes.empty()) nodes.push_back(view.spec.node());
   for (const std::string& node : nodes) {
     if (node == view.workload.node() || !view.IsAlive(node)) continue;
+    if (!RuledOut(view, node).empty()) continue;
     if (view.spec.sources().empty()) {
       if (!Tried(recovery, Action::START_STANDBY, node, ""))
         return Try(Action::START_STANDBY, node, {});
@@ -105,6 +143,18 @@ std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const R
 bool MayReturn(const RecoveryView& view, const std::string& node) {
   const v1::NodeState::Value state = view.StateOf(node);
   return state == v1::NodeState::SUSPECT || state == v1::NodeState::UNREACHABLE;
+}
+
+// Its standby nodes live, and it may go to none of them; empty when that is not the reason.
+std::string NoCompanyFor(const RecoveryView& view) {
+  std::vector<std::string> reasons;
+  for (const std::string& node : view.spec.recovery().standby()) {
+    if (node == view.workload.node() || !view.IsAlive(node)) continue;
+    const std::string why = RuledOut(view, node);
+    if (why.empty()) return "";
+    reasons.push_back(absl::StrCat("not to ", node, ": ", why));
+  }
+  return absl::StrJoin(reasons, "; ");
 }
 
 // A standby that may be ALIVE again soon, or empty.
@@ -146,6 +196,17 @@ std::optional<Candidate> TryInPlace(const rec::RecoveryRecord& recovery, const R
 }
 
 }  // namespace
+
+bool IsApproved(const rec::RecoveryRecord& recovery, const Candidate& candidate) {
+  const rec::Tried& asked = recovery.asked();
+  return recovery.approved() && asked.candidate() == candidate.action &&
+         asked.target() == candidate.target && asked.backup_id() == candidate.backup.id;
+}
+
+std::string LossText(absl::Duration loss) {
+  const absl::Duration unit = loss < absl::Minutes(2) ? absl::Seconds(1) : absl::Minutes(1);
+  return absl::FormatDuration(absl::Trunc(loss, unit));
+}
 
 bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec, const rec::WorkloadRecord& workload) {
   return spec.recovery().class_() == v1::RecoverySpec::STATELESS || workload.self_fences();
@@ -207,6 +268,14 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
   if (has_data && usable.empty()) return WithoutBackup(view);
   if (const std::string standby = StandbyThatMayReturn(view); !standby.empty())
     return Wait(absl::StrCat("waiting for its standby node ", standby, ", which is silent"));
+  if (const std::string company = NoCompanyFor(view); !here_alive && !company.empty()) {
+    if (const std::string name = CompanyThatMoves(view); !name.empty())
+      return Wait(absl::StrCat("waiting until '", name, "', which it must be with, has a place"));
+    Candidate candidate = GiveUp(
+        absl::StrCat("node ", view.workload.node(), " is dead and it may move nowhere: ", company));
+    candidate.blocked = true;
+    return candidate;
+  }
   if (!here_alive && recovery.tried().empty()) {
     return GiveUp(
         absl::StrCat("node ", view.workload.node(), " is dead and no standby node is ALIVE"));

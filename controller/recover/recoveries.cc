@@ -15,6 +15,7 @@
 #include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/dependency_graph.h"
+#include "controller/recover/fences.h"
 #include "controller/recover/known.h"
 
 namespace ember::controller {
@@ -136,16 +137,21 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
                      const rec::RecoveryRecord& recovery) {
   RecoveryView view;
   view.now = em.clock->Now();
-  view.frozen = em.catalog->freeze().frozen();
+  view.maintenance = em.catalog->freeze().maintenance();
+  view.frozen = em.catalog->freeze().frozen() || em.catalog->freeze().maintenance();
   view.spec = spec;
   view.workload = em.catalog->workloads().at(spec.name());
   for (const auto& [name, node] : em.catalog->nodes()) view.nodes[name] = node.state();
+  const auto here = em.catalog->nodes().find(view.workload.node());
+  if (here != em.catalog->nodes().end())
+    view.gone_since = rpc::FromTimestamp(here->second.state_since());
   view.judgement = JudgeNow(em, spec, view.workload);
   if (const HeardWorkload* heard = HeardOf(em, view.workload.node(), spec.name()))
     view.fact = heard->fact;
   const LeaseFence fence = LeaseFenceOf(em, recovery.recovery().node());
   view.fence_by_lease = fence == LeaseFence::kProven;
   view.fence_unprovable = fence == LeaseFence::kUnprovable;
+  view.fence_command = FenceCommandOf(em, recovery.recovery().node());
   for (const std::string& name : spec.depends_on()) {
     if (IsVerified(em, name)) continue;
     view.unmet_dependencies.push_back(name);
@@ -166,10 +172,23 @@ RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
   const auto order = em.catalog->orders().find(recovery.order_id());
   if (order != em.catalog->orders().end() && order->second.finished())
     view.order_result = order->second.last_update();
+  for (const auto* names : {&spec.recovery().with(), &spec.recovery().apart()}) {
+    for (const std::string& name : *names) {
+      const auto it = em.catalog->workloads().find(name);
+      if (it == em.catalog->workloads().end()) continue;
+      view.places[name] = it->second.node();
+      if (OpenRecoveryOf(em, name) != nullptr) view.moving.insert(name);
+    }
+  }
   int restoring = 0;
   for (const auto& [id, other] : em.catalog->recoveries()) {
     const bool works = other.recovery().state() == v1::RecoveryState::RESTORING;
-    if (works && !other.order_id().empty()) ++restoring;
+    if (!works || other.order_id().empty()) continue;
+    ++restoring;
+    ++view.restoring_to[other.recovery().target()];
+    const auto reads = em.catalog->orders().find(other.order_id());
+    if (reads != em.catalog->orders().end())
+      ++view.restoring_from[reads->second.order().restore().vault().name()];
   }
   view.slot_free = restoring < kRecoveriesAtOnce;
   return view;

@@ -54,6 +54,8 @@ class Step {
 
  private:
   void Advance(State::Value state) {
+    if (state == State::PLANNED || state == State::APPROVAL || state == State::FROZEN)
+      ForgetFenceOfReturned();
     if (view_.frozen && MustFreeze(state)) return Freeze();
     // A frozen estate starts nothing: what is restored waits for the thaw.
     if (view_.frozen && state == State::RESTORING) return;
@@ -121,13 +123,14 @@ class Step {
 
   void Freeze() {
     out_.recovery.set_before_frozen(recovery().state());
-    Enter(State::FROZEN, "the estate is frozen: too many nodes are silent");
+    Enter(State::FROZEN, view_.maintenance ? "the estate is in maintenance"
+                                           : "the estate is frozen: too many nodes are silent");
   }
 
   void Frozen() {
     if (HealthyAgain()) return;
     if (view_.frozen) return;
-    Enter(out_.recovery.before_frozen(), "the estate thawed");
+    Enter(out_.recovery.before_frozen(), "recovery goes on");
   }
 
   // Before what it depends on is verified, being up says little.
@@ -157,26 +160,47 @@ class Step {
       Enter(State::PLANNED, absl::StrCat("node ", recovery().node(), " is back"));
       return;
     }
+    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
+      return Fenced("it is stateless and may run twice");
+    if (FencesItself() && view_.fence_by_lease)
+      return Fenced("its lease, self-fence time and margin have passed");
+    const FenceCommand& command = view_.fence_command;
+    if (!command.proof.empty()) return Fenced(command.proof);
+    if (FencesItself() && !view_.fence_unprovable)
+      return StayBecause("waiting until the node's lease and self-fence time are over");
+    if (command.open) {
+      return StayBecause(absl::StrCat(
+          "waiting until the fence command of ", recovery().node(), " says that it is off",
+          command.error.empty() ? "" : absl::StrCat("; last: ", command.error)));
+    }
     if (!FencesItself()) {
       // Nothing proves that it stopped: only a person can say so, and is asked for it in PLANNED.
       return Enter(State::PLANNED, absl::StrCat("no proof that it stopped on ", recovery().node()));
     }
-    if (view_.spec.recovery().class_() == v1::RecoverySpec::STATELESS)
-      return Fenced("it is stateless and may run twice");
-    if (view_.fence_by_lease) return Fenced("its lease, self-fence time and margin have passed");
-    if (!view_.fence_unprovable)
-      return StayBecause("waiting until the node's lease and self-fence time are over");
     Escalate(
         absl::StrCat("nothing proves that it stopped on ", recovery().node(),
                      ", so it was not started elsewhere: most of the nodes it knew are removed, "
                      "dead or switched off, and with them it may take the controller for down"),
         true);
+    out_.recovery.set_fence_unproven(true);
   }
 
   void Fenced(const std::string& proof) {
+    SetFence(proof);
+    Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
+  }
+
+  void SetFence(const std::string& proof) {
     out_.recovery.set_fence_proven(true);
     out_.recovery.set_fence_proof(proof);
-    Enter(State::PLANNED, absl::StrCat("fenced: ", proof));
+    recovery().set_fence_proof(proof);
+    *out_.recovery.mutable_fenced() = rpc::ToTimestamp(view_.now);
+    recovery().set_fence_seconds(SecondsSince(recovery().started()));
+  }
+
+  // How long ago that was.
+  double SecondsSince(const google::protobuf::Timestamp& instant) const {
+    return absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(instant));
   }
 
   bool IsGone(const std::string& node) const {
@@ -214,17 +238,23 @@ class Step {
     Fenced(absl::StrCat("stopped by the agent of ", view_.workload.node()));
   }
 
-  // Fenced, and then its node came back: it may run there again.
+  // Fenced with its node, which has been back since, seen or not: it may run there again. What was
+  // approved of a dead node is not of this one.
   void ForgetFenceOfReturned() {
-    if (!out_.recovery.node_death() || !view_.IsAlive(view_.workload.node())) return;
+    if (!out_.recovery.node_death()) return;
+    const std::string& here = view_.workload.node();
+    const bool unseen =
+        out_.recovery.fence_proven() &&
+        (!IsGone(here) || view_.gone_since > rpc::FromTimestamp(out_.recovery.fenced()));
+    if (!view_.IsAlive(here) && !unseen) return;
     out_.recovery.set_node_death(false);
     out_.recovery.set_fence_proven(false);
+    if (out_.recovery.recovery().state() != State::APPROVAL) out_.recovery.set_approved(false);
     out_.changed = true;
   }
 
   void Planned() {
     if (HealthyAgain()) return;
-    ForgetFenceOfReturned();
     const Candidate candidate = ChooseCandidate(out_.recovery, view_);
     switch (candidate.kind) {
       case Candidate::kWait: return StayBecause(candidate.reason);
@@ -235,10 +265,17 @@ class Step {
       Enter(State::APPROVAL, absl::StrCat("waiting for approval: ", candidate.reason));
       recovery().set_backup_id(candidate.backup.id);
       recovery().set_target(candidate.target);
+      recovery().set_data_loss_seconds(absl::ToDoubleSeconds(candidate.data_loss));
+      // Only to this: what is tried after it fails is another question.
+      rec::Tried* asked = out_.recovery.mutable_asked();
+      asked->set_candidate(candidate.action);
+      asked->set_target(candidate.target);
+      asked->set_backup_id(candidate.backup.id);
+      out_.recovery.set_approved(false);
       recovery().set_next_command(absl::StrCat("ember recovery approve ", recovery().id()));
       return;
     }
-    if (Restores(candidate.action) && !view_.slot_free)
+    if (Restores(candidate.action) && !HasSlot(candidate))
       return StayBecause("waiting for another restore to end");
     const bool needs_stop = Moves(candidate.action) && !out_.recovery.fence_proven();
     if (needs_stop) return FenceForMove(candidate);
@@ -252,17 +289,24 @@ class Step {
     Enter(State::PLANNED, "approved");
   }
 
+  bool HasSlot(const Candidate& candidate) const {
+    const auto count = [](const std::map<std::string, int>& restores, const std::string& name) {
+      const auto it = restores.find(name);
+      return it == restores.end() ? 0 : it->second;
+    };
+    return view_.slot_free && count(view_.restoring_to, candidate.target) < kRecoveriesPerTarget &&
+           count(view_.restoring_from, candidate.backup.vault.name()) < kRecoveriesPerVault;
+  }
+
   void FenceForMove(const Candidate& candidate) {
     const std::string& here = view_.workload.node();
     if (!view_.IsAlive(here)) {
-      const bool asked = out_.recovery.node_death() && out_.recovery.approved();
-      if (FencesItself() || !asked) {
+      const bool approved = out_.recovery.node_death() && IsApproved(out_.recovery, candidate);
+      if (FencesItself() || !approved) {
         return FenceAnew(
             here, absl::StrCat("node ", here, " is silent: proving that nothing runs there"));
       }
-      out_.recovery.set_fence_proven(true);
-      out_.recovery.set_fence_proof(
-          absl::StrCat("a person approved it, knowing that ", here, " is silent"));
+      SetFence(absl::StrCat("a person approved it, knowing that ", here, " is silent"));
       return Begin(candidate);
     }
     out_.workload.set_hold_recovery(true);
@@ -277,6 +321,11 @@ class Step {
     out_.recovery.set_candidate(candidate.action);
     recovery().set_target(candidate.target);
     recovery().set_backup_id(candidate.backup.id);
+    recovery().set_data_loss_seconds(absl::ToDoubleSeconds(candidate.data_loss));
+    if (recovery().plan_seconds() == 0) {
+      recovery().set_plan_seconds(
+          SecondsSince(out_.recovery.has_fenced() ? out_.recovery.fenced() : recovery().started()));
+    }
     out_.workload.set_hold_recovery(true);
     if (Moves(candidate.action)) {
       out_.workload.set_node(candidate.target);
@@ -296,8 +345,8 @@ class Step {
     Send(std::move(order), candidate.target);
     Enter(State::RESTORING,
           absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target,
-                       " (data of the last ", Seconds(view_.now - candidate.backup.created),
-                       " is lost)"));
+                       " (what was written in the last ", LossText(candidate.data_loss),
+                       " before it died is lost)"));
   }
 
   void Restoring() {
@@ -306,11 +355,12 @@ class Step {
     if (!view_.order_result) return;
     TakeOrder();
     const v1::OrderUpdate& result = *view_.order_result;
-    if (result.state() != v1::OrderUpdate::DONE)
-      return TryNext(absl::StrCat("restore failed: ", result.error()));
+    if (result.state() != v1::OrderUpdate::DONE) {
+      const bool damaged = result.code() == static_cast<int>(absl::StatusCode::kDataLoss);
+      return TryNext(absl::StrCat("restore failed: ", result.error()), damaged);
+    }
     *out_.recovery.mutable_restore_ended() = rpc::ToTimestamp(view_.now);
-    recovery().set_restore_seconds(
-        absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.restore_started())));
+    recovery().set_restore_seconds(SecondsSince(out_.recovery.restore_started()));
     for (const std::string& copy : result.restore().safety_copies())
       recovery().add_safety_copies(copy);
     StartRestored(absl::StrCat("restored ", result.restore().files(), " files"));
@@ -342,8 +392,7 @@ class Step {
     if (view_.order_result->state() != v1::OrderUpdate::DONE) {
       return TryNext(absl::StrCat("start failed: ", view_.order_result->error()));
     }
-    recovery().set_start_seconds(
-        absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.start_sent())));
+    recovery().set_start_seconds(SecondsSince(out_.recovery.start_sent()));
     *out_.recovery.mutable_verify_started() = rpc::ToTimestamp(view_.now);
     *out_.recovery.mutable_deadline() =
         rpc::ToTimestamp(view_.now + absl::Seconds(kRecoveryVerifySeconds));
@@ -354,8 +403,7 @@ class Step {
     if (TargetDied()) return;
     const bool same_epoch = view_.fact && view_.fact->epoch() == out_.recovery.epoch();
     if (same_epoch && view_.judgement.health == Health::kHealthy) {
-      recovery().set_verify_seconds(
-          absl::ToDoubleSeconds(view_.now - rpc::FromTimestamp(out_.recovery.verify_started())));
+      recovery().set_verify_seconds(SecondsSince(out_.recovery.verify_started()));
       return Finish(State::DONE, absl::StrCat("healthy on ", recovery().target()));
     }
     if (view_.frozen) return;
@@ -363,11 +411,15 @@ class Step {
     const bool probed = same_epoch && view_.fact->probed();
     const bool hopeless =
         probed && (view_.fact->restarts_exhausted() || view_.fact->data_missing());
-    if (hopeless) return TryNext(absl::StrCat("it did not get healthy: ", view_.judgement.cause));
+    if (hopeless) {
+      return TryNext(absl::StrCat("it did not get healthy: ", view_.judgement.cause),
+                     Restores(out_.recovery.candidate()));
+    }
     if (view_.now >= rpc::FromTimestamp(out_.recovery.deadline())) {
-      TryNext(absl::StrCat("it was not healthy within ",
-                           Seconds(absl::Seconds(kRecoveryVerifySeconds)),
-                           view_.judgement.cause.empty() ? "" : ": ", view_.judgement.cause));
+      TryNext(
+          absl::StrCat("it was not healthy within ", Seconds(absl::Seconds(kRecoveryVerifySeconds)),
+                       view_.judgement.cause.empty() ? "" : ": ", view_.judgement.cause),
+          Restores(out_.recovery.candidate()));
     }
   }
 
@@ -381,16 +433,17 @@ class Step {
     return true;
   }
 
-  void Remember(const std::string& result) {
+  void Remember(const std::string& result, bool bad_backup = false) {
     rec::Tried* tried = out_.recovery.add_tried();
     tried->set_candidate(out_.recovery.candidate());
     tried->set_target(recovery().target());
     tried->set_backup_id(recovery().backup_id());
     tried->set_result(result);
+    tried->set_bad_backup(bad_backup);
   }
 
-  void TryNext(const std::string& why) {
-    Remember(why);
+  void TryNext(const std::string& why, bool bad_backup = false) {
+    Remember(why, bad_backup);
     // Whatever runs now is not the answer; it must not run beside the next try.
     out_.recovery.set_fence_proven(false);
     Enter(State::PLANNED, absl::StrCat(ActionText(out_.recovery.candidate()), " failed: ", why));
@@ -440,7 +493,7 @@ class Step {
   void Escalate(const std::string& why, bool blocked) {
     std::set<std::string> bad_backups;
     for (const rec::Tried& tried : out_.recovery.tried()) {
-      if (Restores(tried.candidate())) bad_backups.insert(tried.backup_id());
+      if (tried.bad_backup()) bad_backups.insert(tried.backup_id());
     }
     const bool quarantine = static_cast<int>(bad_backups.size()) >= kQuarantineBackups;
     Finish(State::ESCALATED, why);

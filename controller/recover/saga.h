@@ -13,10 +13,12 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "controller/recover/fence_command.h"
 #include "controller/recover/judge.h"
 #include "ember/record/v1/records.pb.h"
 
@@ -32,19 +34,27 @@ struct BackupChoice {
 
 struct RecoveryView {
   absl::Time now;
-  bool frozen = false;
+  bool frozen = false;       // nothing may be begun
+  bool maintenance = false;  // because a person said so
   v1::WorkloadSpec spec;
   record::v1::WorkloadRecord workload;
   std::map<std::string, v1::NodeState::Value> nodes;
-  WorkloadJudgement judgement;           // of the instance at the present placement
-  std::optional<v1::WorkloadFact> fact;  // the same, raw
+  absl::Time gone_since = absl::InfinitePast();  // since when its node has been in its state
+  WorkloadJudgement judgement;                   // of the instance at the present placement
+  std::optional<v1::WorkloadFact> fact;          // the same, raw
   std::vector<std::string> unmet_dependencies;
   std::vector<std::string> escalated_dependencies;
   std::vector<BackupChoice> backups;            // good ones (OK and verified), newest first
   std::optional<v1::OrderUpdate> order_result;  // of `order_id`, when finished
   bool slot_free = true;                        // room for one more restore in the estate
+  std::map<std::string, int> restoring_to;      // how many restores go to a node
+  std::map<std::string, int> restoring_from;    // and read a vault
+  std::map<std::string, std::string>
+      places;                     // of the workloads that it must be with, or apart from
+  std::set<std::string> moving;   // those of them that are being recovered
   bool fence_by_lease = false;    // the node to be fenced has stopped what fences itself
   bool fence_unprovable = false;  // and nobody will ever know whether it has
+  FenceCommand fence_command;     // of that node
 
   // UNKNOWN when there is no such node.
   v1::NodeState::Value StateOf(const std::string& node) const {
@@ -95,9 +105,13 @@ struct Candidate {
   BackupChoice backup;
   std::string reason;  // why it waits or gives up, or what approval is about
   bool needs_approval = false;
+  absl::Duration data_loss;  // of its backup
   bool blocked = false;  // kGiveUp only because a dependency was escalated or a vault's node away
 };
 Candidate ChooseCandidate(const record::v1::RecoveryRecord& recovery, const RecoveryView& view);
+
+// A person said yes to this very candidate.
+bool IsApproved(const record::v1::RecoveryRecord& recovery, const Candidate& candidate);
 
 // True when a silent node is sure to stop it, or when it may run twice.
 bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec,
@@ -106,6 +120,9 @@ bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec,
 // In words for the owner.
 std::string DependencyGivenUp(const std::vector<std::string>& names);
 std::string WaitsForDependencies(const std::vector<std::string>& names);
+
+// What was written in this time before the death is lost.
+std::string LossText(absl::Duration loss);
 
 bool IsOpen(v1::RecoveryState::Value state);
 absl::string_view ActionText(record::v1::Candidate::Value action);

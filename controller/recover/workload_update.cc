@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/fleet/nodes.h"
+#include "controller/recover/fences.h"
 #include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
 
@@ -19,21 +20,16 @@ namespace {
 
 using State = v1::WorkloadState;
 
-bool InMaintenance(const EmState& em, const std::string& node)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto it = em.catalog->nodes().find(node);
-  return it != em.catalog->nodes().end() && it->second.maintenance() && !it->second.revoked();
-}
-
 // One workload while its state is judged.
 class WorkloadUpdate {
  public:
-  WorkloadUpdate(EmState& em, const v1::WorkloadSpec& spec, const rec::WorkloadRecord& record)
-      : em_(em), spec_(spec), record_(record), node_(record.node()) {}
+  WorkloadUpdate(EmState& em, const v1::WorkloadSpec& spec, const rec::WorkloadRecord& record,
+                 bool has_majority)
+      : em_(em), spec_(spec), record_(record), node_(record.node()), has_majority_(has_majority) {}
 
   absl::Status Run() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     // Its agent may hear of it at any moment.
-    if (record_.self_fences() && !SelfFences(spec_)) {
+    if (record_.self_fences() && !SelfFences(spec_, has_majority_)) {
       record_.set_self_fences(false);
       changed_ = true;
     }
@@ -106,20 +102,20 @@ class WorkloadUpdate {
     return false;
   }
 
-  // Given up only because of a dependency that is well again, a vault whose node is back, or a fence
-  // that can be proven now.
+  // Given up only because of a dependency that is well again, a vault whose node is back, or a
+  // fence that can be proven now.
   bool Unblocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto last = em_.catalog->recoveries().find(record_.last_recovery());
-    if (last == em_.catalog->recoveries().end() || !last->second.blocked())
-      return false;
+    if (last == em_.catalog->recoveries().end() || !last->second.blocked()) return false;
     const bool dependencies_met =
         std::all_of(spec_.depends_on().begin(), spec_.depends_on().end(),
                     [this](const std::string& name)
                         ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsVerified(em_, name); });
     if (!dependencies_met) return false;
-    const bool fence_open = last->second.node_death() && !last->second.fence_proven();
-    if (fence_open && StateOf(em_, node_) != v1::NodeState::ALIVE)
-      return LeaseFenceOf(em_, node_) == LeaseFence::kProven;
+    if (last->second.fence_unproven() && StateOf(em_, node_) != v1::NodeState::ALIVE) {
+      return LeaseFenceOf(em_, node_) == LeaseFence::kProven ||
+             !FenceCommandOf(em_, node_).proof.empty();
+    }
     // By what it has tried: a way that failed is no reason to begin anew.
     const Candidate next = ChooseCandidate(last->second, ViewFor(em_, spec_, last->second));
     return next.kind != Candidate::kGiveUp || next.reason != last->second.recovery().message();
@@ -204,24 +200,27 @@ class WorkloadUpdate {
   const v1::WorkloadSpec& spec_;
   rec::WorkloadRecord record_;
   const std::string node_;
+  const bool has_majority_;
   Batch batch_;
   bool changed_ = false;
 };
 
 // Clang's analysis does not see that a member reference is this `em`.
 absl::Status UpdateWorkload(EmState& em, const v1::WorkloadSpec& spec,
-                            const rec::WorkloadRecord& record) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  return WorkloadUpdate(em, spec, record).Run();
+                            const rec::WorkloadRecord& record,
+                            bool has_majority) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return WorkloadUpdate(em, spec, record, has_majority).Run();
 }
 
 }  // namespace
 
 absl::Status UpdateWorkloads(EmState& em) {
   const v1::Estate estate = em.catalog->estate().estate();
+  const bool has_majority = HasFailoverMajority(estate);
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
     const auto it = em.catalog->workloads().find(spec.name());
     if (it != em.catalog->workloads().end())
-      EMBER_RETURN_IF_ERROR(UpdateWorkload(em, spec, it->second));
+      EMBER_RETURN_IF_ERROR(UpdateWorkload(em, spec, it->second, has_majority));
   }
   return absl::OkStatus();
 }

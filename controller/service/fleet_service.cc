@@ -63,8 +63,35 @@ class FleetServiceImpl : public v1::FleetService::Service {
                         }
                         batch->AddEvent("node.maintenance", node->name(),
                                         absl::StrCat(request->on() ? "on" : "off", " by ", who));
+                        TellOfDead(*node, batch);
                         return true;
                       });
+  }
+
+  grpc::Status SetEstateMaintenance(grpc::ServerContext* context,
+                                    const v1::SetMaintenanceRequest* request,
+                                    v1::Em* reply) override {
+    const std::string who = rpc::CallerOf(*context).name;
+    absl::MutexLock lock(&em_.mu);
+    if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
+    rec::FreezeRecord freeze = em_.catalog->freeze();
+    freeze.set_maintenance(request->on());
+    freeze.clear_maintenance_until();
+    if (request->on() && request->for_seconds() > 0) {
+      *freeze.mutable_maintenance_until() =
+          rpc::ToTimestamp(em_.clock->Now() + absl::Seconds(request->for_seconds()));
+    }
+    Batch batch;
+    batch.Put(freeze);
+    batch.AddEvent("estate.maintenance", "estate",
+                   absl::StrCat(request->on() ? "on" : "off", " by ", who));
+    for (const auto& [name, node] : em_.catalog->nodes()) {
+      if (!request->on()) TellOfDead(node, &batch);
+    }
+    if (absl::Status status = em_.Commit(batch); !status.ok()) return rpc::ToGrpc(status);
+    em_.news = true;
+    *reply = EmWire(em_);
+    return grpc::Status::OK;
   }
 
   grpc::Status RemoveNode(grpc::ServerContext* context, const v1::RemoveNodeRequest* request,

@@ -10,6 +10,7 @@
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/estate/fields.h"
+#include "controller/fleet/nodes.h"
 #include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/recoveries.h"
@@ -108,11 +109,13 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
     reply->add_alarms(
         absl::StrCat("FROZEN, no automatic recovery: ", em.catalog->freeze().reason()));
   }
+  if (em.catalog->freeze().maintenance())
+    reply->add_alarms("MAINTENANCE of the whole estate: nothing is recovered");
   for (const v1::Node& node : reply->nodes()) {
     const bool bad = node.state() == v1::NodeState::SUSPECT ||
                      node.state() == v1::NodeState::UNREACHABLE ||
                      node.state() == v1::NodeState::DEAD;
-    if (node.maintenance()) continue;
+    if (InMaintenance(em, node.name())) continue;
     if (bad)
       reply->add_alarms(
           absl::StrCat("node ", node.name(), " is ", v1::NodeState::Value_Name(node.state())));
@@ -123,8 +126,7 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
   }
   for (const v1::Workload& workload : reply->workloads()) {
     const auto state = workload.state();
-    const auto node = em.catalog->nodes().find(workload.node());
-    const bool expected = node != em.catalog->nodes().end() && node->second.maintenance();
+    const bool expected = InMaintenance(em, workload.node());
     if ((state == v1::WorkloadState::DEAD && !expected) || state == v1::WorkloadState::ESCALATED ||
         state == v1::WorkloadState::QUARANTINED) {
       reply->add_alarms(absl::StrCat("workload ", workload.name(), " is ",
@@ -234,6 +236,8 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
     wire.set_last_backup_age_seconds(absl::ToDoubleSeconds(AgeOf(*good[0], em.clock->Now())));
   }
   const bool needs_backup = !spec.sources().empty() && spec.rpo_seconds() > 0;
+  wire.set_rto_met(spec.rto_seconds() <= 0 ||
+                   record.last_recovery_seconds() <= static_cast<double>(spec.rto_seconds()));
   wire.set_rpo_met(!needs_backup ||
                    (!good.empty() && wire.last_backup_age_seconds() <= spec.rpo_seconds()));
   const absl::Time next = NextBackup(em, spec);
@@ -315,9 +319,8 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
   return wire;
 }
 
-v1::StatusReply StatusWire(const EmState& em) {
-  v1::StatusReply reply;
-  v1::Em& self = *reply.mutable_em();
+v1::Em EmWire(const EmState& em) {
+  v1::Em self;
   self.set_version(kVersion);
   self.set_estate_id(em.catalog->meta().estate_id());
   *self.mutable_started() = rpc::ToTimestamp(em.board.started);
@@ -327,6 +330,16 @@ v1::StatusReply StatusWire(const EmState& em) {
   self.set_tick_millis_max(em.board.tick_millis_max);
   *self.mutable_now() = rpc::ToTimestamp(em.clock->Now());
   self.set_observing(em.catalog->meta().observing());
+  const record::v1::FreezeRecord& freeze = em.catalog->freeze();
+  self.set_maintenance(freeze.maintenance());
+  if (freeze.has_maintenance_until())
+    *self.mutable_maintenance_until() = freeze.maintenance_until();
+  return self;
+}
+
+v1::StatusReply StatusWire(const EmState& em) {
+  v1::StatusReply reply;
+  *reply.mutable_em() = EmWire(em);
   for (const auto& [name, node] : em.catalog->nodes()) *reply.add_nodes() = NodeWire(em, node);
   for (const v1::WorkloadSpec& spec : em.catalog->estate().estate().workloads())
     *reply.add_workloads() = WorkloadWire(em, spec);

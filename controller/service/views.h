@@ -22,6 +22,7 @@ v1::Run RunWire(const EmState& em, const record::v1::RunRecord& run)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::Em EmWire(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 v1::StatusReply StatusWire(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller

@@ -3,9 +3,20 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "node-agent/service/run_command.h"
 
 namespace ember::agent {
 namespace {
+
+absl::StatusOr<v1::FenceResult> RunFence(const v1::FenceOrder& fence, const OrderContext& context) {
+  if (fence.command().empty() || fence.command(0).empty())
+    return absl::InvalidArgumentError("the fence command is empty");
+  v1::FenceResult result;
+  EMBER_ASSIGN_OR_RETURN(*result.mutable_output(),
+                         RunCommand({fence.command().begin(), fence.command().end()},
+                                    absl::Seconds(fence.timeout_seconds()), context.cancelled));
+  return result;
+}
 
 class HostActions final : public OrderActions {
  public:
@@ -52,6 +63,10 @@ class HostActions final : public OrderActions {
       case v1::Order::kStop:
         EMBER_RETURN_IF_ERROR(supervisor_->Stop(order.workload()));
         return update;
+      case v1::Order::kFence: {
+        EMBER_ASSIGN_OR_RETURN(*update.mutable_fence(), RunFence(order.fence(), context));
+        return update;
+      }
       case v1::Order::ACTION_NOT_SET: break;
     }
     return absl::InvalidArgumentError(

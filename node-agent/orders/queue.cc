@@ -7,6 +7,7 @@ namespace ember::agent {
 
 Lane LaneOf(const v1::Order& order) {
   if (order.has_vault()) return Lane::kVault;
+  if (order.has_fence()) return Lane::kFence;
   return order.has_start() || order.has_stop() ? Lane::kPrompt : Lane::kLong;
 }
 
@@ -18,6 +19,8 @@ bool RestoresInPlace(const v1::Order& order) {
 bool Conflict(const v1::Order& a, const v1::Order& b) {
   if (a.has_vault() || b.has_vault())
     return a.has_vault() && b.has_vault() && a.vault().vault() == b.vault().vault();
+  if (a.has_fence() || b.has_fence())
+    return a.has_fence() && b.has_fence() && a.fence().node() == b.fence().node();
   if (a.workload() != b.workload()) return false;
   if (LaneOf(a) == LaneOf(b)) return true;
   return (RestoresInPlace(a) && b.has_start()) || (RestoresInPlace(b) && a.has_start());

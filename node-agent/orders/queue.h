@@ -12,9 +12,9 @@
 
 namespace ember::agent {
 
-// Long orders move data; prompt ones start and stop, and must not wait behind them; what looks after
-// a vault may take days, which no restore must wait for.
-enum class Lane { kLong, kPrompt, kVault };
+// Long orders move data; prompt ones start and stop, and must not wait behind them; what looks
+// after a vault may take days, which no restore must wait for.
+enum class Lane { kLong, kPrompt, kVault, kFence };
 Lane LaneOf(const v1::Order& order);
 // A restore over the workload's own data.
 bool RestoresInPlace(const v1::Order& order);

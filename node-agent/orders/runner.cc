@@ -24,8 +24,14 @@ v1::OrderUpdate UpdateOf(const v1::Order& order, const absl::StatusOr<v1::OrderU
 
 OrderRunner::OrderRunner(Ports ports) : ports_(std::move(ports)) {
   absl::MutexLock lock(&mu_);
-  accepted_ = ports_.ledger->OpenOrders();
-  for (const v1::Order& order : accepted_) ports_.actions->Accepted(order);
+  for (v1::Order& order : ports_.ledger->OpenOrders()) {
+    ports_.actions->Accepted(order);
+    if (order.offline()) {
+      queue_.Push(std::move(order));
+    } else {
+      accepted_.push_back(std::move(order));
+    }
+  }
 }
 
 OrderRunner::~OrderRunner() { Stop(); }
@@ -36,6 +42,8 @@ void OrderRunner::Run() {
     threads_.emplace_back([this] { Work(Lane::kPrompt); });
   for (int i = 0; i < kVaultOrdersAtOnce; ++i)
     threads_.emplace_back([this] { Work(Lane::kVault); });
+  for (int i = 0; i < kFenceOrdersAtOnce; ++i)
+    threads_.emplace_back([this] { Work(Lane::kFence); });
 }
 
 void OrderRunner::Stop() {
@@ -56,6 +64,17 @@ absl::Status OrderRunner::Accept(const v1::Order& order) {
   ports_.actions->Accepted(order);
   absl::MutexLock lock(&mu_);
   accepted_.push_back(order);
+  return absl::OkStatus();
+}
+
+absl::Status OrderRunner::Begin(const v1::Order& order) {
+  EMBER_ASSIGN_OR_RETURN(const bool is_new, ports_.ledger->Accept(order));
+  if (!is_new) return absl::OkStatus();
+  LogInfo("orders", "begun without a controller",
+          {{"order", order.id()}, {"workload", order.workload()}});
+  ports_.actions->Accepted(order);
+  absl::MutexLock lock(&mu_);
+  queue_.Push(order);
   return absl::OkStatus();
 }
 
@@ -106,7 +125,7 @@ void OrderRunner::Work(Lane lane) {
 
 // Verifying, listing, restoring elsewhere and work on a vault touch nothing that a placement owns.
 absl::Status OrderRunner::CheckEpoch(const v1::Order& order) {
-  if (order.has_verify() || order.has_vault() || order.has_list_files() ||
+  if (order.has_verify() || order.has_vault() || order.has_list_files() || order.has_fence() ||
       (order.has_restore() && !RestoresInPlace(order)))
     return absl::OkStatus();
   return ports_.epochs->Raise(order.workload(), order.epoch());

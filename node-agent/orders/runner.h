@@ -52,7 +52,8 @@ class OrderRunner {
     OrderActions* actions = nullptr;
     std::function<void()> urgent;  // a result is there
   };
-  // Orders left open by an earlier agent are accepted, but wait, as all do, for Release.
+  // Orders left open by an earlier agent are accepted, but wait, as all do, for Release; its own do
+  // not.
   explicit OrderRunner(Ports ports);
   ~OrderRunner();
 
@@ -64,6 +65,8 @@ class OrderRunner {
   // Makes an order durable. A known id is only reported again. What cannot be stored now is offered
   // again by the controller.
   absl::Status Accept(const v1::Order& order);
+  // As Accept, for an order of this agent's own: it waits for nobody's word.
+  absl::Status Begin(const v1::Order& order);
   // Lets accepted orders run: called when the configuration that came with them is in force.
   void Release();
   // A waiting order fails at once, a running one soon, both with CANCELLED; a finished one is left

@@ -1,91 +1,15 @@
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "common/base/clock.h"
-#include "common/base/limits.h"
-#include "common/base/status.h"
 #include "node-agent/probe/probe_kinds.h"
-#include "node-agent/service/log_tail.h"
-#include "node-agent/service/process.h"
-#include "node-agent/service/spawn.h"
+#include "node-agent/service/run_command.h"
 
 namespace ember::agent {
-namespace {
-
-// A pipe holds 64 KiB (pipe(7)).
-constexpr int kPipeReads = (64 << 10) / kProbeOutputBytesMax;
-
-// Appends what can be read now and keeps the end of it. False when there will be no more.
-bool ReadSome(int fd, std::string* output) {
-  char buffer[kProbeOutputBytesMax];
-  const ssize_t n = read(fd, buffer, sizeof buffer);
-  if (n < 0) return errno == EAGAIN || errno == EINTR;
-  output->append(buffer, n);
-  if (output->size() > kProbeOutputBytesMax)
-    output->erase(0, output->size() - kProbeOutputBytesMax);
-  return n > 0;
-}
-
-// Until the command has ended; false at the time-out. Its output may stay open longer, in the hands
-// of what it started.
-bool AwaitCommand(int pidfd, Fd output_pipe, absl::Duration timeout, std::string* output) {
-  const absl::Duration until = SystemClock()->Monotonic() + timeout;
-  bool more = true;
-  while (true) {
-    const absl::Duration left = until - SystemClock()->Monotonic();
-    if (left <= absl::ZeroDuration()) return false;
-    pollfd entries[2] = {{pidfd, POLLIN, 0}, {more ? output_pipe.get() : -1, POLLIN, 0}};
-    if (poll(entries, 2, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) <= 0) continue;
-    if (entries[1].revents != 0) more = ReadSome(output_pipe.get(), output);
-    if (entries[0].revents == 0) continue;
-    // Ended: what it wrote before fits in the pipe; what others write on is not waited for.
-    for (int i = 0; i < kPipeReads && more; ++i) more = ReadSome(output_pipe.get(), output);
-    return true;
-  }
-}
-
-std::string Describe(int wait_status) {
-  if (WIFSIGNALED(wait_status)) return absl::StrCat("killed by signal ", WTERMSIG(wait_status));
-  return absl::StrCat("exit status ", WEXITSTATUS(wait_status));
-}
-
-}  // namespace
 
 absl::Status ProbeCommand(const v1::CommandProbe& probe, absl::Duration timeout) {
-  if (probe.command().empty() || probe.command(0).empty()) {
+  if (probe.command().empty() || probe.command(0).empty())
     return absl::InvalidArgumentError("health.command: empty");
-  }
-  const std::string name = absl::StrCat("command ", probe.command(0));
-  EMBER_ASSIGN_OR_RETURN(PipeEnds output_pipe, MakePipe());
-  if (fcntl(output_pipe.read.get(), F_SETFL, O_NONBLOCK) != 0) return ErrnoToStatus(errno, "fcntl");
-  const std::vector<std::string> command(probe.command().begin(), probe.command().end());
-  const absl::StatusOr<pid_t> pid = Spawn(command, output_pipe.write.get(), SpawnStderr::kToOutput);
-  if (!pid.ok()) return absl::UnavailableError(absl::StrCat(name, ": ", pid.status().message()));
-  output_pipe.write = Fd();
-  std::string output;
-  const Fd pidfd = OpenPid(*pid);
-  const bool ended =
-      pidfd.valid() && AwaitCommand(pidfd.get(), std::move(output_pipe.read), timeout, &output);
-  // Before it is reaped, so that the number is still its own; what it left in the background goes
-  // with it.
-  kill(-*pid, SIGKILL);
-  int wait_status = 0;
-  while (waitpid(*pid, &wait_status, 0) < 0 && errno == EINTR) {
-  }
-  if (ended && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return absl::OkStatus();
-  std::string why =
-      ended ? Describe(wait_status) : absl::StrCat("no end within ", absl::FormatDuration(timeout));
-  const std::vector<std::string> lines = LastLines(output);
-  if (!lines.empty()) absl::StrAppend(&why, ": ", lines.back());
-  return absl::UnavailableError(absl::StrCat(name, ": ", why));
+  return RunCommand({probe.command().begin(), probe.command().end()}, timeout, nullptr).status();
 }
 
 }  // namespace ember::agent

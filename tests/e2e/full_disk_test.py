@@ -101,7 +101,7 @@ def test():
     estate = Estate(["n1", "n2"])
     small_disk(estate.em_state, 128)
     small_disk(f"{estate.work}/n1/state", 16)
-    small_disk(f"{estate.work}/n2/vault", 160)
+    small_disk(f"{estate.work}/n2/vault", 192)
     with estate:
         disk = FullDisk(estate)
         os.mkdir(disk.data)

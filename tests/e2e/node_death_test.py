@@ -5,44 +5,12 @@ so that its words can be put in one order. First its host dies (agent and servic
 the link of that is cut: it must stop the workload by itself before the home node, back meanwhile, starts it again.
 A second one, without a standby, is moved by its owner while its host is dead: what comes back does not start it either.
 """
-import json
 import os
 import sys
 import time
 
 from estate import (SHORT_TIMES, Estate, check, check_equal, exec_service, files, kill, run, step, wait_for)
-
-SPEAKER = """
-import json, os, sys, time
-words = open(sys.argv[1], "a", buffering=1)
-name = open(sys.argv[2]).read().strip()
-while True:
-    words.write(json.dumps([time.monotonic(), name, os.getpid()]) + "\\n")
-    time.sleep(0.05)
-"""
-
-
-def words(path):
-    with open(path) as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
-
-
-def check_never_two(path):
-    """The processes' lives, from first to last word, do not overlap."""
-    lives = {}
-    for when, node, pid in words(path):
-        first, _ = lives.get((node, pid), (when, when))
-        lives[node, pid] = (first, when)
-    in_order = sorted((first, last, node) for (node, _), (first, last) in lives.items())
-    for (_, ended, node), (began, _, other) in zip(in_order, in_order[1:]):
-        check(ended < began, f"{other} began {ended - began:.2f} s before {node} had ended")
-    return in_order
-
-
-def speaks(path, node, seconds=1):
-    now = time.monotonic()
-    return any(when > now - seconds and name == node for when, name, _ in words(path)[-50:])
-
+from speaker import SPEAKER, check_never_two, speaks
 
 def states_of(estate, node):
     return [event["message"].split(",")[0] for event in estate.events("node.state", node)]

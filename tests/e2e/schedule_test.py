@@ -1,12 +1,12 @@
-"""Backups on a schedule: nobody asks, and they come, at their times. While the EM is down none is made; when it is back,
-what was missed is made up once, and the schedule goes on."""
+"""Backups on a schedule: nobody asks, and they come, at their times. What is missed while the EM is down for a moment is made
+up once when it is back, and the schedule goes on. When it is away for longer the agent makes them by itself, and tells."""
 import datetime
 import os
 import time
 
-from estate import Estate, check, check_equal, files, run, step, wait_for
+from estate import SHORT_TIMES, Estate, check, check_equal, files, run, step, wait_for
 
-EVERY = 5
+EVERY, SELDOM = 5, 20
 
 
 def test():
@@ -47,6 +47,42 @@ def test():
         check(len([each for each in times() if down < each < up - 1]) <= 1, "backups while the EM was down")
         check(after[2] - after[0] > EVERY - 3, f"three due times were missed and all of them made up: {after}")
         step("three missed while the EM was down: made up once, and the schedule goes on")
+        without_em(estate)
 
 
-run(test, limit_seconds=170, root=False)
+def without_em(estate):
+    n1 = estate.nodes["n1"]
+    estate.apply({
+        "vaults": [{"name": "main", "node": "n1", "path": f"{n1.directory}/vault"}],
+        "policies": [{"name": "seldom", "schedule": f"*:*:0/{SELDOM}", "vaults": ["main"]}],
+        "workloads": [{"name": "photos", "node": "n1", "policies": ["seldom"],
+                       "sources": files(f"{n1.srv}/data"), "service": {"none": {}}}],
+        "settings": SHORT_TIMES})
+    wait_for(lambda: [each for each in estate.backups("photos") if each["reason"] == "schedule seldom"], 60,
+             "the new schedule is in force")
+    estate.kill_em()
+    down = time.time()
+    snaps = f"{n1.directory}/vault/snaps"
+
+    def made():
+        return sum(os.path.getmtime(os.path.join(parent, name)) > down + 5
+                   for parent, _, names in os.walk(snaps) for name in names)
+
+    wait_for(lambda: made() >= 2, 120, "two backups without the EM")
+    step(f"two backups {time.time() - down:.0f} s after the EM went away, without it")
+    # Also the agent may be a new one by then.
+    n1.kill_agent()
+    n1.start()
+    estate.start_em()
+
+    def told():
+        return [each for each in estate.backups("photos") if "while the controller was away" in each["reason"] and
+                each["outcome"] == "OK"]
+
+    told_of = wait_for(lambda: len(told()) >= 2 and told(), 60, "the EM hears of them")
+    check_equal(len(estate.events("backup.offline")), len(told_of), "events")
+    estate.ember("backup", "verify", told_of[0]["id"])
+    step(f"{len(told_of)} backups are told of and good")
+
+
+run(test, limit_seconds=330, root=False)

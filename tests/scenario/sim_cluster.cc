@@ -92,7 +92,8 @@ void SimCluster::SetUp(const std::string& estate_yaml) {
     node.set_state(v1::NodeState::JOINED);
     batch.Put(node);
     node_names_.push_back(name);
-    hosts_[name] = std::make_unique<SimHost>(name);
+    hosts_[name] =
+        std::make_unique<SimHost>(name, [this](const std::string& node) { return RunFence(node); });
     hosts_[name]->StartAgent(clock_.Monotonic());
   }
   for (const v1::WorkloadSpec& spec : estate->workloads())
@@ -235,6 +236,22 @@ SimHost& SimCluster::HostOf(const std::string& workload) {
   return *hosts_.at(catalog.workloads().at(workload).node());
 }
 
+std::string SimCluster::RunFence(const std::string& node) {
+  if (broken_fences_.count(node) > 0) return "the switch does not answer";
+  hosts_.at(node)->PowerOff();
+  return "";
+}
+
+bool SimCluster::SetMaintenance(bool on) {
+  if (em_ == nullptr) return false;
+  absl::MutexLock lock(&em_->mu);
+  rec::FreezeRecord freeze = em_->catalog->freeze();
+  freeze.set_maintenance(on);
+  Batch batch;
+  batch.Put(freeze);
+  return em_->Commit(batch).ok();
+}
+
 bool SimCluster::RemoveNode(const std::string& node) {
   if (em_ == nullptr) return false;
   absl::MutexLock lock(&em_->mu);
@@ -293,6 +310,8 @@ bool SimCluster::DoToEm(const std::string& verb, int64_t number) {
     disk_.full = true;
   } else if (verb == "free_em") {
     disk_.full = false;
+  } else if (verb == "maintenance_on" || verb == "maintenance_off") {
+    return SetMaintenance(verb == "maintenance_on");
   } else if (verb == "crash_em_at_write" && number > 0) {
     disk_.fail_at = disk_.writes + number;
   } else {
@@ -324,6 +343,10 @@ bool SimCluster::DoToNode(const std::string& verb, SimHost* host, int64_t number
     cut_out_.insert(name);
   } else if (verb == "cut_in") {
     cut_in_.insert(name);
+  } else if (verb == "break_fence") {
+    broken_fences_.insert(name);
+  } else if (verb == "mend_fence") {
+    broken_fences_.erase(name);
   } else if (verb == "heal") {
     cut_out_.erase(name);
     cut_in_.erase(name);

@@ -32,14 +32,14 @@ class SimCluster {
   // has its data, and one good backup in the first vault, an hour old.
   SimCluster(const std::string& estate_yaml, uint64_t seed, SimNetwork network);
 
-  // One line of a story. Of a node: `power_off`, `power_on`, `pause` (SIGSTOP of all of it), `resume`,
-  // `kill_agent`, `start_agent`, `crash_agent` (at its next durable write), `cut`, `cut_out` (what it
-  // sends is lost), `cut_in` (what is sent to it), `heal`, `drift PERMILLE` (of its monotonic clock),
-  // `send` (a message to the first workload), `remove_node` (from the estate; it knows nothing of
-  // it). Of a workload: `kill_service`, `break_service`, `mend_service`, `delete_data`, `approve`. Of
-  // the controller: `kill_em`, `start_em`, `pause_em`, `resume_em`, `crash_em_at_write N` (counted
-  // from now), `fill_em` (its disk), `free_em`. `clock NODE|em SECONDS` moves a wall clock. False:
-  // not understood.
+  // One line of a story. Of a node: `power_off`, `power_on`, `pause` (SIGSTOP of all of it),
+  // `resume`, `kill_agent`, `start_agent`, `crash_agent` (at its next durable write), `cut`,
+  // `cut_out` (what it sends is lost), `cut_in` (what is sent to it), `heal`, `drift PERMILLE` (of
+  // its monotonic clock), `send` (a message to the first workload), `remove_node` (from the estate;
+  // it knows nothing of it). Of a workload: `kill_service`, `break_service`, `mend_service`,
+  // `delete_data`, `approve`. Of the controller: `kill_em`, `start_em`, `pause_em`, `resume_em`,
+  // `crash_em_at_write N` (counted from now), `fill_em` (its disk), `free_em`. `clock NODE|em
+  // SECONDS` moves a wall clock. False: not understood.
   bool Do(const std::string& command);
   // No more lost or slow messages.
   void MendNetwork() { network_ = SimNetwork{}; }
@@ -92,6 +92,9 @@ class SimCluster {
   void AskVotes(SimHost* host);
   void CheckInvariants();
   bool RemoveNode(const std::string& node);
+  bool SetMaintenance(bool on);
+  // Switches it off; empty: it is.
+  std::string RunFence(const std::string& node);
   bool Approve(const std::string& workload);
   SimHost& HostOf(const std::string& workload);
 
@@ -110,6 +113,7 @@ class SimCluster {
   bool em_paused_ = false;
   std::set<std::string> cut_out_;
   std::set<std::string> cut_in_;
+  std::set<std::string> broken_fences_;  // of these nodes: the command fails
   std::map<std::string, absl::Duration> clock_skew_;
   std::map<std::string, double> drift_;
   std::map<std::string, int> sent_;  // messages, by node

@@ -14,6 +14,7 @@ namespace {
 
 constexpr absl::Duration kProbeEvery = absl::Seconds(1);
 constexpr absl::Duration kRestoreTakes = absl::Seconds(5);
+constexpr absl::Duration kFenceTakes = absl::Seconds(3);
 
 }  // namespace
 
@@ -136,12 +137,32 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
 }
 
 void SimHost::Begin(const v1::Order& order, absl::Duration now) {
-  agent_->orders[order.id()] = {order, order.has_restore() ? now + kRestoreTakes : now};
+  const absl::Duration takes = order.has_restore() ? kRestoreTakes
+                               : order.has_fence() ? kFenceTakes
+                                                   : absl::ZeroDuration();
+  agent_->orders[order.id()] = {order, now + takes};
   if (order.has_restore()) services_[order.workload()].running = false;
+}
+
+void SimHost::Report(v1::OrderUpdate update) {
+  EXPECT_TRUE(agent_->ledger->Finish(update).ok());
+  agent_->urgent = true;
+  Crashes();
+}
+
+void SimHost::EndFence(const v1::Order& order) {
+  v1::OrderUpdate update;
+  update.set_order_id(order.id());
+  const std::string error = run_fence_(order.fence().node());
+  update.set_state(error.empty() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
+  update.set_error(error);
+  update.mutable_fence();
+  Report(std::move(update));
 }
 
 void SimHost::End(const v1::Order& order, absl::Duration now) {
   agent_->orders.erase(order.id());
+  if (order.has_fence()) return EndFence(order);
   SimService& service = services_[order.workload()];
   v1::OrderUpdate update;
   update.set_order_id(order.id());
@@ -171,9 +192,7 @@ void SimHost::End(const v1::Order& order, absl::Duration now) {
   } else if (order.has_stop()) {
     service.running = false;
   }
-  EXPECT_TRUE(agent_->ledger->Finish(update).ok());
-  agent_->urgent = true;
-  Crashes();
+  Report(std::move(update));
 }
 
 bool SimHost::WantsToBeat(absl::Duration now) const {

@@ -34,7 +34,10 @@ struct SimService {
 
 class SimHost {
  public:
-  explicit SimHost(std::string name) : name_(std::move(name)) {}
+  // Runs the fence command of a node; empty: it is off, else what went wrong.
+  using RunFence = std::function<std::string(const std::string& node)>;
+  SimHost(std::string name, RunFence run_fence)
+      : name_(std::move(name)), run_fence_(std::move(run_fence)) {}
 
   const std::string& name() const { return name_; }
   bool agent_up() const { return powered_ && agent_ != nullptr; }
@@ -93,10 +96,14 @@ class SimHost {
   void Supervise(const v1::Assignment& assignment, SimService* service, absl::Duration now);
   void Begin(const v1::Order& order, absl::Duration now);
   void End(const v1::Order& order, absl::Duration now);
+  void EndFence(const v1::Order& order);
+  // Makes the result durable.
+  void Report(v1::OrderUpdate update);
   // True: the agent is gone, having written just now.
   bool Crashes();
 
   const std::string name_;
+  const RunFence run_fence_;
   bool powered_ = true;
   int boots_ = 0;
   bool paused_ = false;

@@ -42,6 +42,12 @@ v1::Order RestoreOf(const std::string& id, const std::string& workload,
   return order;
 }
 
+v1::Order FenceOf(const std::string& id, const std::string& node) {
+  v1::Order order;
+  order.set_id(id);
+  order.mutable_fence()->set_node(node);
+  return order;
+}
 v1::Order VaultJobOf(const std::string& id, const std::string& vault) {
   v1::Order order = Make(id, "", 0);
   order.mutable_vault()->set_vault(vault);
@@ -66,6 +72,9 @@ TEST(OrderQueue, ConflictsFollowTheTable) {
       {"stop and start", StopOf("1", "db"), StartOf("2", "db"), true},
       {"two jobs of one vault", VaultJobOf("1", "nas"), VaultJobOf("2", "nas"), true},
       {"jobs of two vaults", VaultJobOf("1", "nas"), VaultJobOf("2", "usb"), false},
+      {"two fences of one node", FenceOf("1", "host2"), FenceOf("2", "host2"), true},
+      {"fences of two nodes", FenceOf("1", "host2"), FenceOf("2", "host3"), false},
+      {"a fence during a restore", RestoreOf("1", ""), FenceOf("2", "host2"), false},
       {"a job of a vault during a backup", BackupOf("1", "nas"), VaultJobOf("2", "nas"), false},
   };
   for (const Row& row : rows) {
@@ -299,6 +308,21 @@ TEST_F(RunnerTest, WhatTheEndOfTheAgentInterruptsIsDoneAgain) {
   runner_->Release();
   ExpectEnds("a", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
   EXPECT_EQ(actions_.times("a"), 2);
+}
+
+TEST_F(RunnerTest, AnOrderOfItsOwnWaitsForNobodysWordAlsoAfterARestart) {
+  v1::Order own = BackupOf("own", "db");
+  own.set_offline(true);
+  actions_.Block("own");
+  ASSERT_OK(runner_->Begin(own));
+  ASSERT_OK(runner_->Begin(own));
+  ASSERT_TRUE(Eventually([&] { return actions_.times("own") == 1; }));
+  ASSERT_OK(runner_->Accept(BackupOf("given", "web")));
+  Restart();
+  actions_.LetGo("own");
+  ExpectEnds("own", v1::OrderUpdate::DONE, absl::StatusCode::kOk);
+  EXPECT_EQ(actions_.times("own"), 2);
+  EXPECT_EQ(actions_.times("given"), 0) << "that one needs the controller's word";
 }
 
 }  // namespace

@@ -175,6 +175,12 @@ TEST_F(Session, NodeVerbs) {
   EXPECT_EQ(Ember({"node", "maintenance", "off", "host1", "--for", "2h"}), 2);
   EXPECT_EQ(Ember({"node", "maintenance", "on", "host1", "--for", "long"}), 2);
   EXPECT_EQ(Ember({"node", "maintenance", "maybe", "host1"}), 2);
+  EXPECT_EQ(Ember({"node", "maintenance", "on"}), 2) << "of which node?";
+  EXPECT_EQ(Ember({"node", "maintenance", "on", "host1", "--all"}), 2);
+  EXPECT_EQ(Ember({"node", "maintenance", "on", "--all", "--for", "1h"}), 0);
+  EXPECT_EQ(script_.calls.back(), "SetEstateMaintenance");
+  EXPECT_EQ(script_.maintenance_request.for_seconds(), 3600);
+  EXPECT_THAT(out_, HasSubstr("maintenance of the whole estate: on"));
 }
 
 TEST_F(Session, NodeRemoveAsksFirst) {

@@ -116,6 +116,14 @@ class FakeEm::Fleet : public v1::FleetService::Service {
       return absl::OkStatus();
     });
   }
+  grpc::Status SetEstateMaintenance(grpc::ServerContext*, const v1::SetMaintenanceRequest* request,
+                                    v1::Em* reply) override {
+    return Reply(s, "SetEstateMaintenance", [&]() -> absl::Status {
+      s.maintenance_request = *request;
+      reply->set_maintenance(request->on());
+      return absl::OkStatus();
+    });
+  }
   grpc::Status RemoveNode(grpc::ServerContext*, const v1::RemoveNodeRequest*,
                           v1::Node* reply) override {
     return Reply(s, "RemoveNode", [&]() -> absl::Status {

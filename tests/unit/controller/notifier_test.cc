@@ -118,6 +118,8 @@ TEST(Notices, ADeadNodeIsUrgentAndOneThatIsBackIsNone) {
   ASSERT_TRUE(notice.has_value());
   EXPECT_TRUE(notice->urgent);
   EXPECT_EQ(notice->title, "Ember: n1: is dead");
+  event.set_message("UNREACHABLE -> DEAD, silent for 45s (in maintenance)");
+  EXPECT_FALSE(controller::NoticeOf(event, "").has_value()) << "it was switched off";
   event.set_message("DEAD -> ALIVE");
   EXPECT_FALSE(controller::NoticeOf(event, "").has_value());
 }

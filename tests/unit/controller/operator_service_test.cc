@@ -6,6 +6,7 @@
 #include "controller/fleet/nodes.h"
 #include "controller/recover/saga.h"
 #include "controller/service/services.h"
+#include "controller/tick.h"
 #include "ember/v1/control.grpc.pb.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
@@ -307,6 +308,28 @@ TEST_F(Operator, MaintenanceEndsAtItsTimeOrWhenItIsSwitchedOff) {
   ASSERT_OK(Maintain("n1", false, 0));
   EXPECT_FALSE(node_.maintenance());
   EXPECT_EQ(Events("node.maintenance"), 3);
+}
+
+TEST_F(Operator, MaintenanceOfTheWholeEstateIsShownAndEndsByItself) {
+  v1::SetMaintenanceRequest request;
+  request.set_on(true);
+  request.set_for_seconds(3600);
+  v1::Em em;
+  const auto method = &v1::FleetService::Stub::SetEstateMaintenance;
+  ASSERT_OK(Call(*fleet_, method, request, &em));
+  EXPECT_TRUE(em.maintenance());
+  EXPECT_EQ(rpc::FromTimestamp(em.maintenance_until()), clock_.Now() + absl::Hours(1));
+  v1::StatusReply status;
+  ASSERT_OK(Call(*estate_, &v1::EstateService::Stub::Status, v1::StatusRequest(), &status));
+  EXPECT_TRUE(status.em().maintenance());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_OK(controller::Tick(*em_));
+  ASSERT_OK(Call(*estate_, &v1::EstateService::Stub::Status, v1::StatusRequest(), &status));
+  EXPECT_FALSE(status.em().maintenance());
+  request.set_on(false);
+  ASSERT_OK(Call(*fleet_, method, request, &em));
+  EXPECT_FALSE(em.maintenance());
+  EXPECT_EQ(Events("estate.maintenance"), 3);
 }
 
 TEST_F(Operator, AnInPlaceRestoreNeedsAConfirmation) {

@@ -97,6 +97,91 @@ TEST(SagaFence, AnExclusiveWorkloadThatDoesNotFenceItselfNeedsAPerson) {
   }
 }
 
+// By what its node's fence command says, of a workload that its agent does not stop by itself.
+TEST(SagaFence, AFenceCommandProvesWhatSilenceDoesNot) {
+  const struct {
+    const char* proof;
+    const char* error;
+    bool open;
+    State::Value want;
+  } kTable[] = {
+      {"", "", true, State::FENCING},
+      {"", "no answer", true, State::FENCING},
+      {"off, says nas", "", false, State::RESTORING},
+      {"", "no answer", false, State::APPROVAL},
+      {"", "", false, State::APPROVAL},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(::testing::Message() << row.proof << " " << row.error << " " << row.open);
+    Story story;
+    story.Die();
+    story.view.workload.set_self_fences(false);
+    story.view.fence_by_lease = false;
+    story.view.fence_command = {.proof = row.proof, .error = row.error, .open = row.open};
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(story.state(), row.want);
+    EXPECT_EQ(step.order.has_value(), row.want == State::RESTORING);
+    EXPECT_THAT(story.recovery.recovery().message(),
+                HasSubstr(row.want == State::RESTORING ? "restoring" : row.error));
+    if (row.want == State::RESTORING) {
+      EXPECT_EQ(story.recovery.fence_proof(), row.proof);
+    }
+  }
+}
+
+// It was fenced, waits for a person or a thaw, and its node comes back, seen or not; then it is
+// silent again. What was proven then is not true any more.
+TEST(SagaFence, AProofDoesNotOutliveTheDeathOfItsNode) {
+  for (const bool frozen : {false, true}) {
+    for (const bool seen : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << frozen << " " << seen);
+      Story story;
+      story.Die();
+      story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(frozen ? 0 : 60);
+      story.view.slot_free = !frozen;
+      story.Run();
+      story.view.frozen = frozen;
+      story.Run();
+      ASSERT_EQ(story.state(), frozen ? State::FROZEN : State::APPROVAL);
+      ASSERT_TRUE(story.recovery.fence_proven());
+      story.view.now += absl::Seconds(10);
+      if (seen) {
+        story.view.nodes["host1"] = v1::NodeState::ALIVE;
+        story.Run();
+      }
+      story.view.nodes["host1"] = v1::NodeState::DEAD;
+      story.view.gone_since = story.view.now;
+      story.view.fence_by_lease = false;  // not yet of this silence
+      story.view.frozen = false;
+      story.view.slot_free = true;
+      story.recovery.set_approved(true);
+      EXPECT_FALSE(story.Run().order.has_value());
+      EXPECT_EQ(story.state(), State::FENCING);
+      story.view.fence_by_lease = true;
+      EXPECT_TRUE(story.Run().order.has_value() || story.state() == State::APPROVAL);
+    }
+  }
+}
+
+TEST(SagaFence, ALeaseIsProofEnoughWithoutTheCommand) {
+  Story story;
+  story.Die();
+  story.view.fence_command = {.open = true};
+  EXPECT_TRUE(story.Run().order.has_value()) << "nobody is switched off without need";
+}
+
+TEST(SagaFence, AFenceCommandHelpsWhereNoVoteCan) {
+  Story story;
+  story.Die();
+  story.view.fence_by_lease = false;
+  story.view.fence_unprovable = true;
+  story.view.fence_command = {.open = true};
+  story.Run();
+  EXPECT_EQ(story.state(), State::FENCING);
+  story.view.fence_command = {.proof = "off"};
+  EXPECT_TRUE(story.Run().order.has_value());
+}
+
 TEST(SagaFence, ApprovalOfAnOldBackupIsNoProofOfAFence) {
   Story story;
   story.view.workload.set_self_fences(false);

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/recover/saga.h"
@@ -71,8 +72,10 @@ struct Story {
     }
     return last;
   }
-  void Answer(bool ok, const std::string& error = "") {
+  void Answer(bool ok, const std::string& error = "",
+              absl::StatusCode code = absl::StatusCode::kUnavailable) {
     view.order_result.emplace();
+    if (!ok) view.order_result->set_code(static_cast<int>(code));
     view.order_result->set_state(ok ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
     view.order_result->set_error(error);
   }

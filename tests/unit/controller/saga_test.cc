@@ -174,7 +174,7 @@ TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
     const RecoveryStepResult step = story.Run();
     if (!step.order) break;
     asked.push_back(step.order->has_start() ? "start" : step.order->restore().backup_id());
-    story.Answer(false, "it does not work");
+    story.Answer(false, "it does not work", absl::StatusCode::kDataLoss);
   }
   EXPECT_THAT(asked, ::testing::ElementsAre("start", "db/new", "db/old"));
   EXPECT_EQ(story.state(), State::ESCALATED);
@@ -182,6 +182,154 @@ TEST(Saga, CandidatesAreTriedInOrderThenAHumanIsAsked) {
   EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("it does not work"));
   EXPECT_EQ(story.recovery.recovery().next_command(), "ember workload restart db");
   EXPECT_FALSE(story.recovery.recovery().diagnostics().empty());
+}
+
+// A full disk, or a vault that went away, says nothing about the backups.
+TEST(Saga, OnlyBackupsThatAreBadPutAWorkloadIntoQuarantine) {
+  const struct {
+    const char* what;
+    bool restored;  // and started, but it never got healthy
+    absl::StatusCode code;
+    v1::WorkloadState::Value want;
+  } kTable[] = {
+      {"damaged", false, absl::StatusCode::kDataLoss, v1::WorkloadState::QUARANTINED},
+      {"no room", false, absl::StatusCode::kResourceExhausted, v1::WorkloadState::ESCALATED},
+      {"vault away", false, absl::StatusCode::kUnavailable, v1::WorkloadState::ESCALATED},
+      {"useless", true, absl::StatusCode::kOk, v1::WorkloadState::QUARANTINED},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(row.what);
+    Story story;
+    story.view.spec.mutable_recovery()->clear_standby();
+    for (int i = 0; i < 20 && IsOpen(story.state()); ++i) {
+      const RecoveryStepResult step = story.Run();
+      if (step.order) {
+        story.Answer(row.restored, "no", row.code);
+      } else if (story.state() == State::VERIFYING) {
+        story.view.now += absl::Seconds(kRecoveryVerifySeconds);
+      }
+    }
+    EXPECT_EQ(story.state(), State::ESCALATED);
+    EXPECT_EQ(story.view.workload.state(), row.want);
+  }
+}
+
+TEST(Saga, NoNodeAndNoVaultIsAskedForTooManyRestoresAtOnce) {
+  Story story;
+  story.view.restoring_to["host1"] = kRecoveriesPerTarget;
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::PLANNED);
+  story.view.restoring_to.clear();
+  story.view.restoring_from["main"] = kRecoveriesPerVault;
+  EXPECT_FALSE(story.Run().order.has_value());
+  story.view.restoring_from = {{"other", kRecoveriesPerVault}, {"main", kRecoveriesPerVault - 1}};
+  EXPECT_TRUE(story.Run().order.has_value());
+}
+
+// Of the standby nodes host2 and host3, by where the others are.
+TEST(Saga, ItMovesToWhereItsCompanyIsAndNotToWhereItMustNotBe) {
+  const struct {
+    const char* with;    // on which node
+    const char* apart;   // on which node
+    const char* target;  // empty: nowhere
+  } kTable[] = {
+      {"", "", "host2"},      {"", "host3", "host2"},      {"", "host2", "host3"},
+      {"host3", "", "host3"}, {"host3", "host2", "host3"}, {"host3", "host3", ""},
+      {"elsewhere", "", ""},
+  };
+  for (const auto& row : kTable) {
+    SCOPED_TRACE(::testing::Message() << "with " << row.with << ", apart " << row.apart);
+    Story story;
+    story.Die();
+    story.view.spec.mutable_recovery()->add_standby("host3");
+    story.view.nodes["host3"] = v1::NodeState::ALIVE;
+    if (*row.with != '\0') {
+      story.view.spec.mutable_recovery()->add_with("friend");
+      story.view.places["friend"] = row.with;
+    }
+    if (*row.apart != '\0') {
+      story.view.spec.mutable_recovery()->add_apart("rival");
+      story.view.places["rival"] = row.apart;
+    }
+    const RecoveryStepResult step = story.Run();
+    EXPECT_EQ(step.order_node, row.target);
+    if (*row.target == '\0') {
+      EXPECT_EQ(story.state(), State::ESCALATED);
+      EXPECT_TRUE(story.recovery.blocked()) << "until the others move";
+      EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("it may move nowhere"));
+    }
+  }
+}
+
+TEST(Saga, WhatItMustBeWithFindsItsPlaceFirst) {
+  Story story;
+  story.Die();
+  story.view.spec.mutable_recovery()->add_with("friend");
+  story.view.places["friend"] = "host1";
+  story.view.moving = {"friend"};
+  EXPECT_FALSE(story.Run().order.has_value());
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("'friend'"));
+  story.view.places["friend"] = "host2";
+  story.view.moving.clear();
+  EXPECT_EQ(story.Run().order_node, "host2");
+}
+
+TEST(Saga, AnApprovalIsForWhatWasAskedAndNothingElse) {
+  Story story;
+  story.view.spec.mutable_recovery()->clear_standby();
+  story.view.spec.mutable_recovery()->set_mode(v1::RecoverySpec::APPROVE);
+  story.view.spec.mutable_recovery()->set_max_auto_rpo_seconds(1800);
+  EXPECT_FALSE(story.Run().order.has_value());
+  ASSERT_EQ(story.state(), State::APPROVAL);
+  const std::string asked = story.recovery.recovery().message();
+  for (const char* part : {"restore in place", "db/new", "59m", "'approve'", "max_auto_rpo"})
+    EXPECT_THAT(asked, HasSubstr(part)) << "every reason is told, and what would be lost";
+  EXPECT_NEAR(story.recovery.recovery().data_loss_seconds(), 3597, 1)
+      << "from the backup to the death, not to now";
+  story.recovery.set_approved(true);
+  const RecoveryStepResult step = story.Run();
+  ASSERT_TRUE(step.order.has_value());
+  EXPECT_EQ(step.order->restore().backup_id(), "db/new");
+  story.Answer(false, "no");
+  EXPECT_FALSE(story.Run().order.has_value()) << "an older backup is another question";
+  EXPECT_EQ(story.state(), State::APPROVAL);
+  EXPECT_THAT(story.recovery.recovery().message(), HasSubstr("db/old"));
+}
+
+TEST(Saga, EveryPartOfARecoveryIsMeasured) {
+  Story story;
+  story.Die();
+  story.view.fence_by_lease = false;
+  story.Run();
+  ASSERT_EQ(story.state(), State::FENCING);
+  story.view.now += absl::Seconds(10);
+  story.view.fence_by_lease = true;
+  story.view.slot_free = false;
+  story.Run();
+  story.view.now += absl::Seconds(20);
+  story.view.slot_free = true;
+  ASSERT_TRUE(story.Run().order.has_value());
+  story.view.now += absl::Seconds(30);
+  story.Answer(true);
+  ASSERT_TRUE(story.Run().order.has_value());
+  story.view.now += absl::Seconds(2);
+  story.Answer(true);
+  story.Run();
+  story.view.now += absl::Seconds(5);
+  story.view.fact.emplace();
+  story.Healthy();
+  story.Run();
+  ASSERT_EQ(story.state(), State::DONE);
+  const v1::Recovery& done = story.recovery.recovery();
+  EXPECT_EQ(done.detect_seconds(), 3);
+  EXPECT_EQ(done.fence_seconds(), 10);
+  EXPECT_EQ(done.plan_seconds(), 20);
+  EXPECT_EQ(done.restore_seconds(), 30);
+  EXPECT_EQ(done.start_seconds(), 2);
+  EXPECT_EQ(done.verify_seconds(), 5);
+  EXPECT_EQ(done.total_seconds(), 70);
+  EXPECT_THAT(done.fence_proof(), HasSubstr("lease"));
 }
 
 TEST(Saga, WhatHasNothingToTryIsGivenUpWithItsCause) {

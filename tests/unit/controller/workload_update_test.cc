@@ -258,7 +258,9 @@ TEST_F(Workloads, AStandbyCountsForTheFenceOnceTheAgentKnowsOfIt) ABSL_NO_THREAD
   Declare(v1::RecoverySpec::AUTOMATIC);
   Report();
   rec::EstateRecord estate = em_->catalog->estate();
-  estate.mutable_estate()->mutable_workloads(0)->mutable_recovery()->add_standby("n2");
+  // Three nodes, so that one that is cut off can be told.
+  for (const char* node : {"n2", "n3"})
+    estate.mutable_estate()->mutable_workloads(0)->mutable_recovery()->add_standby(node);
   controller::Batch batch;
   batch.Put(estate);
   ASSERT_OK(em_->Commit(batch));

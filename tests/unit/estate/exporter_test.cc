@@ -1,6 +1,7 @@
 #include "controller/estate/exporter.h"
 
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class RandomEstate {
     for (int i = 0, n = estate.vaults().empty() ? 0 : Below(4); i < n; ++i) AddPolicy(i, &estate);
     for (int i = 0, n = Below(6); i < n; ++i) AddWorkload(i, &estate);
     SetSettings(estate.mutable_settings());
+    AddFences(&estate);
     return estate;
   }
 
@@ -149,6 +151,28 @@ class RandomEstate {
     if (recovery->class_() == v1::RecoverySpec::STATELESS && Coin())
       recovery->add_standby("standby");
     if (Coin()) recovery->set_max_auto_rpo_seconds(Seconds());
+    for (int other = 0; other < i; ++other) {
+      if (Below(3) > 0) continue;
+      (Coin() ? recovery->mutable_with() : recovery->mutable_apart())
+          ->Add(absl::StrCat("w", other));
+    }
+  }
+
+  // Of nodes that the estate has, run on another one.
+  void AddFences(v1::Estate* estate) {
+    std::set<std::string> nodes;
+    for (const v1::VaultSpec& vault : estate->vaults()) nodes.insert(vault.node());
+    for (const v1::WorkloadSpec& workload : estate->workloads()) nodes.insert(workload.node());
+    if (nodes.size() < 2) return;
+    for (const std::string& name : nodes) {
+      if (Coin()) continue;
+      v1::NodeSpec* node = estate->add_nodes();
+      node->set_name(name);
+      node->mutable_fence()->add_command(Text());
+      if (Coin()) node->mutable_fence()->add_command(Coin() ? "" : Text());
+      node->mutable_fence()->add_from(name == *nodes.begin() ? *nodes.rbegin() : *nodes.begin());
+      node->mutable_fence()->set_timeout_seconds(Coin() ? kFenceSeconds : 1 + Below(600));
+    }
   }
 
   void SetService(v1::ServiceSpec* service) {
