@@ -21,6 +21,8 @@ namespace rec = record::v1;
 namespace {
 
 constexpr char kOffline[] = "offline/";
+// Signing takes a part of a millisecond: the rest of a large estate waits for the next ticks.
+constexpr int kWorkloadsPerTick = 20;
 
 // The first vault of the policy that the estate still has.
 const v1::VaultSpec* VaultOf(const v1::Estate& estate, const v1::PolicySpec& policy) {
@@ -77,8 +79,8 @@ absl::StatusOr<rec::ReservedBackup> Reserve(EmState& em, const rec::WorkloadReco
   return reserved;
 }
 
-absl::Status ReserveOf(EmState& em, const v1::WorkloadSpec& spec, rec::WorkloadRecord workload)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+absl::Status ReserveOf(EmState& em, const v1::WorkloadSpec& spec, rec::WorkloadRecord workload,
+                       Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const v1::Estate& estate = em.catalog->estate().estate();
   const absl::Time now = em.clock->Now();
   std::vector<rec::ReservedBackup> before(workload.reserved().begin(), workload.reserved().end());
@@ -119,21 +121,24 @@ absl::Status ReserveOf(EmState& em, const v1::WorkloadSpec& spec, rec::WorkloadR
       *workload.add_reserved() = std::move(reserved);
     }
   }
-  Batch batch;
-  batch.Put(workload);
-  return em.Commit(batch);
+  batch->Put(workload);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status ReserveBackups(EmState& em) {
   const v1::Estate estate = em.catalog->estate().estate();
+  Batch batch;
+  int reserved = 0;
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    if (reserved == kWorkloadsPerTick) break;
     const auto workload = em.catalog->workloads().find(spec.name());
     if (workload == em.catalog->workloads().end() || IsUpToDate(em, workload->second)) continue;
-    EMBER_RETURN_IF_ERROR(ReserveOf(em, spec, workload->second));
+    EMBER_RETURN_IF_ERROR(ReserveOf(em, spec, workload->second, &batch));
+    ++reserved;
   }
-  return absl::OkStatus();
+  return em.Commit(batch);
 }
 
 v1::OfflineBackups OfflineBackupsOf(const EmState& em, const rec::WorkloadRecord& workload) {
