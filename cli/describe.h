@@ -19,7 +19,7 @@ Cell OutcomeCell(v1::Outcome::Value outcome);
 std::string VerifiedText(const v1::Backup& backup);
 // "3 h / 24 h ok", "never / 24 h LATE", "3 h" without an RPO.
 Cell RpoCell(const v1::Workload& workload);
-// "2 h, last 34 s".
+// "2 h, last 34 s ok", "2 h, last 3 h LATE", "2 h" when it was never recovered.
 Cell RtoCell(const v1::Workload& workload);
 
 Table NodeTable(const Context& context, const google::protobuf::RepeatedPtrField<v1::Node>& nodes);

@@ -1,8 +1,10 @@
 #include "controller/em_state.h"
 
 #include <set>
+#include <utility>
 
 #include "common/base/limits.h"
+#include "common/rpc/convert.h"
 
 namespace ember::controller {
 namespace {
@@ -16,6 +18,14 @@ auto FindByName(const Items& items, const std::string& name) -> decltype(&items.
 }
 
 }  // namespace
+
+record::v1::OrderRecord NewOrder(const EmState& em, const std::string& node, v1::Order order) {
+  record::v1::OrderRecord record;
+  record.set_node(node);
+  *record.mutable_created() = rpc::ToTimestamp(em.clock->Now());
+  *record.mutable_order() = std::move(order);
+  return record;
+}
 
 const v1::WorkloadSpec* FindWorkload(const v1::Estate& estate, const std::string& name) {
   return FindByName(estate.workloads(), name);

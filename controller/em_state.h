@@ -41,6 +41,9 @@ struct EmState {
   }
 };
 
+// An order for the outbox of `node`, not yet written.
+record::v1::OrderRecord NewOrder(const EmState& em, const std::string& node, v1::Order order);
+
 // The declared workload, vault or policy; null when the estate has none of that name.
 const v1::WorkloadSpec* FindWorkload(const v1::Estate& estate, const std::string& name);
 const v1::VaultSpec* FindVault(const v1::Estate& estate, const std::string& name);

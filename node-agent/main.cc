@@ -1,5 +1,4 @@
 // ember-agent: joins an estate, then runs on every node of it.
-#include <malloc.h>
 #include <unistd.h>
 
 #include <climits>
@@ -11,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/allocator.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -182,9 +182,6 @@ int Main(int argc, char** argv) {
 }  // namespace ember::agent
 
 int main(int argc, char** argv) {
-  mallopt(M_ARENA_MAX, ember::kMallocArenas);
-  // Records come and go all the time; each time the kernel would clear their pages anew.
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  mallopt(M_MMAP_THRESHOLD, 16 << 20);
+  ember::LimitAllocator();
   return ember::agent::Main(argc, argv);
 }

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/crc32c.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -310,8 +311,8 @@ absl::Status EntryCacheWriter::Add(const SourceStamp& stamp, const Entry& part,
 absl::Status EntryCacheWriter::AddIds(const IdSet& ids) {
   layout_.records_end = layout_.end;
   return ids.Visit([this](absl::string_view joined) {
-    for (; !joined.empty(); joined.remove_prefix(sizeof(RecordId))) {
-      const absl::string_view prefix = joined.substr(0, sizeof(RecordIdPrefix));
+    for (const absl::string_view id : SplitIds(joined)) {
+      const absl::string_view prefix = id.substr(0, sizeof(RecordIdPrefix));
       layout_.ids_crc = Crc32c(prefix, layout_.ids_crc);
       buffer_.append(prefix.data(), prefix.size());
       layout_.end += prefix.size();

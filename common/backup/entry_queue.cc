@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 
 namespace ember::backup {
+
 EntryQueue::EntryQueue(absl::string_view cut_key, UploadPipeline* pipeline,
                        std::unique_ptr<EntryCacheWriter> cache, std::string scratch_directory)
     : pipeline_(pipeline),

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/backup/record.h"
 #include "common/backup/vault_port.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -214,8 +215,7 @@ class GrpcSession : public VaultSession {
     const absl::Status sent = ids([&](absl::string_view piece) {
       request.clear_header();
       request.clear_ids();
-      for (; !piece.empty(); piece.remove_prefix(sizeof(RecordId)))
-        request.add_ids(std::string(piece.substr(0, sizeof(RecordId))));
+      for (const absl::string_view id : SplitIds(piece)) request.add_ids(std::string(id));
       open = open && stream->Write(request);
       return absl::OkStatus();
     });

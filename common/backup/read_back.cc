@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/base/worker_pool.h"
@@ -106,8 +107,7 @@ class Checker {
     EMBER_RETURN_IF_ERROR(batch.Sort());
     v1::ReadRequest request;
     EMBER_RETURN_IF_ERROR(batch.Visit([&request](absl::string_view joined) {
-      for (; !joined.empty(); joined.remove_prefix(sizeof(RecordId)))
-        request.add_ids(std::string(joined.substr(0, sizeof(RecordId))));
+      for (const absl::string_view id : SplitIds(joined)) request.add_ids(std::string(id));
       return absl::OkStatus();
     }));
     EMBER_RETURN_IF_ERROR(Read(std::move(request)));

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/limits.h"
 #include "common/crypto/hmac_batch.h"
 #include "ember/format/v1/format.pb.h"
 #include "ember/v1/vault.pb.h"
@@ -23,6 +24,7 @@ namespace ember::backup {
 
 using RecordType = format::v1::RecordType;
 using RecordId = HmacCode;
+static_assert(sizeof(RecordId) == kRecordIdBytes);
 // What the known-id set keeps; the vault's index has the same 16 bytes.
 using RecordIdPrefix = std::array<char, 16>;
 

@@ -5,10 +5,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/limits.h"
 
 namespace ember {
 namespace {
+
+constexpr char kOffline[] = "offline/";
 
 bool IsNameByte(char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-'; }
 
@@ -62,6 +65,21 @@ absl::StatusOr<BackupIdParts> ParseBackupId(absl::string_view id) {
     return absl::InvalidArgumentError(absl::StrCat("'", id, "' is not a backup id (WORKLOAD/YYYYMMDD-HHMMSS)"));
   }
   return BackupIdParts{std::string(id.substr(0, slash)), std::string(id.substr(slash + 1))};
+}
+
+std::string OfflineOrderId(absl::string_view backup_id) { return absl::StrCat(kOffline, backup_id); }
+
+std::string BackupOfOfflineOrder(absl::string_view order_id) {
+  return absl::ConsumePrefix(&order_id, kOffline) ? std::string(order_id) : "";
+}
+
+std::vector<absl::string_view> SplitIds(absl::string_view joined) {
+  std::vector<absl::string_view> ids;
+  ids.reserve(joined.size() / kRecordIdBytes);
+  for (; joined.size() >= kRecordIdBytes; joined.remove_prefix(kRecordIdBytes)) {
+    ids.push_back(joined.substr(0, kRecordIdBytes));
+  }
+  return ids;
 }
 
 std::string DomainOfNode(absl::string_view node) { return absl::StrCat("node-", node); }

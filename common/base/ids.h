@@ -25,6 +25,15 @@ struct BackupIdParts {
 // INVALID_ARGUMENT when it has not that form.
 absl::StatusOr<BackupIdParts> ParseBackupId(absl::string_view id);
 
+// The order under which an agent makes the reserved backup `backup_id` by itself, without a controller.
+std::string OfflineOrderId(absl::string_view backup_id);
+// The backup of such an order; empty for any other order.
+std::string BackupOfOfflineOrder(absl::string_view order_id);
+
+// The record ids (kRecordIdBytes each) that stand joined in `joined`, whose bytes they share; an incomplete one at the
+// end is left out.
+std::vector<absl::string_view> SplitIds(absl::string_view joined);
+
 // The dedup domain of what `node` backs up: records are shared within it, and nobody else writes to it.
 std::string DomainOfNode(absl::string_view node);
 

@@ -245,9 +245,10 @@ inline constexpr int kSweepDeadPercent = 25;
 inline constexpr size_t kSweepGroupPacksMax = 8;
 // Ids of reference sets held while they are compared with the index: a range of them at a time.
 inline constexpr size_t kMarkBytes = 64 << 20;
+inline constexpr size_t kRecordIdBytes = 32;
 // One read of a set of ids.
 inline constexpr size_t kIdsReadBytes = 64 << 10;
-static_assert(kIdsReadBytes % 32 == 0, "whole ids");
+static_assert(kIdsReadBytes % kRecordIdBytes == 0, "whole ids");
 // Ids flagged, or looked up and pinned, while the pin lock is held: milliseconds.
 inline constexpr size_t kCondemnBatch = 1024;
 // Reed-Solomon inside a pack: so many data and parity slices of so many bytes.
@@ -394,6 +395,9 @@ inline constexpr size_t kRefusalsRemembered = 1000;
 // Arenas of the C library's allocator: with one per thread, freed chunks of a backup stay with threads that need them no
 // more, a quarter of the agent's memory.
 inline constexpr int kMallocArenas = 2;
+// Records come and go all the time; below these the kernel would clear their pages anew each time.
+inline constexpr int kMallocTrimBytes = 4 << 20;
+inline constexpr int kMallocMapBytes = 16 << 20;
 // A clean stop takes at most 10 s in all; what has not ended by then is ended by the end of the process.
 inline constexpr int64_t kAgentStopSeconds = 8;
 

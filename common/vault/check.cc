@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"

@@ -1,6 +1,7 @@
 #include "common/vault/damaged_ids.h"
 
 #include "common/base/file.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -21,9 +22,7 @@ absl::StatusOr<std::unique_ptr<DamagedIds>> DamagedIds::Open(const std::string& 
     return damaged;
   }
   absl::MutexLock lock(&damaged->mu_);
-  for (size_t at = 0; at + kRecordIdBytes <= body->size(); at += kRecordIdBytes) {
-    damaged->ids_.insert(std::string(body->substr(at, kRecordIdBytes)));
-  }
+  for (const absl::string_view id : SplitIds(*body)) damaged->ids_.insert(std::string(id));
   return damaged;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/vault/backup_objects.h"

@@ -30,7 +30,6 @@
 
 namespace ember::vault {
 
-inline constexpr size_t kRecordIdBytes = 32;
 inline constexpr size_t kSessionIdBytes = 16;
 inline constexpr size_t kRecordHeaderBytes = 72;
 

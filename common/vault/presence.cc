@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/vault/ref_set.h"

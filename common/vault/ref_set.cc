@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/crypto/digest.h"
@@ -19,14 +20,6 @@ namespace {
 absl::Status Invalid(absl::string_view why) { return absl::InvalidArgumentError(why); }
 
 }  // namespace
-
-std::vector<absl::string_view> SplitIds(absl::string_view joined) {
-  std::vector<absl::string_view> ids;
-  ids.reserve(joined.size() / kRecordIdBytes);
-  for (; joined.size() >= kRecordIdBytes; joined.remove_prefix(kRecordIdBytes))
-    ids.push_back(joined.substr(0, kRecordIdBytes));
-  return ids;
-}
 
 absl::Status ReadRefSet(ObjectStore& store, absl::string_view tail, absl::string_view sha256,
                         const PieceSink& sink) {

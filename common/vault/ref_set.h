@@ -16,9 +16,6 @@
 
 namespace ember::vault {
 
-// The ids in a piece.
-std::vector<absl::string_view> SplitIds(absl::string_view joined);
-
 // Hands over the set at `tail` (backup_objects.h), in pieces of whole ids. DATA_LOSS naming the
 // object, also when the sink has seen ids by then: it is missing or damaged, its ids are not in
 // order, or it is not the object that has this SHA-256 ("": nobody knows). FAILED_PRECONDITION: a

@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
+#include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/vault/domain_boxes.h"

@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/fleet/maintenance.h"
 #include "controller/notify/notices.h"
 
 namespace ember::controller {
@@ -71,10 +72,7 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
     node.set_host_boot_id(heard->second.host_boot_id);
     node.set_clock_skew_seconds(heard->second.clock_skew_seconds);
   }
-  if (node.maintenance() && node.has_maintenance_until() &&
-      rpc::FromTimestamp(node.maintenance_until()) <= now) {
-    node.set_maintenance(false);
-    node.clear_maintenance_until();
+  if (EndMaintenanceInTime(now, &node)) {
     batch->AddEvent("node.maintenance", node.name(), "maintenance ended by itself");
     TellOfDead(node, batch);
     flush = true;
@@ -103,10 +101,7 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
 void WriteFreeze(EmState& em, const FreezeView& freeze, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   rec::FreezeRecord record = em.catalog->freeze();
-  if (record.maintenance() && record.has_maintenance_until() &&
-      rpc::FromTimestamp(record.maintenance_until()) <= em.clock->Now()) {
-    record.set_maintenance(false);
-    record.clear_maintenance_until();
+  if (EndMaintenanceInTime(em.clock->Now(), &record)) {
     batch->AddEvent("estate.maintenance", "estate", "maintenance ended by itself");
     for (const auto& [name, node] : em.catalog->nodes()) TellOfDead(node, batch);
     batch->Put(record);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/protect/replicas.h"
@@ -146,6 +147,32 @@ absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string&
   address.set_node(spec->node());
   address.set_address(heard->second.address);
   return address;
+}
+
+absl::StatusOr<v1::Signed> GrantFor(const EmState& em, const rec::WorkloadRecord& workload,
+                                    const std::string& vault, const std::string& backup_id) {
+  v1::Grant grant;
+  grant.set_node(workload.node());
+  grant.set_workload(workload.name());
+  grant.set_epoch(workload.epoch());
+  grant.set_vault(vault);
+  grant.set_backup_id(backup_id);
+  return em.keys->SignGrant(grant);
+}
+
+rec::BackupRecord NewBackup(const rec::WorkloadRecord& workload, const std::string& vault,
+                            const v1::Run& run) {
+  rec::BackupRecord record;
+  record.set_domain_id(DomainOfNode(workload.node()));
+  record.set_vault(vault);
+  record.set_run_id(run.id());
+  v1::Backup& wire = *record.mutable_backup();
+  wire.set_id(run.backup_id());
+  wire.set_workload(workload.name());
+  wire.set_outcome(v1::Outcome::RUNNING);
+  wire.set_node(workload.node());
+  wire.set_version(kVersion);
+  return record;
 }
 
 absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node) {

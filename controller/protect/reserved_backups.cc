@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -20,7 +19,6 @@ namespace rec = record::v1;
 
 namespace {
 
-constexpr char kOffline[] = "offline/";
 // Signing takes a part of a millisecond: the rest of a large estate waits for the next ticks.
 constexpr int kWorkloadsPerTick = 20;
 
@@ -69,13 +67,8 @@ absl::StatusOr<rec::ReservedBackup> Reserve(EmState& em, const rec::WorkloadReco
   reserved.set_node(workload.node());
   reserved.set_epoch(workload.epoch());
   reserved.set_vault(vault);
-  v1::Grant grant;
-  grant.set_node(workload.node());
-  grant.set_workload(workload.name());
-  grant.set_epoch(workload.epoch());
-  grant.set_vault(vault);
-  grant.set_backup_id(reserved.backup_id());
-  EMBER_ASSIGN_OR_RETURN(*reserved.mutable_grant(), em.keys->SignGrant(grant));
+  EMBER_ASSIGN_OR_RETURN(*reserved.mutable_grant(),
+                         GrantFor(em, workload, vault, reserved.backup_id()));
   return reserved;
 }
 
@@ -187,13 +180,13 @@ namespace {
 const rec::ReservedBackup* FindReserved(const EmState& em, const std::string& node,
                                         absl::string_view order_id)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  if (!absl::ConsumePrefix(&order_id, kOffline)) return nullptr;
-  const auto id = ParseBackupId(std::string(order_id));
-  if (!id.ok() || em.catalog->backups().count(std::string(order_id)) > 0) return nullptr;
+  const std::string backup = BackupOfOfflineOrder(order_id);
+  const auto id = ParseBackupId(backup);
+  if (!id.ok() || em.catalog->backups().count(backup) > 0) return nullptr;
   const auto workload = em.catalog->workloads().find(id->workload);
   if (workload == em.catalog->workloads().end()) return nullptr;
   for (const rec::ReservedBackup& reserved : workload->second.reserved()) {
-    if (reserved.backup_id() == order_id && reserved.node() == node &&
+    if (reserved.backup_id() == backup && reserved.node() == node &&
         IsOf(reserved, workload->second))
       return &reserved;
   }
@@ -238,28 +231,19 @@ absl::Status TakeOfflineBackup(EmState& em, const std::string& node,
   run.mutable_run()->clear_error();
   *run.mutable_run()->mutable_started() = taken.due();
 
-  rec::BackupRecord backup;
-  backup.set_domain_id(DomainOfNode(node));
-  backup.set_vault(taken.vault());
-  backup.set_run_id(run.run().id());
-  v1::Backup& wire = *backup.mutable_backup();
-  wire.set_id(taken.backup_id());
-  wire.set_workload(workload.name());
-  wire.set_kind("incremental");
-  wire.set_outcome(v1::Outcome::RUNNING);
-  *wire.mutable_created() = taken.due();
-  wire.set_reason(reason);
-  wire.set_node(node);
-  wire.set_version(kVersion);
+  rec::BackupRecord backup = NewBackup(workload, taken.vault(), run.run());
+  backup.mutable_backup()->set_kind("incremental");
+  *backup.mutable_backup()->mutable_created() = taken.due();
+  backup.mutable_backup()->set_reason(reason);
 
-  rec::OrderRecord order;
-  order.set_node(node);
+  v1::Order made;
+  made.set_id(update.order_id());
+  made.set_workload(workload.name());
+  made.set_epoch(taken.epoch());
+  made.set_offline(true);
+  made.mutable_backup()->set_backup_id(taken.backup_id());
+  rec::OrderRecord order = NewOrder(em, node, std::move(made));
   *order.mutable_created() = taken.due();
-  order.mutable_order()->set_id(update.order_id());
-  order.mutable_order()->set_workload(workload.name());
-  order.mutable_order()->set_epoch(taken.epoch());
-  order.mutable_order()->set_offline(true);
-  order.mutable_order()->mutable_backup()->set_backup_id(taken.backup_id());
 
   const absl::Time due = rpc::FromTimestamp(taken.due());
   auto& last_due = (*workload.mutable_policy_last_due())[taken.policy()];

@@ -172,11 +172,7 @@ class RunStep {
     record_.set_attempt(record_.attempt() + 1);
     order.set_id(absl::StrCat(run().id(), "/", IsVaultJob(run()) ? run().vault() : run().workload(),
                               "/", run().kind(), "/", record_.attempt()));
-    rec::OrderRecord outbox;
-    outbox.set_node(*node);
-    *outbox.mutable_order() = order;
-    *outbox.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
-    batch_.Put(outbox);
+    batch_.Put(NewOrder(em_, *node, order));
     record_.set_order_id(order.id());
     run().set_node(*node);
     run().set_outcome(v1::Outcome::RUNNING);
@@ -271,29 +267,16 @@ class RunStep {
     backup->set_reason(record_.backup_request().reason());
     backup->set_full(record_.backup_request().kind() == "full");
     order->set_epoch(workload->second.epoch());
-    v1::Grant grant;
-    grant.set_node(node);
-    grant.set_workload(spec->name());
-    grant.set_epoch(order->epoch());
-    grant.set_vault(vault.name());
-    grant.set_backup_id(backup->backup_id());
-    EMBER_ASSIGN_OR_RETURN(*backup->mutable_grant(), em_.keys->SignGrant(grant));
+    EMBER_ASSIGN_OR_RETURN(*backup->mutable_grant(),
+                           GrantFor(em_, workload->second, vault.name(), backup->backup_id()));
     run().set_backup_id(backup->backup_id());
     // The record exists from the start, so that the id is never given twice.
-    rec::BackupRecord record;
-    record.set_domain_id(backup->domain().id());
-    record.set_vault(vault.name());
-    record.set_run_id(run().id());
+    rec::BackupRecord record = NewBackup(workload->second, vault.name(), run());
     v1::Backup& wire = *record.mutable_backup();
-    wire.set_id(backup->backup_id());
-    wire.set_workload(spec->name());
     wire.set_name(record_.backup_request().name());
     wire.set_kind(backup->full() ? "full" : "incremental");
-    wire.set_outcome(v1::Outcome::RUNNING);
     *wire.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
     wire.set_reason(backup->reason());
-    wire.set_node(node);
-    wire.set_version(kVersion);
     if (record_.attempt() > 0) DropEarlierAttempt(wire.id());
     batch_.Put(record);
     return node;
@@ -535,17 +518,14 @@ bool ChangesNothing(const rec::RunRecord& run) {
 
 rec::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,
                             const rec::WorkloadRecord& workload, absl::string_view cause) {
-  rec::OrderRecord order;
-  order.set_node(workload.node());
-  *order.mutable_created() = rpc::ToTimestamp(em.clock->Now());
-  v1::Order& start = *order.mutable_order();
+  v1::Order start;
   start.set_id(absl::StrCat(kByHand, cause, "/", spec.name(), "/start/",
                             absl::ToUnixMillis(em.clock->Now())));
   start.set_workload(spec.name());
   start.set_epoch(workload.epoch());
   *start.mutable_start()->mutable_spec() = spec;
   start.mutable_start()->set_fresh(true);
-  return order;
+  return NewOrder(em, workload.node(), std::move(start));
 }
 
 rec::RunRecord NewRun(const EmState& em, absl::string_view kind, const std::string& workload) {

@@ -74,6 +74,16 @@ absl::StatusOr<const record::v1::BackupRecord*> NewestGoodAt(const EmState& em,
 absl::StatusOr<v1::VaultAddress> AddressOf(const EmState& em, const std::string& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// What lets the workload's node store that backup in `vault`, in the workload's present epoch.
+absl::StatusOr<v1::Signed> GrantFor(const EmState& em, const record::v1::WorkloadRecord& workload,
+                                    const std::string& vault, const std::string& backup_id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The record, in RUNNING and not yet written, of the backup that `run` makes on the workload's
+// node.
+record::v1::BackupRecord NewBackup(const record::v1::WorkloadRecord& workload,
+                                   const std::string& vault, const v1::Run& run);
+
 // The keys of the domain that backups taken on `node` belong to; created at first need.
 absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

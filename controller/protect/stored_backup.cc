@@ -6,8 +6,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "common/base/errors.h"
+#include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/signed.h"
@@ -39,7 +39,7 @@ absl::StatusOr<v1::Receipt> ReceiptFor(const EmState& em, const v1::Signed& sign
 // The backup that an order made; empty when its record has made way for that of a later attempt.
 std::string BackupOf(const EmState& em, absl::string_view order_id)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  if (absl::ConsumePrefix(&order_id, "offline/")) return std::string(order_id);
+  if (std::string id = BackupOfOfflineOrder(order_id); !id.empty()) return id;
   // run/workload/backup/attempt
   const std::vector<std::string> parts = absl::StrSplit(order_id, '/');
   const auto run = em.catalog->runs().find(parts[0]);

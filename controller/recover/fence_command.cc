@@ -104,7 +104,6 @@ class Step {
     End("node.fence_failed", absl::StrCat("its fence command failed ", why));
     fence().set_error(why);
     *fence().mutable_failed() = rpc::ToTimestamp(view_.now);
-    fence().set_given_up(fence().attempt() >= kFenceAttempts);
   }
 
   void End(const char* event, std::string message) {
@@ -148,8 +147,9 @@ FenceCommand FenceCommandFrom(const FenceView& view) {
   const record::v1::NodeFence& fence = view.node.fence();
   command.proof = fence.proof();
   command.error = fence.error();
-  command.open = fence.proof().empty() && !fence.given_up() && !view.spec.command().empty() &&
-                 (!fence.order_id().empty() || SomeMayReturn(view));
+  const bool under_way = !fence.order_id().empty();
+  const bool may_begin = fence.attempt() < kFenceAttempts && SomeMayReturn(view);
+  command.open = fence.proof().empty() && !view.spec.command().empty() && (under_way || may_begin);
   return command;
 }
 

@@ -74,13 +74,7 @@ absl::Status Write(EmState& em, const FenceStep& step) ABSL_EXCLUSIVE_LOCKS_REQU
   if (!step.event.empty()) batch.AddEvent(step.event, step.node.name(), step.message);
   const auto over = em.catalog->orders().find(step.order_over);
   if (over != em.catalog->orders().end()) batch.Erase(over->second);
-  if (step.order) {
-    rec::OrderRecord order;
-    *order.mutable_order() = *step.order;
-    order.set_node(step.order_node);
-    *order.mutable_created() = rpc::ToTimestamp(em.clock->Now());
-    batch.Put(order);
-  }
+  if (step.order) batch.Put(NewOrder(em, step.order_node, *step.order));
   return em.Commit(batch);
 }
 

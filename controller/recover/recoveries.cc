@@ -41,13 +41,7 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     if (consumed) MarkDamageMet(em, order.order(), order.last_update(), &batch);
     if (consumed || id == step.abandoned_order) batch.Erase(order);
   }
-  if (step.order) {
-    rec::OrderRecord order;
-    *order.mutable_order() = *step.order;
-    order.set_node(step.order_node);
-    *order.mutable_created() = rpc::ToTimestamp(em.clock->Now());
-    batch.Put(order);
-  }
+  if (step.order) batch.Put(NewOrder(em, step.order_node, *step.order));
   return em.Commit(batch);
 }
 

@@ -192,7 +192,6 @@ class Step {
 
   void SetFence(const std::string& proof) {
     out_.recovery.set_fence_proven(true);
-    out_.recovery.set_fence_proof(proof);
     recovery().set_fence_proof(proof);
     *out_.recovery.mutable_fenced() = rpc::ToTimestamp(view_.now);
     recovery().set_fence_seconds(SecondsSince(recovery().started()));

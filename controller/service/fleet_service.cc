@@ -10,6 +10,7 @@
 #include "common/crypto/digest.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "controller/fleet/maintenance.h"
 #include "controller/fleet/nodes.h"
 #include "controller/fleet/observing.h"
 #include "controller/protect/runs.h"
@@ -55,12 +56,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     const std::string who = rpc::CallerOf(*context).name;
     return ChangeNode(request->name(), reply,
                       [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                        node->set_maintenance(request->on());
-                        node->clear_maintenance_until();
-                        if (request->on() && request->for_seconds() > 0) {
-                          *node->mutable_maintenance_until() = rpc::ToTimestamp(
-                              em_.clock->Now() + absl::Seconds(request->for_seconds()));
-                        }
+                        WriteMaintenance(*request, em_.clock->Now(), node);
                         batch->AddEvent("node.maintenance", node->name(),
                                         absl::StrCat(request->on() ? "on" : "off", " by ", who));
                         TellOfDead(*node, batch);
@@ -75,12 +71,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
     absl::MutexLock lock(&em_.mu);
     if (absl::Status may = RefuseWhileObserving(em_); !may.ok()) return rpc::ToGrpc(may);
     rec::FreezeRecord freeze = em_.catalog->freeze();
-    freeze.set_maintenance(request->on());
-    freeze.clear_maintenance_until();
-    if (request->on() && request->for_seconds() > 0) {
-      *freeze.mutable_maintenance_until() =
-          rpc::ToTimestamp(em_.clock->Now() + absl::Seconds(request->for_seconds()));
-    }
+    WriteMaintenance(*request, em_.clock->Now(), &freeze);
     Batch batch;
     batch.Put(freeze);
     batch.AddEvent("estate.maintenance", "estate",

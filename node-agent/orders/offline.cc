@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 v1::Order OrderFor(const v1::Assignment& assignment, const v1::OfflineBackup& item) {
   v1::Order order;
-  order.set_id(absl::StrCat("offline/", item.backup_id()));
+  order.set_id(OfflineOrderId(item.backup_id()));
   order.set_workload(assignment.spec().name());
   order.set_epoch(assignment.epoch());
   order.set_offline(true);

@@ -44,7 +44,7 @@ void RequireFileName(absl::string_view name) {
 
 template <typename Ids>
 void RequireIds(const Ids& ids) {
-  for (const std::string& id : ids) Require(id.size() == vault::kRecordIdBytes);
+  for (const std::string& id : ids) Require(id.size() == kRecordIdBytes);
 }
 
 void LookAtOpenSession(const v1::OpenSessionRequest& request) {
@@ -62,7 +62,7 @@ void LookAtOpenSession(const v1::OpenSessionRequest& request) {
 void LookAtRecord(const v1::Record& record) {
   if (!IsAccepted(vault::CheckRecord(record))) return;
   // What is accepted fits the record's header in a pack.
-  Require(record.id().size() == vault::kRecordIdBytes && record.type() <= 0xffff);
+  Require(record.id().size() == kRecordIdBytes && record.type() <= 0xffff);
   Require(!record.payload().empty() && record.payload().size() <= kRecordBytesMax);
 }
 

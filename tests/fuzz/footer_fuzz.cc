@@ -22,7 +22,7 @@ constexpr uint64_t kBeforeFooterBytesMax = 1 << 20;
 void CheckBounds(const PackFooter& footer, uint64_t footer_at) {
   uint64_t end = 0;
   for (const format::v1::PackRecord& row : footer.records()) {
-    Require(row.offset() >= end && row.id().size() == vault::kRecordIdBytes);
+    Require(row.offset() >= end && row.id().size() == kRecordIdBytes);
     end = row.offset() + vault::kRecordHeaderBytes + row.length();
     Require(end <= footer_at && row.length() <= kRecordBytesMax);
     Require(row.session() < static_cast<uint32_t>(footer.sessions_size()));

@@ -1,13 +1,12 @@
 // A backup of far more files, or records, than the tests beside it have, first and unchanged, into
 // a vault served by this process: agent and vault together stay within the agent's memory, whatever
 // their number. EMBER_LONG=1 makes it 10 million files, or 2.25 million records.
-#include <malloc.h>
-
 #include <cstdlib>
 #include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/allocator.h"
 #include "common/base/limits.h"
 #include "gtest/gtest.h"
 #include "tests/support/resident_memory.h"
@@ -114,11 +113,7 @@ bool IsLong() { return std::getenv("EMBER_LONG") != nullptr; }
 // As main() of the agent does.
 class BackupMemory : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    mallopt(M_ARENA_MAX, kMallocArenas);
-    mallopt(M_TRIM_THRESHOLD, 4 << 20);
-    mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  }
+  static void SetUpTestSuite() { LimitAllocator(); }
 };
 
 TEST_F(BackupMemory, StaysWithinItsBoundWhateverTheNumberOfFiles) {

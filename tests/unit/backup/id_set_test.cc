@@ -7,6 +7,7 @@
 
 #include "absl/random/random.h"
 #include "common/backup/known_ids.h"
+#include "common/base/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -30,8 +31,7 @@ std::vector<std::string> Listed(const IdSet& set) {
   std::vector<std::string> ids;
   EXPECT_OK(set.Visit([&ids](absl::string_view joined) {
     EXPECT_EQ(joined.size() % sizeof(RecordId), 0u);
-    for (; !joined.empty(); joined.remove_prefix(sizeof(RecordId)))
-      ids.emplace_back(joined.substr(0, sizeof(RecordId)));
+    for (const absl::string_view id : SplitIds(joined)) ids.emplace_back(id);
     return absl::OkStatus();
   }));
   return ids;

@@ -12,7 +12,25 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class ReservedBackups : public BackupRun {};
+class ReservedBackups : public BackupRun {
+ protected:
+  // What n1 tells of a reserved backup that it began, and of one that the vault took.
+  static v1::OrderUpdate RunningOffline(const v1::OfflineBackup& item) {
+    v1::OrderUpdate update;
+    update.set_order_id("offline/" + item.backup_id());
+    update.set_state(v1::OrderUpdate::RUNNING);
+    return update;
+  }
+  v1::OrderUpdate StoredOffline(const v1::OfflineBackup& item) {
+    v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
+    update.set_order_id("offline/" + item.backup_id());
+    v1::BackupOrder backup;
+    backup.set_backup_id(item.backup_id());
+    backup.mutable_domain()->set_id("node-n1");
+    *update.mutable_backup()->mutable_receipt() = ReceiptFor(backup, "db");
+    return update;
+  }
+};
 
 TEST_F(ReservedBackups, TheNextScheduledBackupsAreReservedForATimeWithoutAController)
 ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -65,12 +83,7 @@ ABSL_NO_THREAD_SAFETY_ANALYSIS {
   AddPolicy("daily", "*-*-* 07:00", "near");
   const v1::OfflineBackup item = Offline().items(0);
   clock_.Advance(rpc::FromTimestamp(item.due()) - clock_.Now() + absl::Minutes(10));
-  v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
-  update.set_order_id("offline/" + item.backup_id());
-  v1::BackupOrder backup;
-  backup.set_backup_id(item.backup_id());
-  backup.mutable_domain()->set_id("node-n1");
-  *update.mutable_backup()->mutable_receipt() = ReceiptFor(backup, "db");
+  const v1::OrderUpdate update = StoredOffline(item);
   Beat("nas1", update);
   EXPECT_THAT(Runs(), IsEmpty()) << "another node cannot have made it";
   Beat("n1", update);
@@ -96,12 +109,7 @@ ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Tick();
   Tick();
   EXPECT_EQ(Only().outcome(), v1::Outcome::PENDING);
-  v1::OrderUpdate update = Stored(v1::Outcome::OK, 7);
-  update.set_order_id("offline/" + item.backup_id());
-  v1::BackupOrder backup;
-  backup.set_backup_id(item.backup_id());
-  backup.mutable_domain()->set_id("node-n1");
-  *update.mutable_backup()->mutable_receipt() = ReceiptFor(backup, "db");
+  const v1::OrderUpdate update = StoredOffline(item);
   // A controller that has no room to record it does not say that it has heard.
   v1::HeartbeatRequest beat;
   *beat.add_orders() = update;
@@ -118,20 +126,11 @@ ABSL_NO_THREAD_SAFETY_ANALYSIS {
   AddPolicy("daily", "*-*-* 07:00", "near");
   const v1::OfflineBackup item = Offline().items(0);
   clock_.Advance(rpc::FromTimestamp(item.due()) - clock_.Now() + absl::Minutes(10));
-  v1::OrderUpdate update;
-  update.set_order_id("offline/" + item.backup_id());
-  update.set_state(v1::OrderUpdate::RUNNING);
-  Beat("n1", update);
+  Beat("n1", RunningOffline(item));
   SetNode("n1", v1::NodeState::DEAD);
   Tick();
   EXPECT_EQ(Only().outcome(), v1::Outcome::FAILED);
-  v1::OrderUpdate stored = Stored(v1::Outcome::OK, 7);
-  stored.set_order_id(update.order_id());
-  v1::BackupOrder backup;
-  backup.set_backup_id(item.backup_id());
-  backup.mutable_domain()->set_id("node-n1");
-  *stored.mutable_backup()->mutable_receipt() = ReceiptFor(backup, "db");
-  Beat("n1", stored);
+  Beat("n1", StoredOffline(item));
   EXPECT_THAT(GoodIds(), ElementsAre(item.backup_id()));
 }
 
@@ -140,9 +139,7 @@ ABSL_NO_THREAD_SAFETY_ANALYSIS {
   AddPolicy("daily", "*-*-* 07:00", "near");
   const v1::OfflineBackup item = Offline().items(0);
   clock_.Advance(rpc::FromTimestamp(item.due()) - clock_.Now() + absl::Minutes(10));
-  v1::OrderUpdate update;
-  update.set_order_id("offline/" + item.backup_id());
-  update.set_state(v1::OrderUpdate::RUNNING);
+  const v1::OrderUpdate update = RunningOffline(item);
   Beat("n1", update);
   Tick();
   EXPECT_EQ(Only().outcome(), v1::Outcome::RUNNING);

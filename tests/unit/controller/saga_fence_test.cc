@@ -124,7 +124,7 @@ TEST(SagaFence, AFenceCommandProvesWhatSilenceDoesNot) {
     EXPECT_THAT(story.recovery.recovery().message(),
                 HasSubstr(row.want == State::RESTORING ? "restoring" : row.error));
     if (row.want == State::RESTORING) {
-      EXPECT_EQ(story.recovery.fence_proof(), row.proof);
+      EXPECT_EQ(story.recovery.recovery().fence_proof(), row.proof);
     }
   }
 }
