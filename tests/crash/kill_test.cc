@@ -23,6 +23,10 @@ namespace {
 
 constexpr int kKills = 200;
 constexpr int kKillsLong = 5000;
+// What dies is a matter of timing: of copies and of repairs one in kShare of the kills at least,
+// and rounds are added until it is so.
+constexpr int kShare = 20;
+constexpr int kMostRoundsPerKill = 3;
 // Rounds on one directory, so that a vault is killed many times, yet stays small.
 constexpr int kRoundsPerVault = 8;
 // Of the vault that is copied from; more than the rounds on one directory are likely to copy.
@@ -97,6 +101,11 @@ struct Counts {
   int copies_killed = 0;
   int repairs_killed = 0;
   int repairs = 0;
+
+  bool Suffice(int kills) const {
+    return acknowledged > kills && repairs > 0 && copies_killed > kills / kShare &&
+           repairs_killed > kills / kShare;
+  }
 };
 
 absl::Status ApplyLines(const std::string& told, VaultLedger* ledger, Counts* counts) {
@@ -148,12 +157,16 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
   TempDir beforehand(FastDirectory());
   const std::string source = beforehand.Join("source");
   ASSERT_OK(MakeSource(source));
-  for (int round = 0; round < kills;) {
+  int round = 0;
+  const auto goes_on = [&] {
+    return round < kills || (round < kMostRoundsPerKill * kills && !counts.Suffice(kills));
+  };
+  while (goes_on()) {
     TempDir parent(FastDirectory());
     const std::string directory = parent.Join("vault");
     VaultLedger ledger;
     absl::Duration ahead;
-    for (int i = 0; i < kRoundsPerVault && round < kills; ++i, ++round) {
+    for (int i = 0; i < kRoundsPerVault && goes_on(); ++i, ++round) {
       // Until a repair ends, one process after the other begins with it, and dies at it.
       const bool repairs = ledger.is_damaged();
       WorkerProcess worker(directory, static_cast<unsigned>(round), 1 + i * 1000, ahead, source,
@@ -184,13 +197,10 @@ TEST(Kill, WhatWasAcknowledgedIsThereAfterEveryKill) {
     ASSERT_OK_AND_ASSIGN(const auto other, SourceVault::Open(source));
     ASSERT_OK(CheckRecovery(directory, ledger, clock.Now(), &other->source())) << "round " << round;
   }
-  std::cout << kills << " kills, " << counts.copies_killed << " of them while copying, "
+  std::cout << round << " kills, " << counts.copies_killed << " of them while copying, "
             << counts.repairs_killed << " while repairing, " << counts.acknowledged
             << " acknowledgements, " << counts.repairs << " of them of repairs\n";
-  EXPECT_GT(counts.acknowledged, kills);
-  EXPECT_GT(counts.repairs_killed, kills / 20);
-  EXPECT_GT(counts.repairs, 0);  // on a busy machine most are killed
-  EXPECT_GT(counts.copies_killed, kills / 20);
+  EXPECT_TRUE(counts.Suffice(kills));
 }
 
 }  // namespace
