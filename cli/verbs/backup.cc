@@ -77,6 +77,14 @@ absl::StatusOr<ExitCode> RunBackup(Context& context, const RunArguments& argumen
   return kExitPartial;
 }
 
+std::string CopiesVerifiedText(Context& context, const v1::Backup& backup) {
+  return absl::StrJoin(backup.copies_verified(), ", ",
+                       [&](std::string* out, const v1::CopyVerified& copy) {
+                         absl::StrAppend(out, copy.vault(), " (", copy.level(), ") ",
+                                         FormatTime(context, copy.at()));
+                       });
+}
+
 ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
   if (context.options.json) return PrintJson(context, backup);
   std::string verified = VerifiedText(backup);
@@ -100,6 +108,7 @@ ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
                                                   FormatTime(context, backup.trashed_until()))
                                    : std::string()},
       {"verified", verified},
+      {"copies verified", CopiesVerifiedText(context, backup)},
       {"pinned", backup.pinned() ? "yes" : "no"},
       {"version", backup.version()},
   });
@@ -109,10 +118,12 @@ ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
   return kExitDone;
 }
 
-absl::StatusOr<ExitCode> VerifyBackup(Context& context, const std::string& id) {
+absl::StatusOr<ExitCode> VerifyBackup(Context& context, const std::string& id,
+                                      const std::string& vault) {
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   v1::VerifyBackupRequest request;
   request.set_backup(id);
+  request.set_vault(vault);
   EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::VerifyBackup, request));
   const std::string what = absl::StrCat("the verification of '", id, "'");
   EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
@@ -127,6 +138,7 @@ absl::StatusOr<ExitCode> VerifyBackup(Context& context, const std::string& id) {
     PrintJson(context, run);
   } else {
     *context.out << Escape(run.backup_id().empty() ? id : run.backup_id())
+                 << (vault.empty() ? "" : absl::StrCat(" in vault '", Escape(vault), "'"))
                  << (partial ? " verified in part: " : " verified: ")
                  << Counted(run.verify().files(), "file") << ", "
                  << FormatBytes(run.verify().bytes()) << ", "
@@ -220,7 +232,9 @@ Action DeclareBackupShow(CLI::App& app) {
 
 Action DeclareBackupVerify(CLI::App& app) {
   auto id = DeclareId(app);
-  return [id](Context& context) { return VerifyBackup(context, *id); };
+  auto vault = std::make_shared<std::string>();
+  app.add_option("--vault", *vault, "Of the copy in this vault instead of the backup's own");
+  return [id, vault](Context& context) { return VerifyBackup(context, *id, *vault); };
 }
 
 Action DeclareBackupPin(CLI::App& app) {

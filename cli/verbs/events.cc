@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/event_pages.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/output.h"
@@ -38,42 +39,13 @@ void PrintEvent(Context& context, const v1::Event& event) {
                                      Escape(event.message()));
 }
 
-// One page after `request`, which it moves on. With filters a page may be empty though more follow,
-// so what counts as the end is that the position did not move.
-absl::StatusOr<v1::ListEventsReply> NextPage(Client& client, v1::ListEventsRequest& request,
-                                             bool& end) {
-  EMBER_ASSIGN_OR_RETURN(
-      v1::ListEventsReply reply,
-      client.Call(&Events::ListEvents, request, absl::Milliseconds(request.wait_millis())));
-  const uint64_t position =
-      reply.items().empty() ? reply.last_seq() : reply.items().rbegin()->seq();
-  end = position <= request.after_seq();
-  if (!end) request.set_after_seq(position);
-  return reply;
-}
-
-// Everything there is, or its last `keep` events.
-absl::StatusOr<v1::ListEventsReply> Collect(Client& client, v1::ListEventsRequest& request,
-                                            size_t keep) {
-  v1::ListEventsReply all;
-  bool end = false;
-  while (!end) {
-    EMBER_ASSIGN_OR_RETURN(v1::ListEventsReply page, NextPage(client, request, end));
-    for (v1::Event& event : *page.mutable_items()) *all.add_items() = std::move(event);
-    const int excess = all.items_size() - static_cast<int>(std::min<size_t>(keep, INT32_MAX));
-    if (excess > 0) all.mutable_items()->DeleteSubrange(0, excess);
-    all.set_last_seq(std::max(all.last_seq(), page.last_seq()));
-  }
-  return all;
-}
-
 absl::StatusOr<ExitCode> Follow(Context& context, Client& client, v1::ListEventsRequest request) {
   request.set_wait_millis(kFollowWaitSeconds * 1000);
   absl::Duration last_contact = context.clock->Monotonic();
   bool lost = false;
   while (!context.interrupt->pressed.HasBeenNotified()) {
     bool end = false;
-    const auto page = NextPage(client, request, end);
+    const auto page = NextEvents(client, request, end);
     const absl::Duration now = context.clock->Monotonic();
     if (page.ok()) {
       last_contact = now;
@@ -102,8 +74,9 @@ absl::StatusOr<ExitCode> ShowEvents(Context& context, const EventsArguments& arg
   }
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   const bool recent_only = arguments.follow && arguments.since.empty();
-  EMBER_ASSIGN_OR_RETURN(const v1::ListEventsReply past,
-                         Collect(client, request, recent_only ? kFollowPastEvents : SIZE_MAX));
+  EMBER_ASSIGN_OR_RETURN(
+      const v1::ListEventsReply past,
+      CollectEvents(client, request, recent_only ? kFollowPastEvents : SIZE_MAX));
   if (context.options.json && !arguments.follow) return PrintJson(context, past);
   for (const v1::Event& event : past.items()) PrintEvent(context, event);
   context.out->flush();
@@ -136,7 +109,8 @@ Action DeclareLogVerify(CLI::App&) {
       return WithHint(
           Damaged("the event log", absl::StrCat("the chain of hashes breaks at event ",
                                                 reply.first_bad_seq(), " of ", reply.events())),
-          "someone or something changed the EM's catalog: compare it with your copies of `ember events`");
+          "someone or something changed the EM's catalog: compare it with your copies of `ember "
+          "events`");
     }
     *context.out << "intact: " << Counted(static_cast<int64_t>(reply.events()), "event")
                  << ", head " << Escape(reply.head_hash()) << "\n";

@@ -11,6 +11,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/output.h"
+#include "cli/verbs/recovery_bundle.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 
@@ -140,19 +141,25 @@ absl::StatusOr<ExitCode> Arm(Context& context) {
   return kExitDone;
 }
 
-// show, approve and cancel differ in the call alone.
+// show, approve and cancel differ in the call; a bundle is written where one is asked for.
 using Method = grpc::Status (Recoveries::*)(grpc::ClientContext*, const v1::GetRecoveryRequest&,
                                             v1::Recovery*);
 
-Action DeclareOne(CLI::App& app, Method method) {
+Action DeclareOne(CLI::App& app, Method method, std::shared_ptr<std::string> bundle = nullptr) {
   auto id = std::make_shared<std::string>();
   app.add_option("RECOVERY", *id, "The recovery's id")->type_name("")->required();
-  return [id, method](Context& context) -> absl::StatusOr<ExitCode> {
+  return [id, method, bundle](Context& context) -> absl::StatusOr<ExitCode> {
     EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
     v1::GetRecoveryRequest request;
     request.set_id(*id);
     EMBER_ASSIGN_OR_RETURN(const v1::Recovery recovery, client.Call(method, request));
-    return PrintRecovery(context, recovery);
+    PrintRecovery(context, recovery);
+    if (bundle == nullptr || bundle->empty()) return kExitDone;
+    EMBER_RETURN_IF_ERROR(WriteRecoveryBundle(context, client, recovery, *bundle));
+    if (!context.options.json)
+      *context.out << "all that belongs to it: " << Escape(*bundle)
+                   << " (names, paths and the end of a log are in it, no keys and no data)\n";
+    return kExitDone;
   };
 }
 
@@ -164,7 +171,12 @@ Action DeclareRecoveryList(CLI::App& app) {
   return [workload](Context& context) { return List(context, *workload); };
 }
 
-Action DeclareRecoveryShow(CLI::App& app) { return DeclareOne(app, &Recoveries::GetRecovery); }
+Action DeclareRecoveryShow(CLI::App& app) {
+  auto file = std::make_shared<std::string>();
+  app.add_option("--bundle", *file, "Also write all that belongs to it into this file, as JSON")
+      ->type_name("FILE");
+  return DeclareOne(app, &Recoveries::GetRecovery, std::move(file));
+}
 Action DeclareRecoveryApprove(CLI::App& app) {
   return DeclareOne(app, &Recoveries::ApproveRecovery);
 }

@@ -1,6 +1,7 @@
 // A vault behind a gRPC channel.
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -159,15 +160,18 @@ class UploadStream {
 
 class GrpcSession : public VaultSession {
  public:
+  // `known` may be empty.
   GrpcSession(std::shared_ptr<v1::VaultService::Stub> stub, std::string vault,
-              std::string session_id, v1::OpenSessionReply reply)
+              std::string session_id, v1::OpenSessionReply reply, std::optional<IdFilter> known)
       : stub_(std::move(stub)),
         vault_(std::move(vault)),
         session_id_(std::move(session_id)),
-        reply_(std::move(reply)) {}
+        reply_(std::move(reply)),
+        known_(std::move(known)) {}
 
   bool domain_empty() const override { return reply_.domain_empty(); }
   bool parent_present() const override { return reply_.parent_present(); }
+  const IdFilter* known() const override { return known_ ? &*known_ : nullptr; }
 
   absl::StatusOr<std::vector<bool>> Absent(const std::vector<std::string>& ids) override {
     v1::HaveRequest request;
@@ -248,6 +252,7 @@ class GrpcSession : public VaultSession {
   const std::string vault_;
   const std::string session_id_;
   const v1::OpenSessionReply reply_;
+  const std::optional<IdFilter> known_;
   v1::UploadRequest pending_;
   size_t pending_bytes_ = 0;
   std::unique_ptr<UploadStream> upload_;
@@ -255,10 +260,11 @@ class GrpcSession : public VaultSession {
 
 class GrpcVault : public VaultPort {
  public:
-  GrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault)
+  GrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault, v1::Signed read_grant)
       : channel_(channel),
         stub_(v1::VaultService::NewStub(std::move(channel))),
-        vault_(std::move(vault)) {}
+        vault_(std::move(vault)),
+        read_grant_(std::move(read_grant)) {}
 
   absl::StatusOr<std::unique_ptr<VaultSession>> OpenSession(
       v1::OpenSessionRequest request) override {
@@ -267,13 +273,19 @@ class GrpcVault : public VaultPort {
     SetDeadline(&context, kVaultCallSeconds);
     v1::OpenSessionReply reply;
     EMBER_RETURN_IF_ERROR(FromGrpc(stub_->OpenSession(&context, request, &reply)));
-    return std::make_unique<GrpcSession>(stub_, vault_, request.session_id(), std::move(reply));
+    std::optional<IdFilter> known;
+    if (!reply.known().empty()) {
+      EMBER_ASSIGN_OR_RETURN(known, IdFilter::Parse(std::move(*reply.mutable_known())));
+    }
+    return std::make_unique<GrpcSession>(stub_, vault_, request.session_id(), std::move(reply),
+                                         std::move(known));
   }
 
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override {
     v1::GetStoredBackupRequest request;
     request.set_vault(vault_);
     request.set_backup_id(backup_id);
+    *request.mutable_read_grant() = read_grant_;
     grpc::ClientContext context;
     SetDeadline(&context, kVaultCallSeconds);
     v1::StoredBackup reply;
@@ -285,6 +297,7 @@ class GrpcVault : public VaultPort {
     v1::ListStoredBackupsRequest request;
     request.set_vault(vault_);
     request.set_workload(workload);
+    *request.mutable_read_grant() = read_grant_;
     grpc::ClientContext context;
     SetDeadline(&context, kVaultCallSeconds);
     v1::ListStoredBackupsReply reply;
@@ -298,6 +311,7 @@ class GrpcVault : public VaultPort {
   absl::Status Read(v1::ReadRequest request,
                     const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
     request.set_vault(vault_);
+    *request.mutable_read_grant() = read_grant_;
     absl::flat_hash_set<std::string> left(request.ids().begin(), request.ids().end());
     bool sunk = true;
     bool in_vain = false;
@@ -337,13 +351,14 @@ class GrpcVault : public VaultPort {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<v1::VaultService::Stub> stub_;
   const std::string vault_;
+  const v1::Signed read_grant_;
 };
 
 }  // namespace
 
-std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel,
-                                         std::string vault) {
-  return std::make_unique<GrpcVault>(std::move(channel), std::move(vault));
+std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault,
+                                         v1::Signed read_grant) {
+  return std::make_unique<GrpcVault>(std::move(channel), std::move(vault), std::move(read_grant));
 }
 
 }  // namespace ember::backup

@@ -9,6 +9,7 @@
 namespace ember::backup {
 namespace {
 
+constexpr int kQuestionsInFlight = 4;
 // How soon a cancellation is noticed while waiting.
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 
@@ -21,7 +22,8 @@ UploadPipeline::UploadPipeline(Options options)
       known_(std::move(options_.known)),
       uploaded_(std::make_unique<IdSet>(options_.scratch_directory)) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Work(); });
-  threads_.emplace_back([this] { Ask(); });
+  // While the answer to one question is on its way the next is asked.
+  for (int i = 0; i < kQuestionsInFlight; ++i) threads_.emplace_back([this] { Ask(); });
   threads_.emplace_back([this] { Upload(); });
 }
 
@@ -116,11 +118,17 @@ void UploadPipeline::Release(const Item& item) {
   progress_cv_.Signal();
 }
 
+bool UploadPipeline::MustAsk(const RecordId& id) const {
+  if (known_.forgot()) return true;  // it may have been sent by now
+  const IdFilter* const earlier = options_.session->known();
+  return !domain_empty_ && (earlier == nullptr || earlier->MayContain(BytesOf(id)));
+}
+
 // Knows the id: decides what is next.
 void UploadPipeline::Route(ItemPtr item) {
   if (!known_.Insert(PrefixOf(item->id))) {
     Release(*item);
-  } else if (MustAsk()) {
+  } else if (MustAsk(item->id)) {
     to_ask_.push_back(std::move(item));
     ask_cv_.Signal();
   } else {

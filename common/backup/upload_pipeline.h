@@ -81,10 +81,8 @@ class UploadPipeline {
   absl::Status Admit(Item* item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Waits, looking at `cancelled` now and then, until `done` or an error.
   absl::Status Await(const std::function<bool()>& done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Does the vault have to be asked about what is not known?
-  bool MustAsk() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !domain_empty_ || known_.forgot();
-  }
+  // Does the vault have to be asked about `id`, which is not known?
+  bool MustAsk(const RecordId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Route(ItemPtr item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Item& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

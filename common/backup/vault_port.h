@@ -10,19 +10,22 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/id_filter.h"
 #include "common/base/pieces.h"
 #include "ember/v1/vault.pb.h"
 #include "grpcpp/channel.h"
 
 namespace ember::backup {
 
-// One backup's conversation with one vault. Upload may be called from one thread while Have is
+// One backup's conversation with one vault. Upload may be called from one thread while Absent is
 // called from others.
 class VaultSession {
  public:
   virtual ~VaultSession() = default;
   virtual bool domain_empty() const = 0;
   virtual bool parent_present() const = 0;
+  // What is not in it is absent, and need not be asked about. Null: anything may be present.
+  virtual const IdFilter* known() const = 0;
   // Per id: is it absent? At most kHaveBatchMax ids.
   virtual absl::StatusOr<std::vector<bool>> Absent(const std::vector<std::string>& ids) = 0;
   // Queues records (batched into messages of kUploadMessageBytes); waits while too much is
@@ -51,8 +54,10 @@ class VaultPort {
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
 };
 
-// `vault` served behind `channel` (rpc::Dial to its node).
-std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault);
+// `vault` served behind `channel` (rpc::Dial to its node). Without a `read_grant` only what the
+// caller's own node stored is read.
+std::unique_ptr<VaultPort> OpenGrpcVault(std::shared_ptr<grpc::Channel> channel, std::string vault,
+                                         v1::Signed read_grant = {});
 
 }  // namespace ember::backup
 

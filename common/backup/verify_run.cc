@@ -43,15 +43,11 @@ absl::Status VerifyRun::Check(const std::string& path, const format::v1::Extent&
   Waiting next;
   ParseRecordId(extent.id(), &next.id);
   next.end = static_cast<uint64_t>(extent.start()) + static_cast<uint64_t>(extent.length());
-  if (const auto known = sizes_.find(PrefixOf(next.id)); known != sizes_.end()) {
-    return CheckEnd(path, next.end, known->second);
-  }
+  if (const uint32_t* known = SizeOf(next.id)) return CheckEnd(path, next.end, *known);
   // Down to half, so that many records are asked for at once.
   if (waiting_bytes_ >= kRestoreWindowBytes || waiting_.size() >= kPendingEntriesMax) {
     EMBER_RETURN_IF_ERROR(FinishDownTo(waiting_.size() / 2));
-    if (const auto known = sizes_.find(PrefixOf(next.id)); known != sizes_.end()) {
-      return CheckEnd(path, next.end, known->second);
-    }
+    if (const uint32_t* known = SizeOf(next.id)) return CheckEnd(path, next.end, *known);
   }
   next.path = path;
   const bool same = !waiting_.empty() && waiting_.back().id == next.id;
@@ -62,12 +58,22 @@ absl::Status VerifyRun::Check(const std::string& path, const format::v1::Extent&
   return absl::OkStatus();
 }
 
+const uint32_t* VerifyRun::SizeOf(const RecordId& id) const {
+  for (const Sizes* sizes : {&newer_sizes_, &older_sizes_}) {
+    if (const auto known = sizes->find(PrefixOf(id)); known != sizes->end()) return &known->second;
+  }
+  return nullptr;
+}
+
 absl::Status VerifyRun::Finish(const Waiting& waiting) {
   const absl::StatusOr<absl::string_view> bytes = context_.window->Wait(waiting.id);
   if (absl::IsDataLoss(bytes.status())) return context_.damaged(waiting.path, bytes.status());
   EMBER_RETURN_IF_ERROR(bytes.status());
   const uint64_t size = bytes->size();
-  if (sizes_.emplace(PrefixOf(waiting.id), static_cast<uint32_t>(size)).second) {
+  if (SizeOf(waiting.id) == nullptr) {
+    if (newer_sizes_.size() >= kKnownIdsMax / 2) older_sizes_ = std::exchange(newer_sizes_, {});
+    newer_sizes_.emplace(PrefixOf(waiting.id), static_cast<uint32_t>(size));
+    ++records_;
     progress_.set_bytes_read(progress_.bytes_read() + static_cast<int64_t>(size));
   }
   context_.window->Release(waiting.id);

@@ -16,7 +16,8 @@
 
 namespace ember::backup {
 
-// Use once, from one thread.
+// Use once, from one thread. Beyond kKnownIdsMax records one that is used again much later is read,
+// and counted, again.
 class VerifyRun {
  public:
   struct Context {
@@ -29,7 +30,7 @@ class VerifyRun {
   // The first damage, naming its path.
   absl::Status Run();
   const ManifestTotals& totals() const { return totals_; }
-  int64_t records() const { return static_cast<int64_t>(sizes_.size()); }
+  int64_t records() const { return records_; }
 
  private:
   // An extent whose record is on its way.
@@ -49,7 +50,11 @@ class VerifyRun {
   ManifestTotals totals_;
   std::deque<Waiting> waiting_;
   size_t waiting_bytes_ = 0;
-  absl::flat_hash_map<RecordIdPrefix, uint32_t> sizes_;  // of the records checked
+  // Of the records checked; the older half is forgotten when the newer one is full.
+  using Sizes = absl::flat_hash_map<RecordIdPrefix, uint32_t>;
+  const uint32_t* SizeOf(const RecordId& id) const;
+  Sizes newer_sizes_, older_sizes_;
+  int64_t records_ = 0;
   v1::Progress progress_;
 };
 

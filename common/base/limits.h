@@ -209,6 +209,12 @@ inline constexpr size_t kRefSetMemoryBytes = 4 << 20;
 inline constexpr size_t kIdsInMemory = 256 << 10;
 // Ids that a backup knows to be in the vault without asking; 16 bytes each in a table that is half full (some 40 MiB).
 inline constexpr size_t kKnownIdsMax = 1800000;
+// What a vault tells of the ids of a domain when a session without a parent opens: for 2 M ids at most (some 500 GiB).
+inline constexpr size_t kIdFilterBytesMax = 2 << 20;
+inline constexpr size_t kIdFilterBitsMin = 8;  // for each id
+inline constexpr size_t kIdFilterIdsMax = kIdFilterBytesMax * 8 / kIdFilterBitsMin;
+inline constexpr size_t kIdFilterScanMax = 2 * kIdFilterIdsMax;  // what the vault looks at for it: a second or two
+static_assert(kIdFilterBytesMax < kGrpcMessageBytesMax / 2);
 inline constexpr size_t kSummaryBytesMax = 1 << 20;
 inline constexpr size_t kKeyboxBytesMax = 4 << 10;
 // A page of text.

@@ -1,5 +1,7 @@
 #include "common/rpc/signed.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/crypto/certificate.h"
@@ -10,28 +12,55 @@ namespace {
 
 // So that one kind of statement is never taken for another.
 constexpr absl::string_view kGrantPurpose = "ember grant v1:";
+constexpr absl::string_view kReadGrantPurpose = "ember read grant v1:";
 constexpr absl::string_view kReceiptPurpose = "ember receipt v1:";
 
 absl::Status Refused(absl::string_view what) { return absl::PermissionDeniedError(what); }
 
+absl::StatusOr<v1::Signed> SignStatement(absl::string_view ca_key_pem, absl::string_view purpose,
+                                         std::string statement) {
+  v1::Signed signed_statement;
+  signed_statement.set_statement(std::move(statement));
+  EMBER_ASSIGN_OR_RETURN(
+      *signed_statement.mutable_signature(),
+      SignMessage(ca_key_pem, absl::StrCat(purpose, signed_statement.statement())));
+  return signed_statement;
+}
+
+// The statement itself is judged by the caller.
+absl::Status CheckIsControllers(absl::string_view ca_pem, absl::string_view purpose,
+                                const v1::Signed& grant) {
+  if (grant.statement().empty()) return Refused("the controller's grant is missing");
+  return CheckSignature(ca_pem, absl::StrCat(purpose, grant.statement()), grant.signature()).ok()
+             ? absl::OkStatus()
+             : Refused("the grant is not the controller's");
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Signed> SignGrant(absl::string_view ca_key_pem, const v1::Grant& grant) {
-  v1::Signed signed_grant;
-  signed_grant.set_statement(grant.SerializeAsString());
-  EMBER_ASSIGN_OR_RETURN(
-      *signed_grant.mutable_signature(),
-      SignMessage(ca_key_pem, absl::StrCat(kGrantPurpose, signed_grant.statement())));
-  return signed_grant;
+  return SignStatement(ca_key_pem, kGrantPurpose, grant.SerializeAsString());
+}
+
+absl::StatusOr<v1::Signed> SignReadGrant(absl::string_view ca_key_pem, const v1::ReadGrant& grant) {
+  return SignStatement(ca_key_pem, kReadGrantPurpose, grant.SerializeAsString());
+}
+
+absl::StatusOr<v1::ReadGrant> OpenReadGrant(absl::string_view ca_pem, const v1::Signed& grant,
+                                            absl::string_view node, absl::string_view vault) {
+  EMBER_RETURN_IF_ERROR(CheckIsControllers(ca_pem, kReadGrantPurpose, grant));
+  v1::ReadGrant given;
+  if (!given.ParseFromString(grant.statement())) return Refused("the grant does not parse");
+  if (given.node() != node || given.vault() != vault) {
+    return Refused(absl::StrCat("the controller granted reading in vault '", given.vault(),
+                                "' to node '", given.node(), "'"));
+  }
+  return given;
 }
 
 absl::Status CheckGrant(absl::string_view ca_pem, const v1::Signed& grant,
                         const v1::Grant& needed) {
-  if (grant.statement().empty()) return Refused("the controller's grant is missing");
-  if (!CheckSignature(ca_pem, absl::StrCat(kGrantPurpose, grant.statement()), grant.signature())
-           .ok()) {
-    return Refused("the grant is not the controller's");
-  }
+  EMBER_RETURN_IF_ERROR(CheckIsControllers(ca_pem, kGrantPurpose, grant));
   v1::Grant given;
   if (!given.ParseFromString(grant.statement())) return Refused("the grant does not parse");
   if (given.node() != needed.node() || given.workload() != needed.workload() ||

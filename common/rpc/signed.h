@@ -21,6 +21,12 @@ absl::StatusOr<v1::Signed> SignGrant(absl::string_view ca_key_pem, const v1::Gra
 // PERMISSION_DENIED, with the reason: not signed by the CA, or about something else than `needed`.
 absl::Status CheckGrant(absl::string_view ca_pem, const v1::Signed& grant, const v1::Grant& needed);
 
+absl::StatusOr<v1::Signed> SignReadGrant(absl::string_view ca_key_pem, const v1::ReadGrant& grant);
+// What `grant` lets `node` read in `vault`. PERMISSION_DENIED, with the reason: not signed by the
+// CA, or for another node or vault.
+absl::StatusOr<v1::ReadGrant> OpenReadGrant(absl::string_view ca_pem, const v1::Signed& grant,
+                                            absl::string_view node, absl::string_view vault);
+
 // Signs the statement that `receipt` has. INVALID_ARGUMENT: `host` has no key.
 absl::Status SignReceipt(const Identity& host, v1::Signed* receipt);
 // What agent `node` acknowledged. PERMISSION_DENIED, with the reason: not by that agent, whose

@@ -73,13 +73,14 @@ class ChunkIndex {
   // The highest epoch of any pack.
   virtual uint32_t HighestEpoch() = 0;
 
-  // What garbage collection needs, for one thread. Condemn and Retire exclude Keep and AddPack:
-  // they are the pin lock of docs/vault.md, held for the entries of one call.
-
   // Entries of prefixes from `from` on and below `to` ("": to the end), ascending, as of the call.
   virtual absl::Status Scan(
       absl::string_view from, absl::string_view to,
       const std::function<absl::Status(absl::string_view prefix, const Location&)>& visit) = 0;
+
+  // What garbage collection needs, for one thread. Condemn and Retire exclude Keep and AddPack:
+  // they are the pin lock of docs/vault.md, held for the entries of one call.
+
   // Flags the entries that `is_garbage` says; it must not call back, except for PackOf and
   // SessionOf. Per prefix: condemned by now, or gone.
   virtual absl::StatusOr<std::vector<bool>> Condemn(

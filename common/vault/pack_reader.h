@@ -23,7 +23,8 @@ struct WantedRecord {
 };
 
 // What became of one: the record, valid during the call; DATA_LOSS or OUT_OF_RANGE when it was read
-// and is not what was written; UNAVAILABLE when it could not be read, the cause of which may pass.
+// and is not what was written; NOT_FOUND when it is an intact record of an id that begins alike, as
+// the index knows ids; UNAVAILABLE when it could not be read, the cause of which may pass.
 using RecordVisitor =
     std::function<absl::Status(const WantedRecord&, const absl::StatusOr<RecordView>&)>;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/id_filter.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
@@ -49,6 +50,24 @@ absl::StatusOr<std::set<uint32_t>> Presence::SessionsOf(
     });
   }));
   return sessions;
+}
+
+absl::StatusOr<std::string> Presence::FilterOf(const std::string& domain_id) {
+  IdFilter filter;
+  std::map<uint32_t, bool> in_domain;  // by session number
+  size_t seen = 0;
+  const absl::Status scanned =
+      index_.Scan("", "", [&](absl::string_view prefix, const Location& location) {
+        const auto [row, is_new] = in_domain.try_emplace(location.session, false);
+        if (is_new) row->second = index_.SessionOf(location.session).domain_id() == domain_id;
+        if (row->second) filter.Add(prefix);
+        return filter.added() > kIdFilterIdsMax || ++seen > kIdFilterScanMax
+                   ? absl::CancelledError()
+                   : absl::OkStatus();
+      });
+  if (absl::IsCancelled(scanned)) return std::string();
+  EMBER_RETURN_IF_ERROR(scanned);
+  return filter.Serialize();
 }
 
 absl::StatusOr<bool> Presence::IsComplete(const std::string& backup_id,

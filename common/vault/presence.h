@@ -42,6 +42,9 @@ class Presence {
       const Pieces& ids, const std::string& domain_id, Claim claim,
       const std::function<void(absl::string_view id)>& absent);
 
+  // An IdFilter of what is stored of the domain; empty: too much is, of it or of all.
+  absl::StatusOr<std::string> FilterOf(const std::string& domain_id);
+
   // A committed backup with this root exists, and all its ids are present.
   absl::StatusOr<bool> HasCompleteBackup(const std::string& domain_id,
                                          const std::string& manifest_root);

@@ -22,7 +22,7 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
                                                  ids.begin() + begin, ids.begin() + end)));
     for (size_t i = begin; i < end; ++i) {
       const auto& location = found[i - begin];
-      if (location) {
+      if (location && IsOfDomain(index_.SessionOf(location->session).domain_id())) {
         by_pack[location->pack].push_back({std::move(ids[i]), location->offset, location->length});
       } else {
         EMBER_RETURN_IF_ERROR(Report(ids[i], true, "not in this vault"));
@@ -36,6 +36,8 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
 }
 
 absl::Status RecordReader::ReadSession(absl::string_view session_id) {
+  const auto session = index_.FindSession(session_id);
+  if (session && !IsOfDomain(session->domain_id())) return replies_.Send();
   for (const std::string& name : index_.PacksOf(session_id).names) {
     // A pack that is gone or torn beyond its footer cannot say which records are lost, so the whole
     // read fails.
@@ -54,6 +56,8 @@ absl::Status RecordReader::ReadFromPack(const std::string& name, std::vector<Wan
   return ReadRecords(store_, name, std::move(wanted),
                      [this](const WantedRecord& each, const absl::StatusOr<RecordView>& record) {
                        if (record.ok()) return replies_.Add(*record);
+                       if (absl::IsNotFound(record.status()))
+                         return Report(each.id, true, record.status().message());
                        if (!absl::IsUnavailable(record.status())) damaged_.Add(each.id);
                        return Report(each.id, false, record.status().message());
                      });

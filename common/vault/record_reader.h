@@ -19,8 +19,14 @@ namespace ember::vault {
 // to `damaged`; those that could not be read are only reported, since the cause may pass.
 class RecordReader {
  public:
-  RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, ReadSink sink)
-      : store_(store), index_(index), damaged_(damaged), replies_(std::move(sink)) {}
+  // Of `domain_id` only; empty: of every domain. Others' records are not there.
+  RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, std::string domain_id,
+               ReadSink sink)
+      : store_(store),
+        index_(index),
+        damaged_(damaged),
+        domain_id_(std::move(domain_id)),
+        replies_(std::move(sink)) {}
 
   // Each id once, in any order; 32 bytes each.
   absl::Status ReadIds(std::vector<std::string> ids);
@@ -29,11 +35,15 @@ class RecordReader {
 
  private:
   absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
+  bool IsOfDomain(absl::string_view domain_id) const {
+    return domain_id_.empty() || domain_id == domain_id_;
+  }
   absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
 
   ObjectStore& store_;
   ChunkIndex& index_;
   DamagedIds& damaged_;
+  const std::string domain_id_;
   ReadReplies replies_;
 };
 

@@ -106,7 +106,8 @@ class VaultImpl : public Vault {
                                          const Pieces& ids) override;
   absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) override;
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) override;
-  absl::Status Read(const v1::ReadRequest& request, const ReadSink& sink) override;
+  absl::Status Read(const v1::ReadRequest& request, const std::string& domain_id,
+                    const ReadSink& sink) override;
   absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink) override {
     return backups_->ReadRefs(backup_id, sink);
   }
@@ -270,6 +271,10 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
   EMBER_ASSIGN_OR_RETURN(const bool parent_present,
                          presence_->HasCompleteBackup(request.domain_id(), request.parent_root()));
   reply.set_parent_present(parent_present);
+  // With a parent there is little to ask about.
+  if (!reply.domain_empty() && !parent_present) {
+    EMBER_ASSIGN_OR_RETURN(*reply.mutable_known(), presence_->FilterOf(request.domain_id()));
+  }
   return reply;
 }
 
@@ -421,10 +426,11 @@ absl::StatusOr<v1::ListStoredBackupsReply> VaultImpl::ListBackups(const std::str
   return reply;
 }
 
-absl::Status VaultImpl::Read(const v1::ReadRequest& request, const ReadSink& sink) {
+absl::Status VaultImpl::Read(const v1::ReadRequest& request, const std::string& domain_id,
+                             const ReadSink& sink) {
   EMBER_RETURN_IF_ERROR(CheckRead(request));
   const ReaderLeases::Lease lease(readers_);
-  RecordReader reader(*store_, *index_, *damaged_, sink);
+  RecordReader reader(*store_, *index_, *damaged_, domain_id, sink);
   if (!request.only_session().empty()) return reader.ReadSession(request.only_session());
   return reader.ReadIds({request.ids().begin(), request.ids().end()});
 }

@@ -86,7 +86,8 @@ class Vault {
                                                  const Pieces& ids) = 0;
   virtual absl::StatusOr<v1::StoredBackup> GetBackup(const std::string& backup_id) = 0;
   virtual absl::StatusOr<v1::ListStoredBackupsReply> ListBackups(const std::string& workload) = 0;
-  virtual absl::Status Read(const v1::ReadRequest& request,
+  // Records of `domain_id`; empty: of every domain. Others' are not there for the reader.
+  virtual absl::Status Read(const v1::ReadRequest& request, const std::string& domain_id,
                             const std::function<absl::Status(v1::ReadReply&&)>& sink) = 0;
   // As ReplicaSource::ReadRefs. DATA_LOSS when they are not what was committed.
   virtual absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink) = 0;

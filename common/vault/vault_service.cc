@@ -58,33 +58,21 @@ class Service : public v1::VaultService::Service {
                       v1::CommitReply* reply) override {
     return Finish(OnCommit(*context, *stream), reply);
   }
-  grpc::Status GetBackup(ServerContext*, const v1::GetStoredBackupRequest* request,
+  grpc::Status GetBackup(ServerContext* context, const v1::GetStoredBackupRequest* request,
                          v1::StoredBackup* reply) override {
-    return Finish(OnGetBackup(*request), reply);
+    return Finish(OnGetBackup(*context, *request), reply);
   }
-  grpc::Status ListBackups(ServerContext*, const v1::ListStoredBackupsRequest* request,
+  grpc::Status ListBackups(ServerContext* context, const v1::ListStoredBackupsRequest* request,
                            v1::ListStoredBackupsReply* reply) override {
-    const auto vault = Find(request->vault());
-    if (!vault.ok()) return rpc::ToGrpc(vault.status());
-    return Finish((*vault)->ListBackups(request->workload()), reply);
+    return Finish(OnListBackups(*context, *request), reply);
   }
-  grpc::Status ReadRefs(ServerContext*, const v1::GetStoredBackupRequest* request,
+  grpc::Status ReadRefs(ServerContext* context, const v1::GetStoredBackupRequest* request,
                         grpc::ServerWriter<v1::ReadRefsReply>* stream) override {
-    const auto vault = Find(request->vault());
-    if (!vault.ok()) return rpc::ToGrpc(vault.status());
-    return rpc::ToGrpc((*vault)->ReadRefs(request->backup_id(), [&](absl::string_view ids) {
-      v1::ReadRefsReply reply;
-      reply.set_ids(ids.data(), ids.size());
-      return stream->Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader is gone");
-    }));
+    return rpc::ToGrpc(OnReadRefs(*context, *request, *stream));
   }
-  grpc::Status Read(ServerContext*, const v1::ReadRequest* request,
+  grpc::Status Read(ServerContext* context, const v1::ReadRequest* request,
                     grpc::ServerWriter<v1::ReadReply>* stream) override {
-    const auto vault = Find(request->vault());
-    if (!vault.ok()) return rpc::ToGrpc(vault.status());
-    return rpc::ToGrpc((*vault)->Read(*request, [stream](v1::ReadReply&& reply) {
-      return stream->Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader went away");
-    }));
+    return rpc::ToGrpc(OnRead(*context, *request, *stream));
   }
 
  private:
@@ -186,11 +174,75 @@ class Service : public v1::VaultService::Service {
     return reply;
   }
 
-  absl::StatusOr<v1::StoredBackup> OnGetBackup(const v1::GetStoredBackupRequest& request) {
+  // What of a vault the caller may read: the domain, or empty for all. Whoever may name the ids
+  // that others stored could store something else under them where they are not yet.
+  absl::StatusOr<std::string> ScopeOf(const ServerContext& context, const std::string& vault,
+                                      const v1::Signed& read_grant) const {
+    const rpc::Peer peer = rpc::CallerOf(context);
+    if (peer.role != v1::Role::AGENT) return std::string();
+    if (read_grant.statement().empty()) return DomainOfNode(peer.name);
+    const auto grant = rpc::OpenReadGrant(identity_().ca_pem, read_grant, peer.name, vault);
+    if (!grant.ok()) {
+      const absl::Status why =
+          PeerRefused(absl::StrCat("agent ", peer.name), grant.status().message());
+      refused_(peer, "Read", why);
+      return why;
+    }
+    if (grant->every_domain()) return std::string();
+    return grant->domain_id().empty() ? DomainOfNode(peer.name) : grant->domain_id();
+  }
+  static bool IsWithin(const std::string& scope, const v1::StoredBackup& backup) {
+    return scope.empty() || backup.domain_id() == scope;
+  }
+
+  absl::StatusOr<v1::StoredBackup> OnGetBackup(const ServerContext& context,
+                                               const v1::GetStoredBackupRequest& request) {
+    EMBER_ASSIGN_OR_RETURN(const std::string scope,
+                           ScopeOf(context, request.vault(), request.read_grant()));
     EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
     EMBER_ASSIGN_OR_RETURN(v1::StoredBackup backup, vault->GetBackup(request.backup_id()));
+    if (!IsWithin(scope, backup)) return BackupNotFound(request.backup_id());
     EMBER_RETURN_IF_ERROR(rpc::SignReceipt(identity_(), backup.mutable_receipt()));
     return backup;
+  }
+
+  absl::StatusOr<v1::ListStoredBackupsReply> OnListBackups(
+      const ServerContext& context, const v1::ListStoredBackupsRequest& request) {
+    EMBER_ASSIGN_OR_RETURN(const std::string scope,
+                           ScopeOf(context, request.vault(), request.read_grant()));
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    EMBER_ASSIGN_OR_RETURN(const v1::ListStoredBackupsReply all,
+                           vault->ListBackups(request.workload()));
+    v1::ListStoredBackupsReply reply;
+    for (const v1::StoredBackup& backup : all.items())
+      if (IsWithin(scope, backup)) *reply.add_items() = backup;
+    return reply;
+  }
+
+  absl::Status OnReadRefs(const ServerContext& context, const v1::GetStoredBackupRequest& request,
+                          grpc::ServerWriter<v1::ReadRefsReply>& stream) {
+    EMBER_ASSIGN_OR_RETURN(const std::string scope,
+                           ScopeOf(context, request.vault(), request.read_grant()));
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    if (!scope.empty()) {
+      EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup backup, vault->GetBackup(request.backup_id()));
+      if (!IsWithin(scope, backup)) return BackupNotFound(request.backup_id());
+    }
+    return vault->ReadRefs(request.backup_id(), [&](absl::string_view ids) {
+      v1::ReadRefsReply reply;
+      reply.set_ids(ids.data(), ids.size());
+      return stream.Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+    });
+  }
+
+  absl::Status OnRead(const ServerContext& context, const v1::ReadRequest& request,
+                      grpc::ServerWriter<v1::ReadReply>& stream) {
+    EMBER_ASSIGN_OR_RETURN(const std::string scope,
+                           ScopeOf(context, request.vault(), request.read_grant()));
+    EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Vault> vault, Find(request.vault()));
+    return vault->Read(request, scope, [&stream](v1::ReadReply&& reply) {
+      return stream.Write(reply) ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+    });
   }
 
   const VaultLookup lookup_;

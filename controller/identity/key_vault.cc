@@ -135,6 +135,10 @@ absl::StatusOr<std::string> KeyVault::Sign(absl::string_view csr_pem, absl::stri
   return SignCsr(ca_, csr_pem, role, name, now, absl::Hours(24) * kCertificateDays);
 }
 
+absl::StatusOr<v1::Signed> KeyVault::SignReadGrant(const v1::ReadGrant& grant) const {
+  return rpc::SignReadGrant(ca_.key_pem, grant);
+}
+
 absl::StatusOr<v1::Signed> KeyVault::SignGrant(const v1::Grant& grant) const {
   return rpc::SignGrant(ca_.key_pem, grant);
 }

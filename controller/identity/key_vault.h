@@ -43,6 +43,7 @@ class KeyVault {
   absl::Status RenewOwnCertificate(absl::Time now) const;
 
   absl::StatusOr<v1::Signed> SignGrant(const v1::Grant& grant) const;
+  absl::StatusOr<v1::Signed> SignReadGrant(const v1::ReadGrant& grant) const;
 
   // As SealCatalogExport, with this estate's secrets added.
   absl::StatusOr<std::string> SealExport(record::v1::CatalogContents contents, uint64_t number,

@@ -160,6 +160,28 @@ absl::StatusOr<v1::Signed> GrantFor(const EmState& em, const rec::WorkloadRecord
   return em.keys->SignGrant(grant);
 }
 
+absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order* order) {
+  v1::ReadGrant grant;
+  grant.set_node(node);
+  v1::VaultAddress* from = nullptr;
+  const auto of_backup = [&](auto* reads) {
+    grant.set_domain_id(reads->domain_id());
+    from = reads->mutable_vault();
+  };
+  if (order->has_restore()) of_backup(order->mutable_restore());
+  if (order->has_verify()) of_backup(order->mutable_verify());
+  if (order->has_list_files()) of_backup(order->mutable_list_files());
+  if (order->has_vault() && order->vault().has_replicate())
+    from = order->mutable_vault()->mutable_replicate()->mutable_from();
+  if (order->has_vault() && order->vault().check().has_other())
+    from = order->mutable_vault()->mutable_check()->mutable_other();
+  if (from == nullptr) return absl::OkStatus();
+  grant.set_every_domain(order->has_vault());
+  grant.set_vault(from->name());
+  EMBER_ASSIGN_OR_RETURN(*from->mutable_read_grant(), em.keys->SignReadGrant(grant));
+  return absl::OkStatus();
+}
+
 rec::BackupRecord NewBackup(const rec::WorkloadRecord& workload, const std::string& vault,
                             const v1::Run& run) {
   rec::BackupRecord record;

@@ -1,5 +1,7 @@
 #include "controller/protect/replicas.h"
 
+#include <algorithm>
+
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,6 +12,15 @@
 namespace ember::controller {
 
 namespace rec = record::v1;
+
+namespace {
+
+template <typename Predicate>
+void EraseIf(google::protobuf::RepeatedPtrField<v1::CopyVerified>* copies, const Predicate& gone) {
+  copies->erase(std::remove_if(copies->begin(), copies->end(), gone), copies->end());
+}
+
+}  // namespace
 
 std::vector<std::string> HoldersOf(const rec::BackupRecord& backup) {
   std::vector<std::string> holders = {backup.vault()};
@@ -146,6 +157,16 @@ void DropCopy(const rec::BackupRecord& backup, const std::string& vault, absl::s
       backup.backup().workload());
 }
 
+void NoteCopyVerified(rec::BackupRecord* backup, const std::string& vault, absl::Time now) {
+  if (!absl::c_linear_search(backup->copies(), vault)) return;  // it was dropped meanwhile
+  auto* const verified = backup->mutable_backup()->mutable_copies_verified();
+  EraseIf(verified, [&](const v1::CopyVerified& copy) { return copy.vault() == vault; });
+  v1::CopyVerified* copy = verified->Add();
+  copy->set_vault(vault);
+  copy->set_level("L2");
+  *copy->mutable_at() = rpc::ToTimestamp(now);
+}
+
 bool PromoteCopy(rec::BackupRecord* backup) {
   if (backup->copies().empty()) return false;
   backup->set_vault(backup->copies(0));
@@ -154,7 +175,10 @@ bool PromoteCopy(rec::BackupRecord* backup) {
   backup->mutable_backup()->set_trashed(false);
   backup->mutable_backup()->clear_trashed_until();
   // Levels are of the vault that was checked.
-  backup->mutable_backup()->clear_verified_level();
+  v1::Backup& shown = *backup->mutable_backup();
+  shown.clear_verified_level();
+  for (const v1::CopyVerified& copy : shown.copies_verified())
+    if (copy.vault() == backup->vault()) shown.set_verified_level(copy.level());
   ShowVaults(backup);
   return true;
 }
@@ -162,6 +186,9 @@ bool PromoteCopy(rec::BackupRecord* backup) {
 void ShowVaults(rec::BackupRecord* backup) {
   backup->mutable_backup()->clear_vaults();
   for (const std::string& holder : HoldersOf(*backup)) backup->mutable_backup()->add_vaults(holder);
+  EraseIf(backup->mutable_backup()->mutable_copies_verified(), [&](const v1::CopyVerified& copy) {
+    return !absl::c_linear_search(backup->copies(), copy.vault());
+  });
 }
 
 }  // namespace ember::controller

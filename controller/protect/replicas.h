@@ -62,11 +62,14 @@ absl::StatusOr<std::string> TakeReplicas(const EmState& em, const record::v1::Ru
 void DropCopy(const record::v1::BackupRecord& backup, const std::string& vault,
               absl::string_view why, Batch* batch);
 
+// The copy in `vault` was read, decrypted and compared.
+void NoteCopyVerified(record::v1::BackupRecord* backup, const std::string& vault, absl::Time now);
+
 // The backup is gone from its vault. True: a copy takes its place, since deletions do not
 // propagate.
 bool PromoteCopy(record::v1::BackupRecord* backup);
 
-// The vaults that hold it, as people see them.
+// The vaults that hold it, and what is known of its copies, as people see them.
 void ShowVaults(record::v1::BackupRecord* backup);
 
 }  // namespace ember::controller

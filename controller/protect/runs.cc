@@ -172,6 +172,7 @@ class RunStep {
     record_.set_attempt(record_.attempt() + 1);
     order.set_id(absl::StrCat(run().id(), "/", IsVaultJob(run()) ? run().vault() : run().workload(),
                               "/", run().kind(), "/", record_.attempt()));
+    EMBER_RETURN_IF_ERROR(GrantReading(em_, *node, &order));
     batch_.Put(NewOrder(em_, *node, order));
     record_.set_order_id(order.id());
     run().set_node(*node);
@@ -333,14 +334,21 @@ class RunStep {
     return why;
   }
 
+  bool VerifiesCopy(const rec::BackupRecord& backup) const {
+    return record_.run().kind() == "verify" && !record_.run().vault().empty() &&
+           record_.run().vault() != backup.vault();
+  }
+
   absl::StatusOr<std::string> FillRead(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto it = em_.catalog->backups().find(run().backup_id());
     if (it == em_.catalog->backups().end()) return BackupNotFound(run().backup_id());
     const rec::BackupRecord& backup = it->second;
     const bool verifies = run().kind() == "verify" || ReadBackIsOpen();
-    // What a verification says is about the backup's own vault.
-    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault,
-                           verifies ? AddressOf(em_, backup.vault()) : NearestCopy(em_, backup));
+    // What a verification says is about one vault.
+    EMBER_ASSIGN_OR_RETURN(
+        const v1::VaultAddress vault,
+        verifies ? AddressOf(em_, VerifiesCopy(backup) ? run().vault() : backup.vault())
+                 : NearestCopy(em_, backup));
     const auto workload = em_.catalog->workloads().find(run().workload());
     const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node()
                                                                           : workload->second.node();
@@ -430,7 +438,11 @@ class RunStep {
   absl::Status TakeVerify(const v1::VerifyResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     *run().mutable_verify() = result;
     const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it != em_.catalog->backups().end()) {
+    if (it != em_.catalog->backups().end() && VerifiesCopy(it->second)) {
+      rec::BackupRecord record = it->second;
+      NoteCopyVerified(&record, run().vault(), em_.clock->Now());
+      batch_.Put(record);
+    } else if (it != em_.catalog->backups().end()) {
       rec::BackupRecord record = it->second;
       record.mutable_backup()->set_verified(true);
       record.mutable_backup()->set_verified_level("L2");

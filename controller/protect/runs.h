@@ -79,6 +79,10 @@ absl::StatusOr<v1::Signed> GrantFor(const EmState& em, const record::v1::Workloa
                                     const std::string& vault, const std::string& backup_id)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// Lets `node` read what `order` is to read and another node stored: a backup, or all of a vault.
+absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order* order)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // The record, in RUNNING and not yet written, of the backup that `run` makes on the workload's
 // node.
 record::v1::BackupRecord NewBackup(const record::v1::WorkloadRecord& workload,

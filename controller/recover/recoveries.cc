@@ -41,7 +41,11 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     if (consumed) MarkDamageMet(em, order.order(), order.last_update(), &batch);
     if (consumed || id == step.abandoned_order) batch.Erase(order);
   }
-  if (step.order) batch.Put(NewOrder(em, step.order_node, *step.order));
+  if (step.order) {
+    v1::Order order = *step.order;
+    EMBER_RETURN_IF_ERROR(GrantReading(em, step.order_node, &order));
+    batch.Put(NewOrder(em, step.order_node, std::move(order)));
+  }
   return em.Commit(batch);
 }
 

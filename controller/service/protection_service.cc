@@ -1,12 +1,15 @@
 // Backups, restores and work on vaults: wishes recorded here, carried out by the tick.
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/errors.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "controller/fleet/observing.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/recoveries.h"
@@ -253,8 +256,14 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
     EMBER_RETURN_IF_ERROR(CheckNotTrashed(backup->backup()));
+    if (!request.vault().empty() && !absl::c_linear_search(HoldersOf(*backup), request.vault())) {
+      return WithHint(absl::NotFoundError(absl::StrCat("backup ", backup->backup().id(),
+                                                       " is not in vault '", request.vault(), "'")),
+                      absl::StrCat("it is in ", absl::StrJoin(HoldersOf(*backup), ", ")));
+    }
     rec::RunRecord run = NewRun(em_, "verify", backup->backup().workload());
     run.mutable_run()->set_backup_id(backup->backup().id());
+    run.mutable_run()->set_vault(request.vault());
     Batch batch;
     return Record(std::move(run), &batch, reply);
   }

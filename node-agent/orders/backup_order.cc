@@ -64,8 +64,7 @@ absl::StatusOr<v1::BackupResult> CommittedEarlier(const v1::Order& order, const 
                          plane.open_vault(order.backup().vault()));
   EMBER_ASSIGN_OR_RETURN(const v1::StoredBackup stored,
                          vault->GetBackup(order.backup().backup_id()));
-  if (stored.workload() != order.workload() ||
-      stored.domain_id() != order.backup().domain().id()) {
+  if (stored.workload() != order.workload() || stored.domain_id() != order.backup().domain().id()) {
     return absl::AlreadyExistsError(
         absl::StrCat("backup ", stored.backup_id(), " is of another workload or node"));
   }
@@ -98,7 +97,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> DialVaultNode(const v1::VaultAddr
 absl::StatusOr<std::unique_ptr<backup::VaultPort>> DialVault(const v1::VaultAddress& address,
                                                              const rpc::Identity& identity) {
   EMBER_ASSIGN_OR_RETURN(auto channel, DialVaultNode(address, identity));
-  return backup::OpenGrpcVault(std::move(channel), address.name());
+  return backup::OpenGrpcVault(std::move(channel), address.name(), address.read_grant());
 }
 
 absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPlane& plane,

@@ -17,10 +17,11 @@ namespace {
 
 class DialledReplicaSource : public vault::ReplicaSource {
  public:
-  DialledReplicaSource(std::string name, std::shared_ptr<grpc::Channel> channel)
-      : name_(std::move(name)),
+  DialledReplicaSource(const v1::VaultAddress& address, std::shared_ptr<grpc::Channel> channel)
+      : name_(address.name()),
+        read_grant_(address.read_grant()),
         stub_(v1::VaultService::NewStub(channel)),
-        port_(backup::OpenGrpcVault(std::move(channel), name_)) {}
+        port_(backup::OpenGrpcVault(std::move(channel), name_, read_grant_)) {}
 
   absl::StatusOr<v1::ListStoredBackupsReply> ListBackups() override {
     auto list = port_->ListBackups("");
@@ -41,6 +42,7 @@ class DialledReplicaSource : public vault::ReplicaSource {
     v1::GetStoredBackupRequest request;
     request.set_vault(name_);
     request.set_backup_id(backup_id);
+    *request.mutable_read_grant() = read_grant_;
     grpc::ClientContext context;
     context.set_deadline(gpr_time_from_seconds(kVaultCommitSeconds, GPR_TIMESPAN));
     const auto stream = stub_->ReadRefs(&context, request);
@@ -58,6 +60,7 @@ class DialledReplicaSource : public vault::ReplicaSource {
   }
 
   const std::string name_;
+  const v1::Signed read_grant_;
   const std::unique_ptr<v1::VaultService::Stub> stub_;
   const std::unique_ptr<backup::VaultPort> port_;
 };
@@ -67,7 +70,7 @@ class DialledReplicaSource : public vault::ReplicaSource {
 absl::StatusOr<std::unique_ptr<vault::ReplicaSource>> DialReplicaSource(
     const v1::VaultAddress& address, const rpc::Identity& identity) {
   EMBER_ASSIGN_OR_RETURN(auto channel, DialVaultNode(address, identity));
-  return std::make_unique<DialledReplicaSource>(address.name(), std::move(channel));
+  return std::make_unique<DialledReplicaSource>(address, std::move(channel));
 }
 
 }  // namespace ember::agent

@@ -323,6 +323,23 @@ TEST_P(VaultPortContract, AParentIsPresentOnceItIsCommitted) {
   EXPECT_FALSE(Open(unknown).session->parent_present());
 }
 
+TEST_P(VaultPortContract, WithoutAParentAllThatTheDomainHasIsPerhapsKnown) {
+  EXPECT_EQ(Open().session->known(), nullptr);
+  Opened first = Open();
+  Store(first, 0, 20);
+  Opened other = Open("db");
+  ASSERT_NE(other.session->known(), nullptr);
+  for (const std::string& id : Ids(0, 20)) EXPECT_TRUE(other.session->known()->MayContain(id));
+  int perhaps = 0;
+  for (const std::string& id : Ids(20, 120))
+    perhaps += other.session->known()->MayContain(id) ? 1 : 0;
+  EXPECT_LT(perhaps, 50);  // these ids are no digests
+
+  v1::OpenSessionRequest child = Request("web");
+  child.set_parent_root(Id(0));
+  EXPECT_EQ(Open(child).session->known(), nullptr);
+}
+
 TEST_P(VaultPortContract, ABackupNamesTheKeyboxesOfAllItsSessions) {
   Opened first = Open();
   Store(first, 0, 3);

@@ -112,6 +112,14 @@ def check_told(estate, workload, recovery, states):
         estate.ember(*verb).expect_text(f"{recovery['id']}: {command}")
     for verb in (["recovery", "show", recovery["id"]], ["workload", "show", workload]):
         estate.ember(*verb).expect_text("exit status: 3", "cannot open table 'users'", f"next: {command}")
+    bundle_file = os.path.join(estate.work, "bundle.json")
+    estate.ember("recovery", "show", recovery["id"], "--bundle", bundle_file).expect_text("no keys and no data")
+    with open(bundle_file) as file:
+        bundle = json.load(file)
+    check_equal(bundle["recovery"]["diagnostics"], diagnostics, "the diagnostics in the bundle")
+    check_equal(bundle["workload"]["name"], workload, "the workload in the bundle")
+    check({"recovery.escalated"} <= {event["type"] for event in bundle["events"]["items"]}, "the bundle has no event of it")
+    check(bundle["status"]["nodes"] and bundle["status"]["vaults"] and "items" in bundle["backups"], "the bundle lacks a part")
     events = estate.events("recovery.escalated", recovery["id"])
     check_equal(len(events), 1, f"events of the escalation of {workload}")
     check(f"Next: {command}" in events[0]["message"], f"no command in the event: {events[0]['message']}")

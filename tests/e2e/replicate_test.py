@@ -97,6 +97,28 @@ class Story:
         self.check_restores(self.second)
         step(f"{healed['records_repaired']} records healed from the other vault")
 
+    def verifies_a_copy(self):
+        """A copy is decrypted like the backup itself; damage in it is said of the copy alone."""
+        ember, show = self.estate.ember, lambda: self.estate.ask("backup", "show", self.second)
+        check_equal(show().get("copies_verified", []), [], "copies verified before")
+        ember("backup", "verify", self.second, "--vault", "usb")
+        copies = [(copy["vault"], copy["level"]) for copy in show()["copies_verified"]]
+        check_equal(copies, [("usb", "L2")], "copies verified")
+        ember("backup", "verify", self.second, "--vault", "attic", check_code=5)
+        for pack in packs(self.usb):
+            with open(pack, "r+b") as file:  # more than its parity can give back
+                file.seek(4096)
+                file.write(os.urandom(max(0, os.path.getsize(pack) * 9 // 10 - 4096)))
+        ember("backup", "verify", self.second, "--vault", "usb", check_code=7)
+        check(show()["verified"], "damage in a copy was said of the backup")
+        check_equal((self.vaults_of(self.second), show().get("copies_verified", [])), (["nas"], []),
+                    "vaults, and copies verified, when the copy is damaged")
+        ember("vault", "check", "usb", "--from", "nas", "--read-data")
+        ember("vault", "replicate", "nas", "usb")
+        self.wait_copied(self.second)
+        ember("backup", "verify", self.second, "--vault", "usb")
+        step("a copy was verified, found damaged, made whole and verified again")
+
     def serves_while_the_first_is_away(self):
         n2 = self.estate.nodes["n2"]
         n2.stop_agent()
@@ -132,6 +154,7 @@ def test():
         story.copies_although_its_agent_dies()
         story.keeps_to_the_limit()
         story.heals()
+        story.verifies_a_copy()
         story.serves_while_the_first_is_away()
         story.keeps_what_is_deleted()
 

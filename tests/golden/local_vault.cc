@@ -19,6 +19,7 @@ class LocalSession : public backup::VaultSession {
 
   bool domain_empty() const override { return reply_.domain_empty(); }
   bool parent_present() const override { return reply_.parent_present(); }
+  const IdFilter* known() const override { return nullptr; }
 
   absl::StatusOr<std::vector<bool>> Absent(const std::vector<std::string>& ids) override {
     v1::HaveRequest request;

@@ -27,7 +27,7 @@ class LocalVault : public backup::VaultPort {
   }
   absl::Status Read(v1::ReadRequest request,
                     const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
-    return vault_.Read(request, sink);
+    return vault_.Read(request, "", sink);
   }
 
  private:

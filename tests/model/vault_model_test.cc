@@ -1,5 +1,5 @@
 // The vault against its model: from a seed, an interleaving of four writers, deletion, collection,
-// restarts, crashes and clocks that jump. After every step both agree.
+// damage and its repair, restarts, crashes and clocks that jump. After every step both agree.
 //   EMBER_SEED=n   that seed only, told step by step
 //   EMBER_LONG=1   ten times as many seeds
 // A seed that has ever failed is in seeds.txt, and always runs.
@@ -12,6 +12,7 @@
 #include <iostream>
 #include <random>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -89,8 +90,9 @@ class Play {
     if (choice < 79) return Delete();
     if (choice < 83) return Undelete();
     if (choice < 88) return Collect();
-    if (choice < 92) return Restart();
-    if (choice < 95) return Crash();
+    if (choice < 91) return Check();
+    if (choice < 94) return Restart();
+    if (choice < 97) return Crash();
     return TurnClock();
   }
 
@@ -213,6 +215,36 @@ class Play {
     EMBER_RETURN_IF_ERROR(model_.Collected(result));
     collected_ = *result;
     return model_.CheckShown(*vault_, true);
+  }
+
+  // Half of the checks have something to repair: parity gives back what was flipped.
+  absl::Status Check() {
+    const bool damages = Below(2) == 0 && FlipAByte();
+    v1::VaultOrder order;
+    order.mutable_check()->set_read_data(damages || Below(2) == 0);
+    order.mutable_check()->set_repair(order.check().read_data());
+    const auto result = vault_->Run(order, {});
+    Tell(absl::StrCat("check: ",
+                      result.ok() ? result->ShortDebugString() : result.status().ToString()));
+    EMBER_RETURN_IF_ERROR(result.status());
+    if (result->damaged_backups_size() > 0 || result->problems_size() > 0 ||
+        result->records_damaged() > 0)
+      return absl::InternalError(absl::StrCat("a check: ", result->ShortDebugString()));
+    return model_.CheckShown(*vault_, true);
+  }
+
+  // Of some pack; false when there is none.
+  bool FlipAByte() {
+    absl::MutexLock lock(&objects_->mu);
+    std::vector<std::string*> packs;
+    for (auto& [name, bytes] : objects_->objects) {
+      if (absl::StartsWith(name, "packs/")) packs.push_back(&bytes);
+    }
+    if (packs.empty()) return false;
+    std::string& pack = *packs[Below(static_cast<unsigned>(packs.size()))];
+    pack[Below(static_cast<unsigned>(pack.size()))] ^= static_cast<char>(1 + Below(255));
+    Tell("a byte of a pack is flipped");
+    return true;
   }
 
   absl::Status Restart() {

@@ -1,10 +1,12 @@
 #include "tests/support/memory_vault.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/backup/record.h"
 #include "common/base/errors.h"
+#include "common/base/id_filter.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 
@@ -14,15 +16,17 @@ namespace ember::testing {
 class MemorySession : public backup::VaultSession {
  public:
   MemorySession(MemoryVault* vault, std::string session_id, uint64_t token, bool domain_empty,
-                bool parent_present)
+                bool parent_present, std::optional<IdFilter> known)
       : vault_(vault),
         session_id_(std::move(session_id)),
         token_(token),
         domain_empty_(domain_empty),
-        parent_present_(parent_present) {}
+        parent_present_(parent_present),
+        known_(std::move(known)) {}
 
   bool domain_empty() const override { return domain_empty_; }
   bool parent_present() const override { return parent_present_; }
+  const IdFilter* known() const override { return known_ ? &*known_ : nullptr; }
 
   absl::StatusOr<std::vector<bool>> Absent(const std::vector<std::string>& ids) override {
     absl::MutexLock lock(&vault_->mu_);
@@ -112,6 +116,7 @@ class MemorySession : public backup::VaultSession {
   const uint64_t token_;
   const bool domain_empty_;
   const bool parent_present_;
+  const std::optional<IdFilter> known_;
 };
 
 absl::Status MemoryVault::Count(Call call) {
@@ -152,9 +157,14 @@ absl::StatusOr<std::unique_ptr<backup::VaultSession>> MemoryVault::OpenSession(
                       backup.manifest_root() == request.parent_root() &&
                       backup.domain_id() == request.domain_id();
   }
-  auto opened =
-      std::make_unique<MemorySession>(this, request.session_id(), session.token,
-                                      domains_.count(request.domain_id()) == 0, parent_present);
+  const bool domain_empty = domains_.count(request.domain_id()) == 0;
+  std::optional<IdFilter> known;
+  if (!domain_empty && !parent_present) {
+    known.emplace();
+    for (const auto& [id, record] : records_) known->Add(id);
+  }
+  auto opened = std::make_unique<MemorySession>(this, request.session_id(), session.token,
+                                                domain_empty, parent_present, std::move(known));
   sessions_[request.session_id()] = std::move(session);
   return opened;
 }

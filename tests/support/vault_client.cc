@@ -181,7 +181,7 @@ absl::Status CheckRecords(vault::Vault& vault, const PlannedBackup& backup,
   for (const std::string& each : SortedIdsOf(records)) request.add_ids(each);
   std::map<std::string, v1::Record> read;
   std::map<std::string, std::string> problems;
-  EMBER_RETURN_IF_ERROR(vault.Read(request, [&](v1::ReadReply&& reply) {
+  EMBER_RETURN_IF_ERROR(vault.Read(request, "", [&](v1::ReadReply&& reply) {
     for (v1::Record& record : *reply.mutable_records()) read[record.id()] = std::move(record);
     for (const v1::ReadProblem& row : reply.problems()) problems[row.id()] = row.problem();
     return absl::OkStatus();

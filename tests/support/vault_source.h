@@ -27,7 +27,7 @@ class VaultSource : public vault::ReplicaSource {
   }
   absl::Status Read(const v1::ReadRequest& request,
                     const std::function<absl::Status(v1::ReadReply&&)>& sink) override {
-    return vault_->Read(request, [&](v1::ReadReply&& reply) -> absl::Status {
+    return vault_->Read(request, "", [&](v1::ReadReply&& reply) -> absl::Status {
       records_read += reply.records_size();
       if (fail_read_after >= 0 && records_read > fail_read_after)
         return absl::UnavailableError("the link is cut");

@@ -18,6 +18,7 @@ using format::v1::RecordType;
 using Call = MemoryVault::Call;
 constexpr char kFirst[] = "web/20260101-000000";
 constexpr char kSecond[] = "web/20260102-000000";
+constexpr char kThird[] = "web/20260103-000000";
 
 class BackupFailure : public ::testing::Test {
  protected:
@@ -138,6 +139,20 @@ TEST_F(BackupFailure, AVaultErrorEndsTheBackupWithItsCode) {
   vault_.FailAfter(Call::kAbsent, 0, absl::UnavailableError("gone"));
   tree_.Add("srv/new", Noise(99, 100000));
   EXPECT_THAT(bench_.Backup(tree_, &vault_, kSecond), HasCode(absl::StatusCode::kUnavailable));
+}
+
+// The vault said when the session was opened what its domain has.
+TEST_F(BackupFailure, WithoutAParentWhatIsNewIsNotAskedAbout) {
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  ASSERT_OK(RemoveFile(cache()));
+  FakeTree other;
+  for (int i = 0; i < 200; ++i) other.Add(absl::StrCat("srv/new", i), Noise(1000 + i, 70000));
+  const int64_t asked = vault_.calls(Call::kAbsent);
+  ASSERT_OK(bench_.Backup(other, &vault_, kSecond));
+  EXPECT_EQ(vault_.calls(Call::kAbsent), asked);
+  ASSERT_OK(RemoveFile(cache()));
+  ASSERT_OK(bench_.Backup(other, &vault_, kThird));
+  EXPECT_GT(vault_.calls(Call::kAbsent), asked);  // about what may be there
 }
 
 TEST_F(BackupFailure, AFailedUploadEndsALargeBackupEarly) {

@@ -34,6 +34,7 @@ class Service : public v1::VaultService::Service {
     reply->set_token(42);
     reply->set_domain_empty((*session)->domain_empty());
     reply->set_parent_present((*session)->parent_present());
+    if ((*session)->known() != nullptr) reply->set_known((*session)->known()->Serialize());
     absl::MutexLock lock(&mu_);
     sessions_[request->session_id()] = *std::move(session);
     return grpc::Status::OK;

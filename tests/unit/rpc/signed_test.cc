@@ -87,6 +87,29 @@ TEST_F(SignedTest, OnlyTheEstatesCaGrants) {
   EXPECT_THAT(CheckGrant(ca_.certificate_pem, with_certificate, grant_), denied);
 }
 
+TEST_F(SignedTest, AReadGrantIsForOneNodeAndVault) {
+  v1::ReadGrant grant;
+  grant.set_node("host2");
+  grant.set_vault("nas");
+  grant.set_domain_id("node-host1");
+  ASSERT_OK_AND_ASSIGN(const v1::Signed given, SignReadGrant(ca_.key_pem, grant));
+  ASSERT_OK_AND_ASSIGN(const v1::ReadGrant opened,
+                       OpenReadGrant(ca_.certificate_pem, given, "host2", "nas"));
+  EXPECT_EQ(opened.domain_id(), "node-host1");
+  const auto denied = HasCode(StatusCode::kPermissionDenied);
+  EXPECT_THAT(OpenReadGrant(ca_.certificate_pem, given, "host3", "nas"), denied);
+  EXPECT_THAT(OpenReadGrant(ca_.certificate_pem, given, "host2", "usb"), denied);
+  EXPECT_THAT(OpenReadGrant(ca_.certificate_pem, v1::Signed(), "host2", "nas"), denied);
+  v1::Signed forged = given;
+  grant.set_every_domain(true);
+  forged.set_statement(grant.SerializeAsString());
+  EXPECT_THAT(OpenReadGrant(ca_.certificate_pem, forged, "host2", "nas"), denied);
+  // One kind of grant is never taken for the other.
+  ASSERT_OK_AND_ASSIGN(const v1::Signed of_session, SignGrant(ca_.key_pem, grant_));
+  EXPECT_THAT(OpenReadGrant(ca_.certificate_pem, of_session, grant_.node(), grant_.vault()),
+              denied);
+}
+
 TEST_F(SignedTest, AReceiptIsTheWordOfTheVaultsHost) {
   const Identity nas = IdentityOf(ca_, "agent", "nas1", now_);
   const v1::Signed receipt = ReceiptBy(nas);

@@ -19,9 +19,11 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
+#include "common/rpc/signed.h"
 #include "common/vault/vault.h"
 #include "common/vault/vault_service.h"
 #include "ember/v1/vault.grpc.pb.h"
+#include "gmock/gmock.h"
 #include "grpc/support/time.h"
 #include "grpcpp/grpcpp.h"
 #include "tests/support/grants.h"
@@ -53,6 +55,16 @@ class Wire {
  public:
   Wire(std::shared_ptr<grpc::Channel> channel, const KeyAndCertificate& ca, std::string node)
       : stub_(v1::VaultService::NewStub(std::move(channel))), ca_(ca), node_(std::move(node)) {}
+
+  // From now on it shows a grant to read `domain`, as a standby of host1's workloads has one.
+  void MayRead(const std::string& domain) {
+    v1::ReadGrant grant;
+    grant.set_node(node_);
+    grant.set_vault("nas");
+    grant.set_domain_id(domain);
+    Show(rpc::SignReadGrant(ca_.key_pem, grant).value());
+  }
+  void Show(v1::Signed read_grant) { read_grant_ = std::move(read_grant); }
 
   // As if the controller had granted just this.
   absl::StatusOr<SessionView> Open(v1::OpenSessionRequest request) {
@@ -109,6 +121,7 @@ class Wire {
   Ids List() {
     v1::ListStoredBackupsRequest request;
     request.set_vault("nas");
+    *request.mutable_read_grant() = read_grant_;
     const auto reply = Call(&Stub::ListBackups, request);
     EXPECT_OK(reply);
     Ids names;
@@ -116,21 +129,31 @@ class Wire {
     return names;
   }
   Ids Refs(const std::string& backup_id) {
+    const Ids ids = RefsOrNone(backup_id);
+    EXPECT_THAT(ids, ::testing::Not(::testing::IsEmpty()));
+    return ids;
+  }
+  // None: refused, or not there for it.
+  Ids RefsOrNone(const std::string& backup_id) {
     Deadline context;
     auto stream = stub_->ReadRefs(&context, Of(backup_id));
     Ids ids;
     for (v1::ReadRefsReply reply; stream->Read(&reply);)
       for (size_t at = 0; at < reply.ids().size(); at += 32)
         ids.push_back(reply.ids().substr(at, 32));
-    EXPECT_TRUE(stream->Finish().ok());
+    (void)stream->Finish();
     return ids;
   }
-  Records Read(const Ids& ids) {
+  Records Read(const Ids& ids) { return Expected(ReadOrNone(ids)); }
+  Records ReadSession(const std::string& session_id) {
+    return Expected(ReadSessionOrNone(session_id));
+  }
+  Records ReadOrNone(const Ids& ids) {
     v1::ReadRequest request;
     *request.mutable_ids() = {ids.begin(), ids.end()};
     return Read(request);
   }
-  Records ReadSession(const std::string& session_id) {
+  Records ReadSessionOrNone(const std::string& session_id) {
     v1::ReadRequest request;
     request.set_only_session(session_id);
     return Read(request);
@@ -155,26 +178,33 @@ class Wire {
     request.set_token(session.token);
     return request;
   }
-  static v1::GetStoredBackupRequest Of(const std::string& backup_id) {
+  v1::GetStoredBackupRequest Of(const std::string& backup_id) const {
     v1::GetStoredBackupRequest request;
     request.set_vault("nas");
+    *request.mutable_read_grant() = read_grant_;
     request.set_backup_id(backup_id);
     return request;
   }
   Records Read(v1::ReadRequest request) {
     request.set_vault("nas");
+    *request.mutable_read_grant() = read_grant_;
     Deadline context;
     auto stream = stub_->Read(&context, request);
     Records records;
     for (v1::ReadReply reply; stream->Read(&reply);)
       records.insert(records.end(), reply.records().begin(), reply.records().end());
-    EXPECT_TRUE(stream->Finish().ok());
+    (void)stream->Finish();
+    return records;
+  }
+  static Records Expected(Records records) {
+    EXPECT_THAT(records, ::testing::Not(::testing::IsEmpty()));
     return records;
   }
 
   std::unique_ptr<Stub> stub_;
   const KeyAndCertificate ca_;
   const std::string node_;
+  v1::Signed read_grant_;
 };
 
 inline std::string SessionIdOf(const std::string& name) { return Sha256(name).substr(0, 16); }

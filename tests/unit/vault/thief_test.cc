@@ -17,6 +17,7 @@ using absl::StatusCode;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
@@ -90,8 +91,44 @@ TEST_F(Thief, OrdersNothing) {
               HasCode(StatusCode::kPermissionDenied));
 }
 
-// All bytes that another node's certificate can make the vault say.
+// Neither records nor backups of another node, nor the ids of what it stored.
+TEST_F(Thief, ReadsNothingThatItWasNotGranted) {
+  const auto expect_nothing = [&](const std::string& with) {
+    SCOPED_TRACE(with);
+    for (const auto& [id, tree] : trees_) {
+      EXPECT_FALSE(host2_->Get(id).ok());
+      EXPECT_THAT(host2_->RefsOrNone(id), IsEmpty());
+      EXPECT_THAT(host2_->ReadOrNone(refs_[id]), IsEmpty());
+      EXPECT_THAT(host2_->ReadSessionOrNone(stored_[id].session_id()), IsEmpty());
+    }
+  };
+  EXPECT_THAT(host2_->List(), IsEmpty());
+  expect_nothing("no grant");
+  v1::ReadGrant grant;
+  grant.set_node("host2");
+  grant.set_vault("nas");
+  grant.set_domain_id("node-host3");
+  host2_->Show(rpc::SignReadGrant(ca_.key_pem, grant).value());
+  expect_nothing("a grant for another domain");
+  grant.set_domain_id("node-host1");
+  grant.set_vault("usb");
+  host2_->Show(rpc::SignReadGrant(ca_.key_pem, grant).value());
+  expect_nothing("a grant for another vault");
+  grant.set_vault("nas");
+  host2_->Show(rpc::SignReadGrant(NewPrivateKeyPem(), grant).value());
+  expect_nothing("a grant of its own");
+  grant.set_node("host3");
+  host2_->Show(rpc::SignReadGrant(ca_.key_pem, grant).value());
+  expect_nothing("the grant of another node");
+  v1::Signed session_grant =
+      Granted(ca_, "host2", RequestOf("host2", "loot", "20260103-000000")).grant();
+  host2_->Show(session_grant);
+  expect_nothing("a grant to make a backup");
+}
+
+// All bytes that a standby's certificate can make the vault say.
 TEST_F(Thief, ReadsOnlyWhatIsSealed) {
+  host2_->MayRead("node-host1");
   Records records;
   std::vector<v1::Keybox> boxes;
   std::string said;
@@ -140,7 +177,12 @@ TEST_F(Thief, ReadsOnlyWhatIsSealed) {
 }
 
 TEST_F(Thief, OpensNothingWithTheKeysOfAnotherDomain) {
-  const auto as_host2 = backup::OpenGrpcVault(Dial("host2"), "nas");
+  v1::ReadGrant grant;
+  grant.set_node("host2");
+  grant.set_vault("nas");
+  grant.set_domain_id("node-host1");
+  const auto as_host2 =
+      backup::OpenGrpcVault(Dial("host2"), "nas", rpc::SignReadGrant(ca_.key_pem, grant).value());
   for (const auto& [id, tree] : trees_) {
     EXPECT_THAT(host2_keys_.Open(as_host2.get(), id), HasCode(StatusCode::kDataLoss));
     const v1::StoredBackup& stored = stored_.at(id);
@@ -164,6 +206,15 @@ TEST_F(Thief, OpensNoSessionInTheDomainOfAnother) {
   EXPECT_EQ(host1_->List(), before);
   EXPECT_OK(host1_->Open(RequestOf("host1", "web", "20260103-000000")))
       << "what was refused has not raised the epoch";
+}
+
+// What it asks for is of its own making: neither a record nor a word about one comes of it.
+TEST_F(Thief, SpreadsNoTaleOfDamageByAsking) {
+  host2_->MayRead("node-host1");
+  Ids alike;
+  for (const std::string& id : refs_[kFirst]) alike.push_back(id.substr(0, 16) + Noise(7, 16));
+  EXPECT_THAT(host2_->ReadOrNone(alike), IsEmpty());
+  EXPECT_EQ(vault_->Facts().damaged_records(), 0);
 }
 
 // Its own domain is no way in either: a session of the victim's workload would end the victim's.
@@ -256,14 +307,14 @@ TEST_F(Thief, MakesNoBackupOfWhatBelongsToAnother) {
   header.set_sealed_summary(stored_[kSecond].sealed_summary());
   header.set_summary_nonce(stored_[kSecond].summary_nonce());
   for (const bool copied : {false, true}) {
-    if (copied) host2_->Upload(session, host2_->Read(ids)).IgnoreError();  // stored or refused
+    if (copied) host2_->Upload(session, host1_->Read(ids)).IgnoreError();  // stored or refused
     ASSERT_OK_AND_ASSIGN(const Ids absent, host2_->Absent(session, ids));
     EXPECT_EQ(absent, ids);
     ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply, host2_->Commit(session, header, ids));
     EXPECT_THAT(Ids(reply.need().begin(), reply.need().end()), ElementsAreArray(ids));
     EXPECT_EQ(reply.sequence(), 0u);
   }
-  EXPECT_THAT(host2_->List(), ElementsAre(kFirst, kSecond));
+  EXPECT_THAT(host1_->List(), ElementsAre(kFirst, kSecond));
 }
 
 // Other bytes under the ids of the victim's records: what is there stays.
@@ -439,7 +490,7 @@ TEST_F(Thief, GetsNoAbsurdMessageThrough) {
     spoil_commit[i](header, named);
     EXPECT_THAT(host2_->Commit(session, header, named), invalid) << i;
   }
-  EXPECT_THAT(host2_->List(), ElementsAre(kFirst, kSecond));
+  EXPECT_THAT(host1_->List(), ElementsAre(kFirst, kSecond));
 }
 
 // The index knows 16 bytes of an id; whoever stores decides the other 16.

@@ -149,7 +149,7 @@ TEST_F(VaultCrash, AFlippedByteInATableOfTheIndexCostsNothingButTheIndex) {
       ReadResult read;
       v1::ReadRequest request;
       for (const std::string& id : SortedIds(0, 20)) request.add_ids(id);
-      (void)vault_->Read(request, Into(&read));  // it may fail until the vault is opened again
+      (void)vault_->Read(request, "", Into(&read));  // it may fail until the vault is opened again
       for (int n = 0; n < 20; ++n) {
         const auto found = read.payloads.find(RecordId(n));
         if (found == read.payloads.end()) continue;

@@ -129,7 +129,7 @@ class VaultFixture : public ::testing::Test {
   }
   static ReadResult Read(vault::Vault& vault, const v1::ReadRequest& request) {
     ReadResult result;
-    EXPECT_OK(vault.Read(request, Into(&result)));
+    EXPECT_OK(vault.Read(request, "", Into(&result)));
     return result;
   }
   ReadResult Read(const std::vector<std::string>& ids) {

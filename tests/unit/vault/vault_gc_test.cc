@@ -353,7 +353,7 @@ TEST_F(VaultGc, AReaderMidStreamReadsOnAndIsWaitedFor) {
   for (int n = 0; n < 8; ++n) request.add_ids(RecordId(n));
   int records = 0;
   bool collected = false;
-  ASSERT_OK(vault_->Read(request, [&](v1::ReadReply&& reply) {
+  ASSERT_OK(vault_->Read(request, "", [&](v1::ReadReply&& reply) {
     records += reply.records_size();
     EXPECT_EQ(reply.problems_size(), 0);
     if (!std::exchange(collected, true)) {

@@ -167,5 +167,33 @@ TEST_F(VaultMemoryTest, ACommitNeedsLittleMemoryWhateverTheNumberOfRecords) {
               absl::FormatDuration(absl::Now() - sent).c_str());
 }
 
+TEST_F(VaultMemoryTest, AFilterIsMadeSoonAndNotOfTooMuch) {
+  FillIndex(kIdFilterIdsMax);
+  if (HasFatalFailure()) return;
+  Presence presence(*index_, *damaged_, *backups_);
+  const int64_t before = PeakResidentBytes();
+  const absl::Time began = absl::Now();
+  ASSERT_OK_AND_ASSIGN(const std::string filter, presence.FilterOf("host1"));
+  std::printf("a filter of %zu ids made in %s\n", kIdFilterIdsMax,
+              absl::FormatDuration(absl::Now() - began).c_str());
+  ExpectLittleMemory("filter", kIdFilterIdsMax, before);
+  EXPECT_EQ(filter.size(), kIdFilterBytesMax);
+  EXPECT_LT(absl::Now() - began, absl::Seconds(kVaultCallSeconds));
+  ASSERT_OK_AND_ASSIGN(const std::string foreign, presence.FilterOf("host2"));
+  EXPECT_LT(foreign.size(), 100u);
+
+  format::v1::PackFooter table;
+  table.add_sessions()->set_session_id("session-a-------");
+  table.mutable_sessions(0)->set_domain_id("host1");
+  auto* record = table.add_records();
+  record->set_id(Sha256("one more"));
+  record->set_offset(16);
+  record->set_length(900);
+  ASSERT_OK(index_->AddPack(Sha256Hex("one more"), 64 << 20, table,
+                            [](const Location&, absl::string_view) { return true; }));
+  ASSERT_OK_AND_ASSIGN(const std::string none, presence.FilterOf("host1"));
+  EXPECT_EQ(none, "");
+}
+
 }  // namespace
 }  // namespace ember::vault

@@ -248,8 +248,9 @@ TEST_F(VaultTest, ReadStopsAtTheErrorOfTheSink) {
   ASSERT_OK(Backup("db", 1, 0, 10));
   v1::ReadRequest request;
   request.add_ids(RecordId(1));
-  EXPECT_THAT(vault_->Read(request, [](v1::ReadReply&&) { return absl::CancelledError("gone"); }),
-              HasCode(StatusCode::kCancelled));
+  EXPECT_THAT(
+      vault_->Read(request, "", [](v1::ReadReply&&) { return absl::CancelledError("gone"); }),
+      HasCode(StatusCode::kCancelled));
 }
 
 TEST_F(VaultTest, LargeRecordsTravelInSeveralReplies) {
@@ -265,7 +266,7 @@ TEST_F(VaultTest, LargeRecordsTravelInSeveralReplies) {
   for (int n = 0; n < 10; ++n) request.add_ids(RecordId(n));
   size_t replies = 0;
   size_t records = 0;
-  ASSERT_OK(vault_->Read(request, [&](v1::ReadReply&& reply) {
+  ASSERT_OK(vault_->Read(request, "", [&](v1::ReadReply&& reply) {
     ++replies;
     records += static_cast<size_t>(reply.records_size());
     EXPECT_LT(reply.ByteSizeLong(), kGrpcMessageBytesMax);
