@@ -35,8 +35,9 @@ class RecordReader {
 
  private:
   absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
+  // After a pack lost its table nobody can tell whose its records are; their owner must have them.
   bool IsOfDomain(absl::string_view domain_id) const {
-    return domain_id_.empty() || domain_id == domain_id_;
+    return domain_id_.empty() || domain_id.empty() || domain_id == domain_id_;
   }
   absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
 

@@ -95,6 +95,21 @@ TEST_F(VaultDamage, ATruncatedPackLosesItsTailOnly) {
   EXPECT_EQ(Read(SortedIds(0, 200)).payloads.size(), result.payloads.size());
 }
 
+// Without any table, too, in which the domain stands.
+TEST_F(VaultDamage, OfPacksWithoutTheirTablesTheOwnerReadsWhatIsLeft) {
+  ASSERT_OK(Backup("db", 1, 0, 200));
+  for (const std::string& pack : Files("packs")) fs::resize_file(pack, fs::file_size(pack) / 2);
+  vault_.reset();
+  fs::remove_all(directory_.Join("index"));
+  Reopen();
+  v1::ReadRequest request;
+  for (const std::string& id : SortedIds(0, 200)) request.add_ids(id);
+  ReadResult owners;
+  ASSERT_OK(vault_->Read(request, "host1", Into(&owners)));
+  EXPECT_GT(owners.payloads.size(), 50u);
+  EXPECT_EQ(owners.payloads.size(), Read(SortedIds(0, 200)).payloads.size());
+}
+
 TEST_F(VaultDamage, ALostPackIsReportedAndItsRecordsAreAskedForAgain) {
   ASSERT_OK(Backup("db", 1, 0, 200));
   fs::remove(Files("packs")[0]);
