@@ -6,6 +6,7 @@
 #include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
+#include "common/vault/domain_sessions.h"
 #include "common/vault/ref_set.h"
 
 namespace ember::vault {
@@ -13,7 +14,7 @@ namespace ember::vault {
 absl::Status Presence::Check(
     const std::vector<absl::string_view>& ids, const std::string& domain_id, Claim claim,
     const std::function<void(size_t i, bool present, uint32_t session)>& visit) {
-  std::map<uint32_t, bool> in_domain;  // by session number
+  DomainSessions domain(index_, domain_id);
   std::vector<absl::string_view> batch;
   for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
     const size_t end = std::min(ids.size(), begin + kIndexLookupBatch);
@@ -27,9 +28,7 @@ absl::Status Presence::Check(
         visit(i, false, 0);
         continue;
       }
-      const auto [row, is_new] = in_domain.try_emplace(location->session, false);
-      if (is_new) row->second = index_.SessionOf(location->session).domain_id() == domain_id;
-      visit(i, row->second && !damaged_.Contains(ids[i]), location->session);
+      visit(i, domain.Contains(location->session) && !damaged_.Contains(ids[i]), location->session);
     }
   }
   return absl::OkStatus();
@@ -54,13 +53,11 @@ absl::StatusOr<std::set<uint32_t>> Presence::SessionsOf(
 
 absl::StatusOr<std::string> Presence::FilterOf(const std::string& domain_id) {
   IdFilter filter;
-  std::map<uint32_t, bool> in_domain;  // by session number
+  DomainSessions domain(index_, domain_id);
   size_t seen = 0;
   const absl::Status scanned =
       index_.Scan("", "", [&](absl::string_view prefix, const Location& location) {
-        const auto [row, is_new] = in_domain.try_emplace(location.session, false);
-        if (is_new) row->second = index_.SessionOf(location.session).domain_id() == domain_id;
-        if (row->second) filter.Add(prefix);
+        if (domain.Contains(location.session)) filter.Add(prefix);
         return filter.added() > kIdFilterIdsMax || ++seen > kIdFilterScanMax
                    ? absl::CancelledError()
                    : absl::OkStatus();

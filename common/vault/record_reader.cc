@@ -8,6 +8,7 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/vault/domain_sessions.h"
 #include "common/vault/pack.h"
 
 namespace ember::vault {
@@ -15,6 +16,7 @@ namespace ember::vault {
 absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  DomainSessions domain(index_, domain_id_);
   std::map<uint32_t, std::vector<WantedRecord>> by_pack;
   for (size_t begin = 0; begin < ids.size(); begin += kIndexLookupBatch) {
     const size_t end = std::min(ids.size(), begin + kIndexLookupBatch);
@@ -22,7 +24,7 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
                                                  ids.begin() + begin, ids.begin() + end)));
     for (size_t i = begin; i < end; ++i) {
       const auto& location = found[i - begin];
-      if (location && IsOfDomain(index_.SessionOf(location->session).domain_id())) {
+      if (location && (domain_id_.empty() || domain.MayContain(location->session))) {
         by_pack[location->pack].push_back({std::move(ids[i]), location->offset, location->length});
       } else {
         EMBER_RETURN_IF_ERROR(Report(ids[i], true, "not in this vault"));
@@ -37,7 +39,9 @@ absl::Status RecordReader::ReadIds(std::vector<std::string> ids) {
 
 absl::Status RecordReader::ReadSession(absl::string_view session_id) {
   const auto session = index_.FindSession(session_id);
-  if (session && !IsOfDomain(session->domain_id())) return replies_.Send();
+  const bool is_anothers = session && !domain_id_.empty() && !session->domain_id().empty() &&
+                           session->domain_id() != domain_id_;
+  if (is_anothers) return replies_.Send();
   for (const std::string& name : index_.PacksOf(session_id).names) {
     // A pack that is gone or torn beyond its footer cannot say which records are lost, so the whole
     // read fails.

@@ -19,7 +19,8 @@ namespace ember::vault {
 // to `damaged`; those that could not be read are only reported, since the cause may pass.
 class RecordReader {
  public:
-  // Of `domain_id` only; empty: of every domain. Others' records are not there.
+  // Of `domain_id`, and of which nobody can tell whose they are; empty: of every domain. Others'
+  // records are not there.
   RecordReader(ObjectStore& store, ChunkIndex& index, DamagedIds& damaged, std::string domain_id,
                ReadSink sink)
       : store_(store),
@@ -35,10 +36,6 @@ class RecordReader {
 
  private:
   absl::Status ReadFromPack(const std::string& name, std::vector<WantedRecord> wanted);
-  // After a pack lost its table nobody can tell whose its records are; their owner must have them.
-  bool IsOfDomain(absl::string_view domain_id) const {
-    return domain_id_.empty() || domain_id.empty() || domain_id == domain_id_;
-  }
   absl::Status Report(const std::string& id, bool absent, absl::string_view problem);
 
   ObjectStore& store_;

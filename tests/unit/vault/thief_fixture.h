@@ -23,7 +23,6 @@
 #include "common/vault/vault.h"
 #include "common/vault/vault_service.h"
 #include "ember/v1/vault.grpc.pb.h"
-#include "gmock/gmock.h"
 #include "grpc/support/time.h"
 #include "grpcpp/grpcpp.h"
 #include "tests/support/grants.h"
@@ -129,34 +128,44 @@ class Wire {
     return names;
   }
   Ids Refs(const std::string& backup_id) {
-    const Ids ids = RefsOrNone(backup_id);
-    EXPECT_THAT(ids, ::testing::Not(::testing::IsEmpty()));
+    absl::Status ended;
+    const Ids ids = RefsOrNone(backup_id, &ended);
+    EXPECT_OK(ended);
     return ids;
   }
   // None: refused, or not there for it.
-  Ids RefsOrNone(const std::string& backup_id) {
+  Ids RefsOrNone(const std::string& backup_id, absl::Status* ended = nullptr) {
     Deadline context;
     auto stream = stub_->ReadRefs(&context, Of(backup_id));
     Ids ids;
     for (v1::ReadRefsReply reply; stream->Read(&reply);)
       for (size_t at = 0; at < reply.ids().size(); at += 32)
         ids.push_back(reply.ids().substr(at, 32));
-    (void)stream->Finish();
+    const absl::Status status = rpc::FromGrpc(stream->Finish());
+    if (ended != nullptr) *ended = status;
     return ids;
   }
-  Records Read(const Ids& ids) { return Expected(ReadOrNone(ids)); }
-  Records ReadSession(const std::string& session_id) {
-    return Expected(ReadSessionOrNone(session_id));
+  Records Read(const Ids& ids) {
+    absl::Status ended;
+    const Records records = ReadOrNone(ids, &ended);
+    EXPECT_OK(ended);
+    return records;
   }
-  Records ReadOrNone(const Ids& ids) {
+  Records ReadSession(const std::string& session_id) {
+    absl::Status ended;
+    const Records records = ReadSessionOrNone(session_id, &ended);
+    EXPECT_OK(ended);
+    return records;
+  }
+  Records ReadOrNone(const Ids& ids, absl::Status* ended = nullptr) {
     v1::ReadRequest request;
     *request.mutable_ids() = {ids.begin(), ids.end()};
-    return Read(request);
+    return Read(request, ended);
   }
-  Records ReadSessionOrNone(const std::string& session_id) {
+  Records ReadSessionOrNone(const std::string& session_id, absl::Status* ended = nullptr) {
     v1::ReadRequest request;
     request.set_only_session(session_id);
-    return Read(request);
+    return Read(request, ended);
   }
 
  private:
@@ -185,7 +194,7 @@ class Wire {
     request.set_backup_id(backup_id);
     return request;
   }
-  Records Read(v1::ReadRequest request) {
+  Records Read(v1::ReadRequest request, absl::Status* ended) {
     request.set_vault("nas");
     *request.mutable_read_grant() = read_grant_;
     Deadline context;
@@ -193,11 +202,8 @@ class Wire {
     Records records;
     for (v1::ReadReply reply; stream->Read(&reply);)
       records.insert(records.end(), reply.records().begin(), reply.records().end());
-    (void)stream->Finish();
-    return records;
-  }
-  static Records Expected(Records records) {
-    EXPECT_THAT(records, ::testing::Not(::testing::IsEmpty()));
+    const absl::Status status = rpc::FromGrpc(stream->Finish());
+    if (ended != nullptr) *ended = status;
     return records;
   }
 
