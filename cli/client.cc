@@ -163,4 +163,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
                        : rpc::Dial(address, *identity, "agent", agent);
 }
 
+absl::StatusOr<v1::Backup> FindBackup(Client& client, const std::string& text) {
+  v1::GetBackupRequest request;
+  request.set_id(text);
+  return client.Call(&Protection::GetBackup, request);
+}
+
 }  // namespace ember::cli

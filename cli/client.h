@@ -87,6 +87,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
                                                     const std::string& identity_directory,
                                                     const std::string& agent);
 
+// The backup that `text` stands for: an id, a name, WORKLOAD@latest, ... "latest" and prefixes are
+// asked for once, so that they do not change between two calls.
+absl::StatusOr<v1::Backup> FindBackup(Client& client, const std::string& text);
+
 }  // namespace ember::cli
 
 #endif  // EMBER_CLI_CLIENT_H_

@@ -27,6 +27,7 @@ constexpr Command kCommands[] = {
     {"backup", "list", "List backups", DeclareBackupList},
     {"backup", "show", "Show one backup", DeclareBackupShow},
     {"backup", "files", "List what is in a backup, like ls -l", DeclareBackupFiles},
+    {"backup", "diff", "Show what changed between two backups", DeclareBackupDiff},
     {"backup", "verify", "Read a backup back and check every byte", DeclareBackupVerify},
     {"backup", "pin", "Keep a backup whatever the retention rules say", DeclareBackupPin},
     {"backup", "unpin", "Give a backup back to the retention rules", DeclareBackupUnpin},

@@ -51,6 +51,7 @@ Action DeclareBackupRun(CLI::App& app);
 Action DeclareBackupList(CLI::App& app);
 Action DeclareBackupShow(CLI::App& app);
 Action DeclareBackupFiles(CLI::App& app);
+Action DeclareBackupDiff(CLI::App& app);
 Action DeclareBackupVerify(CLI::App& app);
 Action DeclareBackupPin(CLI::App& app);
 Action DeclareBackupUnpin(CLI::App& app);

@@ -12,6 +12,7 @@
 #include "controller/fleet/told.h"
 #include "controller/protect/catalog_exports.h"
 #include "controller/protect/reserved_backups.h"
+#include "controller/protect/rollbacks.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/fences.h"
 #include "controller/recover/recoveries.h"
@@ -80,6 +81,7 @@ absl::Status Tick(EmState& em) {
     EMBER_RETURN_IF_ERROR(AdvanceFences(em));
     EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
     EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));
+    EMBER_RETURN_IF_ERROR(NoticeRollbacks(em));
     EMBER_RETURN_IF_ERROR(AddDueRuns(em));
     EMBER_RETURN_IF_ERROR(ReserveBackups(em));
     EMBER_RETURN_IF_ERROR(AdvanceRuns(em));

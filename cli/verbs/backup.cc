@@ -27,12 +27,6 @@ struct RunArguments {
   bool no_wait = false;
 };
 
-absl::StatusOr<v1::Backup> GetBackup(Client& client, const std::string& id) {
-  v1::GetBackupRequest request;
-  request.set_id(id);
-  return client.Call(&Protection::GetBackup, request);
-}
-
 ExitCode PrintStarted(Context& context, const v1::Run& run) {
   if (context.options.json) return PrintJson(context, run);
   // The backup has its id once the node begins; until then the run's id is the one thing that names
@@ -58,7 +52,7 @@ absl::StatusOr<ExitCode> RunBackup(Context& context, const RunArguments& argumen
   EMBER_RETURN_IF_ERROR(FailureOf(run, what));
   v1::Backup backup = run.backup();
   if (!run.has_backup()) {
-    EMBER_ASSIGN_OR_RETURN(backup, GetBackup(client, run.backup_id()));
+    EMBER_ASSIGN_OR_RETURN(backup, FindBackup(client, run.backup_id()));
   }
   if (context.options.json) {
     PrintJson(context, backup);
@@ -109,6 +103,12 @@ ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
                                    : std::string()},
       {"verified", verified},
       {"copies verified", CopiesVerifiedText(context, backup)},
+      {"copies damaged", backup.copies_damaged().empty()
+                             ? std::string()
+                             : absl::StrCat(absl::StrJoin(backup.copies_damaged(), ", "),
+                                            ": made anew when the vault was checked")},
+      {"held until",
+       backup.has_held_until() ? FormatTime(context, backup.held_until()) : std::string()},
       {"pinned", backup.pinned() ? "yes" : "no"},
       {"version", backup.version()},
   });
@@ -118,12 +118,10 @@ ExitCode PrintBackup(Context& context, const v1::Backup& backup) {
   return kExitDone;
 }
 
-absl::StatusOr<ExitCode> VerifyBackup(Context& context, const std::string& id,
-                                      const std::string& vault) {
+absl::StatusOr<ExitCode> VerifyBackup(Context& context, const v1::VerifyBackupRequest& request) {
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
-  v1::VerifyBackupRequest request;
-  request.set_backup(id);
-  request.set_vault(vault);
+  const std::string& id = request.backup();
+  const std::string& vault = request.vault();
   EMBER_ASSIGN_OR_RETURN(v1::Run run, client.Call(&Protection::VerifyBackup, request));
   const std::string what = absl::StrCat("the verification of '", id, "'");
   EMBER_ASSIGN_OR_RETURN(run, WaitForRun(context, client, std::move(run), what));
@@ -142,7 +140,11 @@ absl::StatusOr<ExitCode> VerifyBackup(Context& context, const std::string& id,
                  << (partial ? " verified in part: " : " verified: ")
                  << Counted(run.verify().files(), "file") << ", "
                  << FormatBytes(run.verify().bytes()) << ", "
-                 << Counted(run.verify().records(), "record") << "\n";
+                 << Counted(run.verify().records(), "record");
+    if (run.verify().files_skipped() > 0)
+      *context.out << "; a sample, " << Counted(run.verify().files_skipped(), "file")
+                   << " not read";
+    *context.out << "\n";
   }
   return partial ? kExitPartial : kExitDone;
 }
@@ -169,8 +171,7 @@ absl::StatusOr<ExitCode> WaitAndSay(Context& context, Client& client, v1::Run ru
 
 absl::StatusOr<ExitCode> Delete(Context& context, v1::DeleteBackupRequest request) {
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
-  // What "latest" or a prefix stands for must not change between the question and the deed.
-  EMBER_ASSIGN_OR_RETURN(const v1::Backup backup, GetBackup(client, request.id()));
+  EMBER_ASSIGN_OR_RETURN(const v1::Backup backup, FindBackup(client, request.id()));
   request.set_id(backup.id());
   request.set_confirmed(context.options.yes);
   absl::StatusOr<v1::Run> run = client.Call(&Protection::DeleteBackup, request);
@@ -225,7 +226,7 @@ Action DeclareBackupShow(CLI::App& app) {
   auto id = DeclareId(app);
   return [id](Context& context) -> absl::StatusOr<ExitCode> {
     EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
-    EMBER_ASSIGN_OR_RETURN(const v1::Backup backup, GetBackup(client, *id));
+    EMBER_ASSIGN_OR_RETURN(const v1::Backup backup, FindBackup(client, *id));
     return PrintBackup(context, backup);
   };
 }
@@ -233,8 +234,18 @@ Action DeclareBackupShow(CLI::App& app) {
 Action DeclareBackupVerify(CLI::App& app) {
   auto id = DeclareId(app);
   auto vault = std::make_shared<std::string>();
+  auto sample = std::make_shared<int>(100);
   app.add_option("--vault", *vault, "Of the copy in this vault instead of the backup's own");
-  return [id, vault](Context& context) { return VerifyBackup(context, *id, *vault); };
+  app.add_option("--sample", *sample, "Read so many percent of the files, other ones each time")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(1, 100));
+  return [id, vault, sample](Context& context) {
+    v1::VerifyBackupRequest request;
+    request.set_backup(*id);
+    request.set_vault(*vault);
+    if (*sample < 100) request.set_sample_percent(*sample);
+    return VerifyBackup(context, request);
+  };
 }
 
 Action DeclareBackupPin(CLI::App& app) {

@@ -44,6 +44,11 @@ ExitCode PrintVault(Context& context, const v1::Vault& vault) {
       {"in trash", absl::StrCat(Counted(vault.trashed_backups(), "backup"), ", ",
                                 FormatBytes(vault.trashed_bytes()), " of packs")},
       {"damaged", Counted(vault.damaged_records(), "record")},
+      {"rolled back",
+       vault.rolled_back()
+           ? absl::StrCat("an older state of its disk was put back; ember vault check ",
+                          vault.name())
+           : std::string()},
       {"last check", LastJob(context, vault.last_check(), vault.last_check().level())},
       {"last gc", LastJob(context, vault.last_gc(),
                           absl::StrCat(FormatBytes(vault.last_gc().bytes_freed()), " freed"))},

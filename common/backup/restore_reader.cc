@@ -11,6 +11,7 @@
 #include "common/backup/restore_run.h"
 #include "common/backup/verify_run.h"
 #include "common/base/errors.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 
 namespace ember::backup {
@@ -32,6 +33,10 @@ class Reader : public RestoreReader {
       : vault_(vault), opener_(std::move(opener)), summary_(std::move(summary)), root_(root) {}
 
   const BackupSummary& summary() const override { return summary_; }
+  RecordId manifest_root() const override { return root_; }
+  std::vector<absl::StatusOr<PlainRecord>> Fetch(const std::vector<RecordId>& ids) override {
+    return FetchRecords(vault_, *opener_, ids);
+  }
 
   absl::Status ForEachEntry(const RestoreOptions& options,
                             const std::function<absl::Status(const Entry&)>& visit) override {
@@ -71,30 +76,36 @@ class Reader : public RestoreReader {
     return run.Run();
   }
 
-  absl::StatusOr<v1::VerifyResult> Verify(const RestoreOptions& options) override {
-    RestoreOptions strict = options;
-    strict.anyway = false;
+  absl::Status Verify(const RestoreOptions& options, v1::VerifyResult* result) override {
     manifest_records_ = 0;
-    const std::unique_ptr<ManifestReader> manifest = ReadManifest(strict, nullptr);
+    const auto damaged = [result](absl::string_view path, const absl::Status& why) {
+      result->set_damaged_total(result->damaged_total() + 1);
+      if (static_cast<size_t>(result->damaged_size()) >= kProblemsReportedMax) return;
+      v1::PathProblem* const problem = result->add_damaged();
+      problem->set_path(std::string(path));
+      problem->set_problem(std::string(why.message()));
+    };
+    const std::unique_ptr<ManifestReader> manifest =
+        ReadManifest(options.paths, [&](const std::string& path, const absl::Status& why) {
+          damaged(path, absl::DataLossError(LostFrom(why)));
+          return absl::OkStatus();
+        });
     RecordWindow window(vault_, opener_.get(), options.threads, options.cancelled);
-    VerifyRun run({.options = &strict,
-                   .manifest = manifest.get(),
-                   .window = &window,
-                   .damaged = [this](absl::string_view path, const absl::Status& why) {
-                     return DamagedAt(path, why);
-                   }});
+    VerifyRun run(
+        {.options = &options, .manifest = manifest.get(), .window = &window, .damaged = damaged});
     EMBER_RETURN_IF_ERROR(run.Run());
+    result->set_files(run.files_checked());
+    result->set_bytes(run.bytes_checked());
+    result->set_records(run.records() + manifest_records_);
+    result->set_files_skipped(run.files_skipped());
+    if (result->damaged_total() > 0) return DamageOf(*result);
     const ManifestTotals& totals = run.totals();
     if (options.paths.empty() && (totals.entries != static_cast<uint64_t>(summary_.entries()) ||
                                   totals.files != static_cast<uint64_t>(summary_.files()) ||
                                   totals.bytes != static_cast<uint64_t>(summary_.bytes()))) {
       return Damaged(Name(), "its summary counts other entries than it has");
     }
-    v1::VerifyResult result;
-    result.set_files(static_cast<int64_t>(totals.files));
-    result.set_bytes(static_cast<int64_t>(totals.bytes));
-    result.set_records(run.records() + manifest_records_);
-    return result;
+    return absl::OkStatus();
   }
 
  private:
@@ -106,28 +117,42 @@ class Reader : public RestoreReader {
     return Damaged(absl::StrCat(Name(), ", ", ShownPath(path), ","), why.message());
   }
 
+  static std::string LostFrom(const absl::Status& why) {
+    return absl::StrCat("a part of the file list that starts here is lost: ", why.message());
+  }
+  absl::Status DamageOf(const v1::VerifyResult& result) const {
+    const v1::PathProblem& first = result.damaged(0);
+    const int64_t more = result.damaged_total() - 1;
+    return DamagedAt(first.path(),
+                     absl::DataLossError(absl::StrCat(
+                         first.problem(), more > 0 ? absl::StrCat(" (and ", more, " more)") : "")));
+  }
+
   std::unique_ptr<ManifestReader> ReadManifest(const RestoreOptions& options,
                                                std::vector<v1::PathProblem>* holes) {
     const bool anyway = options.anyway;
-    const auto on_damage = [this, anyway, holes](const std::string& first_path,
-                                                 const absl::Status& why) {
+    return ReadManifest(options.paths, [this, anyway, holes](const std::string& first_path,
+                                                             const absl::Status& why) {
       if (!anyway) return DamagedAt(first_path, why);
       if (holes != nullptr) {
         v1::PathProblem hole;
         hole.set_path(first_path);
-        hole.set_problem(
-            absl::StrCat("a part of the file list that starts here is lost: ", why.message()));
+        hole.set_problem(LostFrom(why));
         holes->push_back(std::move(hole));
       }
       return absl::OkStatus();
-    };
+    });
+  }
+
+  std::unique_ptr<ManifestReader> ReadManifest(const std::vector<std::string>& paths,
+                                               ManifestReader::OnDamage on_damage) {
     return std::make_unique<ManifestReader>(
-        root_, PathFilter(options.paths),
+        root_, PathFilter(paths),
         [this](const std::vector<RecordId>& ids) {
           manifest_records_ += static_cast<int64_t>(ids.size());
           return FetchRecords(vault_, *opener_, ids);
         },
-        on_damage);
+        std::move(on_damage));
   }
 
   VaultPort* const vault_;

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/backup/manifest_reader.h"
 #include "common/backup/vault_port.h"
 #include "ember/format/v1/format.pb.h"
 #include "ember/v1/agent.pb.h"
@@ -24,8 +25,8 @@ struct RestoreKeys {
   std::map<std::string, std::string> session_keys;  // session id → key
 };
 // Gets the keys of the given boxes: from the controller, or from a recovery kit.
-using KeySource =
-    std::function<absl::StatusOr<RestoreKeys>(const std::string& domain_id, const std::vector<v1::Keybox>& boxes)>;
+using KeySource = std::function<absl::StatusOr<RestoreKeys>(const std::string& domain_id,
+                                                            const std::vector<v1::Keybox>& boxes)>;
 
 // Where restored objects go. Called by one thread, in path order.
 class RestoreTarget {
@@ -40,8 +41,10 @@ class RestoreTarget {
 };
 
 struct RestoreOptions {
-  std::vector<std::string> paths;  // as Entry.path; an entry is wanted when it is one of them or below; empty: all
-  bool anyway = false;             // a damaged or absent record becomes a hole instead of ending the restore
+  std::vector<std::string>
+      paths;  // as Entry.path; an entry is wanted when it is one of them or below; empty: all
+  int sample_percent = 0;  // Verify: of the files, drawn anew each time; 0: all
+  bool anyway = false;  // a damaged or absent record becomes a hole instead of ending the restore
   int threads = 2;
   const std::atomic<bool>* cancelled = nullptr;
   std::function<void(const v1::Progress&)> progress;
@@ -52,18 +55,25 @@ class RestoreReader {
  public:
   virtual ~RestoreReader() = default;
   // NOT_FOUND: no such backup. DATA_LOSS: its summary or manifest root does not open.
-  static absl::StatusOr<std::unique_ptr<RestoreReader>> Open(VaultPort* vault, const std::string& backup_id,
+  static absl::StatusOr<std::unique_ptr<RestoreReader>> Open(VaultPort* vault,
+                                                             const std::string& backup_id,
                                                              const KeySource& keys);
   virtual const format::v1::BackupSummary& summary() const = 0;
+  virtual RecordId manifest_root() const = 0;
+  // Records of this backup, in the order of `ids`: opened, or why not.
+  virtual std::vector<absl::StatusOr<PlainRecord>> Fetch(const std::vector<RecordId>& ids) = 0;
   // The wanted entries in path order, without their content.
-  virtual absl::Status ForEachEntry(const RestoreOptions& options,
-                                    const std::function<absl::Status(const format::v1::Entry&)>& visit) = 0;
-  // Sends the wanted entries and their bytes to `target`. DATA_LOSS names workload and path. Every byte handed over
-  // belongs to a record whose id was recomputed. `holes` gets what `anyway` skipped.
+  virtual absl::Status ForEachEntry(
+      const RestoreOptions& options,
+      const std::function<absl::Status(const format::v1::Entry&)>& visit) = 0;
+  // Sends the wanted entries and their bytes to `target`. DATA_LOSS names workload and path. Every
+  // byte handed over belongs to a record whose id was recomputed. `holes` gets what `anyway`
+  // skipped.
   virtual absl::Status Restore(const RestoreOptions& options, RestoreTarget* target,
                                std::vector<v1::PathProblem>* holes) = 0;
-  // Reads and checks everything, writes nothing.
-  virtual absl::StatusOr<v1::VerifyResult> Verify(const RestoreOptions& options) = 0;
+  // Reads and checks everything, to the end whatever it meets, and writes nothing. DATA_LOSS names
+  // the first damaged path; `result` all of them, up to kProblemsReportedMax.
+  virtual absl::Status Verify(const RestoreOptions& options, v1::VerifyResult* result) = 0;
 };
 
 }  // namespace ember::backup

@@ -10,6 +10,8 @@ namespace ember::backup {
 namespace {
 
 constexpr int kQuestionsInFlight = 4;
+// Twice as many as there are lanes: those that are done with a short one go on with another.
+constexpr size_t kHashedAtOnce = 2 * kSha256LanesMax;
 // How soon a cancellation is noticed while waiting.
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 
@@ -18,6 +20,9 @@ constexpr absl::Duration kCancelPoll = absl::Milliseconds(50);
 UploadPipeline::UploadPipeline(Options options)
     : options_(std::move(options)),
       id_key_(options_.id_key),
+      hashed_at_once_(id_key_.kernel() == nullptr    ? 1
+                      : id_key_.kernel()->lanes <= 2 ? id_key_.kernel()->lanes
+                                                     : 2 * id_key_.kernel()->lanes),
       domain_empty_(options_.session->domain_empty()),
       known_(std::move(options_.known)),
       uploaded_(std::make_unique<IdSet>(options_.scratch_directory)) {
@@ -144,17 +149,17 @@ UploadPipeline::ItemPtr UploadPipeline::Take(Queue* queue) {
   return item;
 }
 
-// Two at once are hashed faster than one after the other.
+// Several at once are hashed faster than one after the other.
 void UploadPipeline::Identify() {
-  ItemPtr items[2];
-  HmacMessage messages[2];
+  ItemPtr items[kHashedAtOnce];
+  HmacMessage messages[kHashedAtOnce];
   size_t count = 0;
-  for (; count < 2 && !to_identify_.empty(); ++count) {
+  for (; count < hashed_at_once_ && !to_identify_.empty(); ++count) {
     items[count] = Take(&to_identify_);
     messages[count] = {static_cast<unsigned char>(items[count]->type), items[count]->plaintext};
   }
   mu_.Unlock();
-  RecordId ids[2];
+  RecordId ids[kHashedAtOnce];
   HmacSha256Batch(id_key_, absl::MakeConstSpan(messages, count), absl::MakeSpan(ids, count));
   mu_.Lock();
   for (size_t i = 0; i < count; ++i) {

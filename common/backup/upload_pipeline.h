@@ -88,7 +88,7 @@ class UploadPipeline {
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The next item of `queue`, or null at the end.
   ItemPtr Take(Queue* queue) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Finds the ids of one or two waiting items.
+  // Finds the ids of waiting items, of as many as are hashed at once.
   void Identify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Work();
   void Ask();
@@ -98,6 +98,7 @@ class UploadPipeline {
 
   Options options_;
   const HmacSha256Key id_key_;
+  const size_t hashed_at_once_;
   const bool domain_empty_;
   std::atomic<uint64_t> nonce_{1};
   std::atomic<int64_t> bytes_sent_{0};

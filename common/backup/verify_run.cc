@@ -22,13 +22,33 @@ absl::Status VerifyRun::Run() {
     EMBER_ASSIGN_OR_RETURN(const bool more, context_.manifest->Next(&entry));
     if (!more) break;
     totals_.Add(entry);
-    for (const format::v1::Extent& extent : entry.extents())
-      EMBER_RETURN_IF_ERROR(Check(entry.path(), extent));
+    if (IsInSample(entry)) {
+      for (const format::v1::Extent& extent : entry.extents())
+        EMBER_RETURN_IF_ERROR(Check(entry.path(), extent));
+    }
     if (totals_.entries % kReportEntries == 0) Report();
   }
   EMBER_RETURN_IF_ERROR(FinishDownTo(0));
   Report();
   return absl::OkStatus();
+}
+
+bool VerifyRun::IsInSample(const Entry& entry) {
+  const int percent = context_.options->sample_percent;
+  if (percent == 0 || entry.type() != format::v1::EntryType::FILE) return true;
+  if (entry.part() > 0) return sampled_;
+  sampled_ = absl::Uniform(random_, 0, 100) < percent;
+  if (!sampled_) {
+    ++files_skipped_;
+    bytes_skipped_ += entry.hardlink_to().empty() ? entry.size() : 0;
+  }
+  return sampled_;
+}
+
+void VerifyRun::Damaged(const std::string& path, const absl::Status& why) {
+  if (path == damaged_path_) return;
+  damaged_path_ = path;
+  context_.damaged(path, why);
 }
 
 absl::Status VerifyRun::FinishDownTo(size_t count) {
@@ -43,11 +63,17 @@ absl::Status VerifyRun::Check(const std::string& path, const format::v1::Extent&
   Waiting next;
   ParseRecordId(extent.id(), &next.id);
   next.end = static_cast<uint64_t>(extent.start()) + static_cast<uint64_t>(extent.length());
-  if (const uint32_t* known = SizeOf(next.id)) return CheckEnd(path, next.end, *known);
+  if (const uint32_t* known = SizeOf(next.id)) {
+    CheckEnd(path, next.end, *known);
+    return absl::OkStatus();
+  }
   // Down to half, so that many records are asked for at once.
   if (waiting_bytes_ >= kRestoreWindowBytes || waiting_.size() >= kPendingEntriesMax) {
     EMBER_RETURN_IF_ERROR(FinishDownTo(waiting_.size() / 2));
-    if (const uint32_t* known = SizeOf(next.id)) return CheckEnd(path, next.end, *known);
+    if (const uint32_t* known = SizeOf(next.id)) {
+      CheckEnd(path, next.end, *known);
+      return absl::OkStatus();
+    }
   }
   next.path = path;
   const bool same = !waiting_.empty() && waiting_.back().id == next.id;
@@ -67,7 +93,12 @@ const uint32_t* VerifyRun::SizeOf(const RecordId& id) const {
 
 absl::Status VerifyRun::Finish(const Waiting& waiting) {
   const absl::StatusOr<absl::string_view> bytes = context_.window->Wait(waiting.id);
-  if (absl::IsDataLoss(bytes.status())) return context_.damaged(waiting.path, bytes.status());
+  if (absl::IsDataLoss(bytes.status())) {
+    Damaged(waiting.path, bytes.status());
+    context_.window->Release(waiting.id);
+    waiting_bytes_ -= waiting.charge;
+    return absl::OkStatus();
+  }
   EMBER_RETURN_IF_ERROR(bytes.status());
   const uint64_t size = bytes->size();
   if (SizeOf(waiting.id) == nullptr) {
@@ -78,12 +109,12 @@ absl::Status VerifyRun::Finish(const Waiting& waiting) {
   }
   context_.window->Release(waiting.id);
   waiting_bytes_ -= waiting.charge;
-  return CheckEnd(waiting.path, waiting.end, size);
+  CheckEnd(waiting.path, waiting.end, size);
+  return absl::OkStatus();
 }
 
-absl::Status VerifyRun::CheckEnd(const std::string& path, uint64_t end, uint64_t size) const {
-  if (end <= size) return absl::OkStatus();
-  return context_.damaged(path, absl::DataLossError("an extent reaches beyond its record"));
+void VerifyRun::CheckEnd(const std::string& path, uint64_t end, uint64_t size) {
+  if (end > size) Damaged(path, absl::DataLossError("an extent reaches beyond its record"));
 }
 
 void VerifyRun::Report() {

@@ -149,6 +149,12 @@ inline constexpr int kOpenPacks = 2;
 inline constexpr size_t kRecordBytesMax = kChunkMax + (64 << 10);
 static_assert(kRecordBytesMax < kGrpcMessageBytesMax);
 inline constexpr size_t kHaveBatchMax = 512;
+// The walk of a tree: threads that look at names before it comes to them, how many names at a time, and how many times
+// that ahead. Each name that waits is 256 bytes (struct statx).
+inline constexpr int kLookAheadThreads = 2;
+inline constexpr size_t kLookAheadNames = 128;
+inline constexpr size_t kLookAheadPieces = 32;
+static_assert(kLookAheadNames * kLookAheadPieces * 256 <= 1 << 20);
 inline constexpr size_t kUploadMessageBytes = 1 << 20;
 // What the writer keeps in flight between its stages; the larger part of an agent's memory.
 inline constexpr size_t kInFlightBytes = 48 << 20;

@@ -13,6 +13,7 @@ struct Cpu {
   bool vaes = false;     // VAES and VPCLMULQDQ on 256 bits, AVX2 switched on by the system
   bool vaes512 = false;  // the same on 512 bits, AVX-512 Foundation switched on by the system
   bool sha = false;      // SHA-NI, SSSE3, SSE4.1
+  bool avx512 = false;   // AVX-512 Foundation and byte words, switched on by the system
 };
 
 inline Cpu DetectCpu() {
@@ -28,6 +29,7 @@ inline Cpu DetectCpu() {
   const bool wide = (ecx & 1u << 9) != 0 && (ecx & 1u << 10) != 0;
   cpu.vaes = cpu.aes && wide && __builtin_cpu_supports("avx2");
   cpu.vaes512 = cpu.vaes && __builtin_cpu_supports("avx512f");
+  cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 #endif
   return cpu;
 }

@@ -1,5 +1,5 @@
-// HMAC-SHA-256 (RFC 2104) of several messages under one key, two at once where the processor has
-// SHA-NI.
+// HMAC-SHA-256 (RFC 2104) of several messages under one key: two at once where the processor has
+// SHA-NI, sixteen with AVX-512.
 #ifndef EMBER_COMMON_CRYPTO_HMAC_BATCH_H_
 #define EMBER_COMMON_CRYPTO_HMAC_BATCH_H_
 
@@ -12,17 +12,24 @@
 
 namespace ember {
 
-// SHA-256's compression function (FIPS 180-4, 6.2.2) over `blocks` times 64 bytes.
+// SHA-256's compression function (FIPS 180-4, 6.2.2), 64 bytes a block,
+// of independent messages side by side.
 struct Sha256Kernel {
   const char* name;
-  void (*compress)(uint32_t* state, const unsigned char* data, size_t blocks);
-  // Two independent ones interleaved: each waits for its own last round most of the time.
-  void (*compress_two)(uint32_t* state, const unsigned char* data, uint32_t* other_state,
-                       const unsigned char* other_data, size_t blocks);
+  size_t lanes;  // messages at once
+  size_t worth;  // for fewer messages OpenSSL is not slower
+  // The next `blocks` blocks of each of `count` messages, 1 to `lanes`.
+  void (*compress)(uint32_t* const* states, const unsigned char* const* data, size_t count,
+                   size_t blocks);
 };
+inline constexpr size_t kSha256LanesMax = 16;
 
-// Null without SHA-NI.
+// Two interleaved: each waits for its own last round most of the time. Null without SHA-NI.
 const Sha256Kernel* ShaNiKernel();
+// Null without AVX-512 (Foundation and byte words).
+const Sha256Kernel* Avx512Sha256Kernel();
+// Each for as many messages as it is the faster one for. Null unless both are there.
+const Sha256Kernel* MixedSha256Kernel();
 // `candidate` if HMACs made with it equal OpenSSL's on fixed messages; else null, with a warning in
 // the log.
 const Sha256Kernel* SoundSha256Kernel(const Sha256Kernel* candidate);

@@ -1,6 +1,7 @@
 // SHA-256 in SHA-NI instructions (Intel, "Intel SHA Extensions", 2013), one and two streams.
 #include "common/crypto/cpu.h"
 #include "common/crypto/hmac_batch.h"
+#include "common/crypto/sha256_round.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -12,16 +13,6 @@
 namespace ember {
 #if defined(__x86_64__)
 namespace {
-
-alignas(16) constexpr uint32_t kRound[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 // The working variables as the instructions want them, and the last sixteen words of the schedule.
 struct Stream {
@@ -53,7 +44,8 @@ EMBER_SHA_NI EMBER_INLINE void LoadBlock(const unsigned char* data, Stream& s) {
 // Rounds 4q to 4q + 3, and the words that later rounds need.
 EMBER_SHA_NI EMBER_INLINE void FourRounds(int q, Stream& s) {
   const __m128i now = s.w[q % 4];
-  __m128i sum = _mm_add_epi32(now, _mm_load_si128(reinterpret_cast<const __m128i*>(kRound) + q));
+  __m128i sum =
+      _mm_add_epi32(now, _mm_load_si128(reinterpret_cast<const __m128i*>(kSha256Round) + q));
   s.cdgh = _mm_sha256rnds2_epu32(s.cdgh, s.abef, sum);
   if (q >= 3 && q < 15) {
     __m128i& next = s.w[(q + 1) % 4];
@@ -95,22 +87,16 @@ EMBER_SHA_NI EMBER_INLINE void Compress(uint32_t* const* states, const unsigned 
   for (int i = 0; i < kStreams; ++i) StoreState(streams[i], states[i]);
 }
 
-EMBER_SHA_NI void CompressOne(uint32_t* state, const unsigned char* data, size_t blocks) {
-  uint32_t* states[] = {state};
-  Compress<1>(states, &data, blocks);
-}
-
-EMBER_SHA_NI void CompressTwo(uint32_t* state, const unsigned char* data, uint32_t* other_state,
-                              const unsigned char* other_data, size_t blocks) {
-  uint32_t* states[] = {state, other_state};
-  const unsigned char* both[] = {data, other_data};
-  Compress<2>(states, both, blocks);
+EMBER_SHA_NI void CompressUpToTwo(uint32_t* const* states, const unsigned char* const* data,
+                                  size_t count, size_t blocks) {
+  const unsigned char* at[2] = {data[0], data[count - 1]};
+  count == 1 ? Compress<1>(states, at, blocks) : Compress<2>(states, at, blocks);
 }
 
 }  // namespace
 
 const Sha256Kernel* ShaNiKernel() {
-  static constexpr Sha256Kernel kKernel = {"sha-ni", CompressOne, CompressTwo};
+  static constexpr Sha256Kernel kKernel = {"sha-ni", 2, 1, CompressUpToTwo};
   return DetectCpu().sha ? &kKernel : nullptr;
 }
 #else

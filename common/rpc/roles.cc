@@ -55,6 +55,7 @@ constexpr Row kTable[] = {
     {"/ember.v1.ProtectionService/VerifyBackup", kOperator},
     // The names in a backup are data: who may read them may restore it.
     {"/ember.v1.ProtectionService/ListFiles", kOperator},
+    {"/ember.v1.ProtectionService/DiffBackups", kOperator},
     {"/ember.v1.ProtectionService/GetRun", kViewer},
     {"/ember.v1.ProtectionService/CancelRun", kOperator},
     {"/ember.v1.ProtectionService/ListBackups", kViewer},

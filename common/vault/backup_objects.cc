@@ -90,6 +90,7 @@ v1::StoredBackup ToWire(const StoredBackupRecord& record) {
   backup.set_ids_total(record.ids_total());
   backup.set_origin_vault_id(record.origin_vault_id());
   backup.set_origin_sequence(record.origin_sequence());
+  if (record.has_retain_until()) *backup.mutable_held_until() = record.retain_until();
   if (record.has_origin_received()) *backup.mutable_origin_received() = record.origin_received();
   return backup;
 }

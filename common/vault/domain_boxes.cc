@@ -50,6 +50,13 @@ absl::Status PutDomainBoxes(ObjectStore& store, const std::string& domain_id,
   const std::string object = ObjectOf(domain_id);
   absl::StatusOr<DomainBoxes> known = ReadDomainBoxes(store, domain_id);
   const bool is_there = !absl::IsNotFound(known.status());
+  // What the disk would not read is not gone: it may be the only box of a former recipient.
+  if (absl::IsDataLoss(known.status()) && !IsDamaged(known.status())) {
+    return WithHint(known.status(),
+                    "look at the vault's disk; where nothing reads that file any more, remove it: "
+                    "the boxes in use come "
+                    "again with the next backup");
+  }
   if (absl::IsDataLoss(known.status())) {
     LogError("vault", "recovery boxes are damaged: the ones that came now take their place",
              {{"file", object}, {"why", known.status().message()}});

@@ -14,9 +14,9 @@
 namespace ember::vault {
 
 // Adds the boxes that are not there yet; durable when OK. What is there is never lost, only what
-// can no longer be read is replaced. The first estate that is named stays. Calls must not overlap.
-// RESOURCE_EXHAUSTED beyond kDomainBoxesMax, nothing is done. FAILED_PRECONDITION when a newer
-// Ember wrote them.
+// was damaged is replaced. DATA_LOSS: the disk does not give back what is there. The first estate
+// that is named stays. Calls must not overlap. RESOURCE_EXHAUSTED beyond kDomainBoxesMax, nothing
+// is done. FAILED_PRECONDITION when a newer Ember wrote them.
 absl::Status PutDomainBoxes(ObjectStore& store, const std::string& domain_id,
                             const std::string& estate_id, const std::vector<std::string>& boxes);
 

@@ -201,6 +201,7 @@ absl::Status Replication::PublishCopy(const Fetched& copy, int64_t added_bytes) 
   record.set_origin_vault_id(first_hand ? backup.vault_id() : backup.origin_vault_id());
   record.set_origin_sequence(first_hand ? backup.sequence() : backup.origin_sequence());
   *record.mutable_origin_received() = first_hand ? backup.received() : backup.origin_received();
+  if (backup.has_held_until()) *record.mutable_retain_until() = backup.held_until();
   EMBER_RETURN_IF_ERROR(
       parts_.backups.Publish(std::move(record), *copy.ids, parts_.clock).status());
   parts_.presence.NoteComplete(backup.backup_id(), generation);

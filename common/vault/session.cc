@@ -1,5 +1,7 @@
 #include "common/vault/session.h"
 
+#include <utility>
+
 #include "absl/algorithm/container.h"
 #include "common/base/errors.h"
 #include "common/base/status.h"
@@ -7,6 +9,13 @@
 #include "common/vault/take_pack.h"
 
 namespace ember::vault {
+
+namespace {
+
+// Full packs that wait for the one that is being published; more would only wait, too.
+constexpr size_t kFullPacksMax = 1;
+
+}  // namespace
 
 Session::Session(SessionFacts facts, ObjectStore& store, ChunkIndex& index, PackTrash& trash,
                  DamagedIds& damaged)
@@ -28,9 +37,25 @@ absl::Status Session::Fail(absl::Status status) {
   return status;
 }
 
+int64_t Session::stored_bytes() const {
+  absl::MutexLock lock(&published_mu_);
+  return stored_bytes_;
+}
+
+absl::Status Session::PublishError() const {
+  absl::MutexLock lock(&published_mu_);
+  return publish_error_;
+}
+
+void Session::WaitForPublished() {
+  absl::MutexLock lock(&mu);
+  publishing_ = nullptr;
+}
+
 absl::Status Session::Append(const v1::UploadRequest& request) {
   EMBER_RETURN_IF_ERROR(CheckCurrent());
   EMBER_RETURN_IF_ERROR(failure_);
+  if (absl::Status published = PublishError(); !published.ok()) return Fail(std::move(published));
   int64_t bytes = 0;
   for (const v1::Record& record : request.records()) {
     EMBER_RETURN_IF_ERROR(CheckRecord(record));
@@ -66,23 +91,35 @@ absl::Status Session::AppendOne(const v1::Record& record) {
                                       .session_id = facts_.session_id,
                                       .nonce = record.nonce(),
                                       .payload = record.payload()}));
-  return pack->IsFull() ? Publish(std::move(pack)) : absl::OkStatus();
+  if (pack->IsFull()) Publish(std::move(pack));
+  return absl::OkStatus();
 }
 
-absl::Status Session::Publish(std::unique_ptr<PackWriter> pack) {
-  EMBER_ASSIGN_OR_RETURN(const uint64_t size, TakePack(*pack, store_, index_, trash_, damaged_));
-  stored_bytes_ += static_cast<int64_t>(size);
-  return absl::OkStatus();
+void Session::Publish(std::unique_ptr<PackWriter> pack) {
+  if (publishing_ == nullptr) publishing_ = std::make_unique<WorkerPool>(1, kFullPacksMax);
+  publishing_->Submit([this, full = std::shared_ptr<PackWriter>(std::move(pack))] { Take(*full); });
+}
+
+void Session::Take(PackWriter& pack) {
+  // What follows an error is lost in any case.
+  if (!PublishError().ok()) return;
+  const absl::StatusOr<uint64_t> size = TakePack(pack, store_, index_, trash_, damaged_);
+  absl::MutexLock lock(&published_mu_);
+  if (size.ok()) {
+    stored_bytes_ += static_cast<int64_t>(*size);
+  } else {
+    publish_error_ = size.status();
+  }
 }
 
 absl::Status Session::Sync() {
   EMBER_RETURN_IF_ERROR(CheckCurrent());
   EMBER_RETURN_IF_ERROR(failure_);
+  publishing_ = nullptr;
   for (std::unique_ptr<PackWriter>& pack : packs_) {
-    if (pack == nullptr) continue;
-    if (absl::Status status = Publish(std::move(pack)); !status.ok())
-      return Fail(std::move(status));
+    if (pack != nullptr) Take(*std::exchange(pack, nullptr));
   }
+  if (absl::Status published = PublishError(); !published.ok()) return Fail(std::move(published));
   return absl::OkStatus();
 }
 

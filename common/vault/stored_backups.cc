@@ -190,7 +190,8 @@ absl::Status StoredBackups::ReadRefs(const std::string& backup_id, const PieceSi
 }
 
 absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord record,
-                                                          const NewRefSet& ids, Clock& clock) {
+                                                          const NewRefSet& ids, Clock& clock,
+                                                          absl::Duration hold) {
   EMBER_ASSIGN_OR_RETURN(const BackupIdParts id, ParseBackupId(record.backup_id()));
   Domain& domain = DomainOf(record.domain_id());
   absl::MutexLock lock(&domain.mu);
@@ -202,6 +203,8 @@ absl::StatusOr<StoredBackupRecord> StoredBackups::Publish(StoredBackupRecord rec
   record.set_version(1);
   record.set_sequence(stamp.sequence);
   *record.mutable_received() = rpc::ToTimestamp(stamp.received);
+  if (hold > absl::ZeroDuration())
+    *record.mutable_retain_until() = rpc::ToTimestamp(stamp.received + hold);
   record.set_ids_total(ids.size());
   record.set_previous_sha256(domain.last_sha256);
   const std::string tail = BackupTail(record.domain_id(), stamp.sequence, id.stamp);

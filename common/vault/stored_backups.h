@@ -79,9 +79,10 @@ class StoredBackups {
   absl::Status ReadRefs(const std::string& backup_id, const PieceSink& sink);
 
   // Stamps and publishes; durable when OK. Fills in sequence, received, refs_sha256, ids_total,
-  // previous_sha256. ALREADY_EXISTS when the id is or was taken.
-  absl::StatusOr<format::v1::StoredBackupRecord> Publish(format::v1::StoredBackupRecord record,
-                                                         const NewRefSet& ids, Clock& clock);
+  // previous_sha256, and with a `hold` retain_until. ALREADY_EXISTS when the id is or was taken.
+  absl::StatusOr<format::v1::StoredBackupRecord> Publish(
+      format::v1::StoredBackupRecord record, const NewRefSet& ids, Clock& clock,
+      absl::Duration hold = absl::ZeroDuration());
 
   // Durable when OK, also when it is there already. NOT_FOUND.
   absl::Status MoveToTrash(const std::string& backup_id, const Deletion& deletion);

@@ -71,10 +71,15 @@ absl::Status StoredBackups::LoadAll() {
     for (const std::string& tail : tails) EMBER_RETURN_IF_ERROR(LoadOne(kind, tail));
   }
   EMBER_ASSIGN_OR_RETURN(const auto chains, ReadChains(store_));
+  const auto heads = state_.Heads();
   for (const auto& [domain_id, chain] : chains) {
     Domain& domain = DomainOf(domain_id);
     absl::MutexLock lock(&domain.mu);
-    domain.last_sha256 = chain.rbegin()->second.sha256;
+    const auto& [sequence, link] = *chain.rbegin();
+    // Of a record that cannot be read now the next one must still say what it was.
+    const auto head = heads.find(domain_id);
+    const bool known = head != heads.end() && head->second.sequence == sequence;
+    domain.last_sha256 = !link.readable && known ? head->second.record_sha256 : link.sha256;
   }
   const std::vector<std::string> breaks = DescribeBreaks(chains, state_.Heads());
   for (const std::string& problem : breaks) LogError("vault", problem, {});

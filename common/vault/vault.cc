@@ -7,8 +7,9 @@
 // Sync        | Sync    | ChunkIndex::AddPack is one at a time and keeps the intact copy of an id
 // Have        | Sync    | "absent" may be out of date: the record comes twice, one copy is read
 // Commit      | Commit  | same domain: one at a time (hash chain); VaultState numbers durably
-// OpenSession | Append  | of the older session: superseded, then its Session::mu is taken once,
-//             | Commit  | so that nothing of it is published after the new session's reply
+// OpenSession | Append  | of the older session: superseded, then its Session::mu is taken once and
+// its
+//             | Commit  | packs waited for, so that nothing of it is published after the reply
 // Read        | any     | reads immutable objects; what is found damaged is "absent" from then on
 // Have        | Read    | "present", then found damaged: the commit looks again and asks for it
 //
@@ -73,6 +74,7 @@ std::string ReceiptOf(const StoredBackupRecord& record, const std::string& vault
   receipt.set_sequence(record.sequence());
   *receipt.mutable_received() = record.received();
   receipt.set_manifest_root(record.manifest_root());
+  if (record.has_retain_until()) *receipt.mutable_held_until() = record.retain_until();
   return receipt.SerializeAsString();
 }
 
@@ -83,6 +85,14 @@ v1::CommitReply ToReply(const StoredBackupRecord& record, const std::string& vau
   reply.set_added_bytes(record.added_bytes());
   reply.mutable_receipt()->set_statement(ReceiptOf(record, vault_id));
   return reply;
+}
+
+// For how long the controller wants the backup held; whose word it is was checked
+// (vault_service.cc).
+absl::Duration HoldOf(const v1::Signed& signed_grant) {
+  v1::Grant grant;
+  if (!grant.ParseFromString(signed_grant.statement())) return absl::ZeroDuration();
+  return absl::Seconds(std::max<int64_t>(0, grant.hold_seconds()));
 }
 
 class VaultImpl : public Vault {
@@ -118,6 +128,7 @@ class VaultImpl : public Vault {
                                       const JobContext& context) override;
   void SetRules(const VaultRules& rules) override;
   v1::VaultFact Facts() override;
+  uint64_t sequence() override { return state_->sequence(); }
 
  private:
   absl::Status CheckUnused(const std::string& node, const v1::OpenSessionRequest& request);
@@ -257,6 +268,7 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
                      .keybox = request.keybox(),
                      .token = *token,
                      .epoch = index_->epoch(),
+                     .hold = HoldOf(request.grant()),
                      .parity = ParityMode(Rules())};
   // Named before they are looked at: from then on they are not purged while the session is open.
   if (!request.parent_root().empty())
@@ -264,7 +276,7 @@ absl::StatusOr<v1::OpenSessionReply> VaultImpl::OpenSession(const std::string& n
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Session> older,
                          sessions_.Register(std::make_shared<Session>(
                              std::move(facts), *store_, *index_, *trash_, *damaged_)));
-  if (older != nullptr) absl::MutexLock wait_for_call_in_progress(&older->mu);
+  if (older != nullptr) older->WaitForPublished();
   v1::OpenSessionReply reply;
   reply.set_token(*token);
   reply.set_domain_empty(!index_->HasDomain(request.domain_id()));
@@ -375,7 +387,7 @@ absl::StatusOr<v1::CommitReply> VaultImpl::CommitSession(Session& session,
   for (const uint32_t number : sessions)
     record.add_sessions(index_->SessionOf(number).session_id());
   EMBER_RETURN_IF_ERROR(session.CheckCurrent());
-  EMBER_ASSIGN_OR_RETURN(record, backups_->Publish(std::move(record), ids, clock_));
+  EMBER_ASSIGN_OR_RETURN(record, backups_->Publish(std::move(record), ids, clock_, facts.hold));
   session.SetCommitted();
   presence_->NoteComplete(facts.backup_id, generation);
   return ToReply(record, vault_id_);
@@ -521,6 +533,7 @@ v1::VaultFact VaultImpl::Facts() {
   v1::VaultFact fact;
   fact.set_vault(name_);
   fact.set_vault_id(vault_id_);
+  fact.set_sequence(sequence());
   fact.set_backups(backups_->size());
   fact.set_trashed_backups(backups_->trashed());
   fact.set_trashed_bytes(trash_->bytes());

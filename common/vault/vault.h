@@ -103,6 +103,8 @@ class Vault {
   // In force from the next job and the next session on; what runs goes by the rules it began with.
   virtual void SetRules(const VaultRules& rules) = 0;
   virtual v1::VaultFact Facts() = 0;
+  // VaultFact.sequence alone, without asking the disk.
+  virtual uint64_t sequence() = 0;
 };
 
 }  // namespace ember::vault

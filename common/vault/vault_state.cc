@@ -131,6 +131,11 @@ void VaultState::RaiseTo(const Stamp& seen) {
   last_.received = std::max(last_.received, seen.received);
 }
 
+uint64_t VaultState::sequence() {
+  absl::MutexLock lock(&mu_);
+  return last_.sequence;
+}
+
 absl::Time VaultState::TimeAt(absl::Time now) {
   absl::MutexLock lock(&mu_);
   return std::max(now, last_.received);

@@ -34,6 +34,9 @@ class VaultState {
   // back.
   absl::StatusOr<Stamp> NextStamp(absl::Time now);
 
+  // Of the newest stamp, or what it was raised to.
+  uint64_t sequence();
+
   // The vault's time: `now`, or the latest receive time when the clock went back.
   absl::Time TimeAt(absl::Time now);
 

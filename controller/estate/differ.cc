@@ -98,8 +98,18 @@ bool GetsLess(const v1::VaultSpec& from, const v1::VaultSpec& to) {
          from.path() != to.path() || from.s3().SerializeAsString() != to.s3().SerializeAsString();
 }
 
+bool IsVerifiedLess(const v1::PolicySpec& from, const v1::PolicySpec& to) {
+  const auto percent = [](const v1::PolicySpec& policy) {
+    return policy.verify_sample_percent() == 0 ? 100 : policy.verify_sample_percent();
+  };
+  const int64_t before = from.verify_every_seconds();
+  return before > 0 && (to.verify_every_seconds() == 0 || to.verify_every_seconds() > before ||
+                        percent(to) < percent(from));
+}
+
 bool GetsLess(const v1::PolicySpec& from, const v1::PolicySpec& to) {
-  return RetentionShrinks(from, to) || LosesOne(from.vaults(), to.vaults());
+  return RetentionShrinks(from, to) || IsVerifiedLess(from, to) ||
+         to.hold_seconds() < from.hold_seconds() || LosesOne(from.vaults(), to.vaults());
 }
 
 bool GetsLess(const v1::WorkloadSpec& from, const v1::WorkloadSpec& to) {

@@ -257,7 +257,11 @@ std::vector<Field> FieldsOf(const v1::PolicySpec& policy) {
   }
   if (policy.has_keep()) map.Add("keep", KeepText(policy.keep()));
   map.Add("vaults", Map::List(policy.vaults()));
-  const Map verify = Map().AddSeconds("every", policy.verify_every_seconds());
+  map.AddSeconds("hold", policy.hold_seconds());
+  Map verify;
+  verify.AddSeconds("every", policy.verify_every_seconds());
+  if (policy.verify_sample_percent() != 0)
+    verify.Add("sample", absl::StrCat(policy.verify_sample_percent(), "%"));
   if (!verify.empty()) map.Add("verify", verify.Flow());
   const Map drill = Map().AddSeconds("every", policy.drill_every_seconds());
   if (!drill.empty()) map.Add("drill", drill.Flow());

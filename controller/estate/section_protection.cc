@@ -49,7 +49,7 @@ void ReadKeep(const DocumentNode& node, Reading* reading, v1::Keep* keep) {
                          "keep: retention is recorded; this version never removes backups");
 }
 
-// The `every` of `verify`, `drill`, `gc` and `check`.
+// The `every` of `drill`, `gc` and `check`.
 int64_t ReadEvery(absl::string_view what, const DocumentNode& node, Reading* reading) {
   MapReader map(node, what, &reading->problems);
   int64_t seconds = 0;
@@ -57,6 +57,19 @@ int64_t ReadEvery(absl::string_view what, const DocumentNode& node, Reading* rea
   map.Seconds("every", &seconds);
   map.RejectUnknownKeys();
   return seconds;
+}
+
+void ReadVerify(const DocumentNode& node, Reading* reading, v1::PolicySpec* policy) {
+  MapReader map(node, "verify", &reading->problems);
+  int64_t seconds = 0;
+  map.Require("every");
+  if (map.Seconds("every", &seconds)) policy->set_verify_every_seconds(seconds);
+  int percent = 0;
+  const DocumentNode* sample = map.Take("sample");
+  if (sample != nullptr && ReadPercent(*sample, "sample", &reading->problems, &percent)) {
+    if (percent < 100) policy->set_verify_sample_percent(percent);
+  }
+  map.RejectUnknownKeys();
 }
 
 void ReadOnChange(const DocumentNode& node, Reading* reading, v1::OnChange* on_change) {
@@ -153,6 +166,8 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
     ReadOnChange(*on_change, reading, policy->mutable_on_change());
   }
   if (const DocumentNode* keep = map.Take("keep")) ReadKeep(*keep, reading, policy->mutable_keep());
+  int64_t hold = 0;
+  if (map.Seconds("hold", &hold)) policy->set_hold_seconds(hold);
   map.Require("vaults");
   ReadNames("vault", "vaults", path, &map, reading, policy->mutable_vaults());
   const DocumentNode* vaults = map.Take("vaults");
@@ -160,12 +175,7 @@ void ReadPolicy(const DocumentNode& node, absl::string_view path, Reading* readi
     reading->problems.Error(vaults->position,
                             absl::StrCat(map.what(), " names no vault: its backups have no place"));
   }
-  if (const DocumentNode* verify = map.Take("verify")) {
-    policy->set_verify_every_seconds(ReadEvery("verify", *verify, reading));
-    reading->problems.Warn(verify->position,
-                           "verify is recorded; beyond reading each new backup back, this version "
-                           "verifies only when asked (`ember backup verify`)");
-  }
+  if (const DocumentNode* verify = map.Take("verify")) ReadVerify(*verify, reading, policy);
   if (const DocumentNode* drill = map.Take("drill")) {
     policy->set_drill_every_seconds(ReadEvery("drill", *drill, reading));
     reading->problems.Warn(drill->position, "drill is recorded; this version does not run drills");

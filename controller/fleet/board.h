@@ -56,6 +56,7 @@ struct WantedExport {
 struct Board {
   std::map<std::string, HeardNode> nodes;
   std::map<std::string, v1::Progress> progress;             // by order id
+  std::map<std::string, absl::Duration> commits_noted;      // by vault; monotonic: the last receipt
   std::map<std::string, absl::Duration> application_beats;  // by workload; monotonic
   absl::Duration trusted_from;                              // see FleetView
   absl::Duration last_tick;

@@ -27,6 +27,7 @@ constexpr struct {
     {"check.failed", "", true, "the check of a vault failed"},
     {"gc.failed", "", true, "the garbage collection failed"},
     {"replicate.failed", "", true, "backups could not be copied"},
+    {"vault.rolled_back", "", true, "an older state of a vault's disk was put back"},
     {"backup.copy_damaged", "", true, "a copy of a backup is damaged"},
     {"workload.start_failed", "", true, "could not be started"},
 };

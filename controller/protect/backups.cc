@@ -51,6 +51,27 @@ absl::StatusOr<absl::Time> ParseInstant(absl::string_view text) {
       absl::StrCat("'", text, "' is not a time (2026-11-19T12:00, UTC unless it says otherwise)"));
 }
 
+absl::Status GrantIn(const EmState& em, v1::ReadGrant grant, v1::VaultAddress* vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  grant.set_vault(vault->name());
+  EMBER_ASSIGN_OR_RETURN(*vault->mutable_read_grant(), em.keys->SignReadGrant(grant));
+  return absl::OkStatus();
+}
+
+// The longest hold of the workload's policies.
+int64_t HoldSeconds(const EmState& em, const std::string& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const v1::Estate& estate = em.catalog->estate().estate();
+  int64_t longest = 0;
+  const v1::WorkloadSpec* spec = FindWorkload(estate, workload);
+  if (spec == nullptr) return longest;
+  for (const std::string& name : spec->policies()) {
+    if (const v1::PolicySpec* policy = FindPolicy(estate, name))
+      longest = std::max(longest, policy->hold_seconds());
+  }
+  return longest;
+}
+
 }  // namespace
 
 bool IsStored(const v1::Backup& backup) {
@@ -157,6 +178,7 @@ absl::StatusOr<v1::Signed> GrantFor(const EmState& em, const rec::WorkloadRecord
   grant.set_epoch(workload.epoch());
   grant.set_vault(vault);
   grant.set_backup_id(backup_id);
+  grant.set_hold_seconds(HoldSeconds(em, workload.name()));
   return em.keys->SignGrant(grant);
 }
 
@@ -171,15 +193,17 @@ absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order*
   if (order->has_restore()) of_backup(order->mutable_restore());
   if (order->has_verify()) of_backup(order->mutable_verify());
   if (order->has_list_files()) of_backup(order->mutable_list_files());
+  if (order->has_diff()) {
+    of_backup(order->mutable_diff());
+    EMBER_RETURN_IF_ERROR(GrantIn(em, grant, order->mutable_diff()->mutable_other_vault()));
+  }
   if (order->has_vault() && order->vault().has_replicate())
     from = order->mutable_vault()->mutable_replicate()->mutable_from();
   if (order->has_vault() && order->vault().check().has_other())
     from = order->mutable_vault()->mutable_check()->mutable_other();
   if (from == nullptr) return absl::OkStatus();
   grant.set_every_domain(order->has_vault());
-  grant.set_vault(from->name());
-  EMBER_ASSIGN_OR_RETURN(*from->mutable_read_grant(), em.keys->SignReadGrant(grant));
-  return absl::OkStatus();
+  return GrantIn(em, grant, from);
 }
 
 rec::BackupRecord NewBackup(const rec::WorkloadRecord& workload, const std::string& vault,

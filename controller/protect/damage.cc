@@ -58,7 +58,7 @@ void MarkDamageMet(const EmState& em, const v1::Order& order, const v1::OrderUpd
   if (read.vault == backup->second.vault() || read.vault.empty()) {
     MarkDamaged(backup->second, why, batch);
   } else {
-    DropCopy(backup->second, read.vault, why, batch);
+    DropCopyUntilChecked(backup->second, read.vault, why, batch);
   }
 }
 

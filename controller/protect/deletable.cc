@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
+#include "common/rpc/convert.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/saga.h"
@@ -42,6 +43,13 @@ absl::Status CheckDeletable(const EmState& em, const rec::BackupRecord& record) 
                 absl::StrCat("ember backup undelete ", backup.id()));
   if (backup.pinned())
     return Kept(backup.id(), "it is pinned", absl::StrCat("ember backup unpin ", backup.id()));
+  if (rpc::FromTimestamp(backup.held_until()) > em.clock->Now())
+    return Kept(
+        backup.id(),
+        absl::StrCat("a policy's `hold` keeps it until ",
+                     absl::FormatTime("%Y-%m-%d %H:%M UTC", rpc::FromTimestamp(backup.held_until()),
+                                      absl::UTCTimeZone())),
+        "delete it after that time; its vault refuses everybody before");
   if (const std::string user = UserOf(em, backup.id()); !user.empty())
     return Kept(backup.id(), absl::StrCat("it is in use by ", user),
                 "try again when that has ended");

@@ -53,13 +53,58 @@ absl::Status AddDueRun(EmState& em, const v1::WorkloadSpec& spec, const v1::Poli
   batch.Put(workload);
   const bool already =
       std::any_of(em.catalog->runs().begin(), em.catalog->runs().end(), [&](const auto& entry) {
-        return entry.second.policy() == policy.name() &&
+        return entry.second.policy() == policy.name() && entry.second.run().kind() == "backup" &&
                entry.second.run().workload() == spec.name() && IsOpenRun(entry.second);
       });
   if (!already) {
     rec::RunRecord run = NewRun(em, "backup", spec.name());
     run.set_policy(policy.name());
     run.mutable_backup_request()->set_reason(absl::StrCat("schedule ", policy.name()));
+    batch.Put(run);
+  }
+  return em.Commit(batch);
+}
+
+// The good backup that was verified longest ago: so all get their turn.
+const rec::BackupRecord* LeastRecentlyVerified(const EmState& em, const std::string& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const rec::BackupRecord* oldest = nullptr;
+  const auto verified = [](const rec::BackupRecord& record) {
+    return rpc::FromTimestamp(record.backup().verified_at());
+  };
+  for (const rec::BackupRecord* good : GoodBackups(em, workload)) {
+    if (oldest == nullptr || verified(*good) < verified(*oldest)) oldest = good;
+  }
+  return oldest;
+}
+
+// One verification per workload and `verify: {every}`, however many policies ask.
+absl::Status AddDueVerification(EmState& em, const v1::WorkloadSpec& spec)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const v1::PolicySpec* asks = nullptr;
+  for (const std::string& name : spec.policies()) {
+    const v1::PolicySpec* policy = FindPolicy(em.catalog->estate().estate(), name);
+    if (policy == nullptr || policy->verify_every_seconds() == 0) continue;
+    if (asks == nullptr || policy->verify_every_seconds() < asks->verify_every_seconds())
+      asks = policy;
+  }
+  const auto it = em.catalog->workloads().find(spec.name());
+  if (asks == nullptr || it == em.catalog->workloads().end()) return absl::OkStatus();
+  const absl::Time now = em.clock->Now();
+  const absl::Time last = rpc::FromTimestamp(it->second.last_verify_due());
+  // New here, or the clock went back: it counts from now.
+  const bool begin = !it->second.has_last_verify_due() || last > now;
+  if (!begin && now - last < absl::Seconds(asks->verify_every_seconds())) return absl::OkStatus();
+  Batch batch;
+  rec::WorkloadRecord workload = it->second;
+  *workload.mutable_last_verify_due() = rpc::ToTimestamp(now);
+  batch.Put(workload);
+  const rec::BackupRecord* backup = LeastRecentlyVerified(em, spec.name());
+  if (!begin && backup != nullptr) {
+    rec::RunRecord run = NewRun(em, "verify", spec.name());
+    run.set_policy(asks->name());
+    run.mutable_run()->set_backup_id(backup->backup().id());
+    run.set_sample_percent(asks->verify_sample_percent());
     batch.Put(run);
   }
   return em.Commit(batch);
@@ -75,6 +120,7 @@ absl::Status AddDueRuns(EmState& em) {
       if (policy != nullptr && HasSchedule(*policy))
         EMBER_RETURN_IF_ERROR(AddDueRun(em, spec, *policy));
     }
+    EMBER_RETURN_IF_ERROR(AddDueVerification(em, spec));
   }
   return AddDueVaultJobs(em);
 }

@@ -20,6 +20,14 @@ void EraseIf(google::protobuf::RepeatedPtrField<v1::CopyVerified>* copies, const
   copies->erase(std::remove_if(copies->begin(), copies->end(), gone), copies->end());
 }
 
+// True: it was there.
+bool RemoveName(const std::string& name, google::protobuf::RepeatedPtrField<std::string>* names) {
+  const auto left = std::remove(names->begin(), names->end(), name);
+  if (left == names->end()) return false;
+  names->erase(left, names->end());
+  return true;
+}
+
 }  // namespace
 
 std::vector<std::string> HoldersOf(const rec::BackupRecord& backup) {
@@ -90,7 +98,7 @@ std::set<std::string> SourcesToCopyFrom(const EmState& em, const v1::VaultSpec& 
                                 : rpc::FromTimestamp(made_by->second.run().ended());
     // One that came after now waits for the clock: it would be news for ever.
     if (fresh != absl::InfinitePast() && (came < fresh || came > now)) continue;
-    if (IsIn(em, record, vault.name())) continue;
+    if (IsIn(em, record, vault.name()) || AwaitsCheck(record, vault.name())) continue;
     for (const std::string& source : HoldersOf(record)) {
       const bool asked = wanted.contains(backup.workload()) ||
                          absl::c_linear_search(vault.replicate_from(), source);
@@ -117,10 +125,14 @@ absl::StatusOr<v1::ReplicateJob> FillReplicate(const EmState& em, const rec::Run
 absl::StatusOr<std::string> TakeReplicas(const EmState& em, const rec::RunRecord& run,
                                          const v1::VaultResult& result, Batch* batch) {
   const std::string& vault = run.run().vault();
-  int64_t copied = 0;
+  int64_t copied = 0, waiting = 0;
   for (const std::string& id : result.backups()) {
     const auto known = em.catalog->backups().find(id);
     if (known == em.catalog->backups().end() || IsIn(em, known->second, vault)) continue;
+    if (AwaitsCheck(known->second, vault)) {
+      ++waiting;
+      continue;
+    }
     rec::BackupRecord record = known->second;
     if (record.vault() == vault) {
       record.set_vault_id(VaultIdNow(em, vault));  // a new disk, filled from a copy
@@ -137,18 +149,23 @@ absl::StatusOr<std::string> TakeReplicas(const EmState& em, const rec::RunRecord
                      "', others could not be: ", absl::StrJoin(result.problems(), "; ")));
   }
   if (copied == 0 && run.who().empty()) return "";
-  return absl::StrCat(copied, " backups copied from vault '", run.vault_request().from(), "', ",
-                      result.bytes_copied(), " bytes");
+  return absl::StrCat(
+      copied, " backups copied from vault '", run.vault_request().from(), "', ",
+      result.bytes_copied(), " bytes",
+      waiting == 0 ? ""
+                   : absl::StrCat("; ", waiting, " wait for the check of vault '", vault, "'"));
+}
+
+void RemoveCopy(const std::string& vault, rec::BackupRecord* backup) {
+  RemoveName(vault, backup->mutable_copies());
+  ShowVaults(backup);
 }
 
 void DropCopy(const rec::BackupRecord& backup, const std::string& vault, absl::string_view why,
               Batch* batch) {
   if (!absl::c_linear_search(backup.copies(), vault)) return;
   rec::BackupRecord left = backup;
-  left.clear_copies();
-  for (const std::string& copy : backup.copies())
-    if (copy != vault) left.add_copies(copy);
-  ShowVaults(&left);
+  RemoveCopy(vault, &left);
   batch->Put(left);
   batch->AddEvent(
       "backup.copy_damaged", backup.backup().id(),
@@ -157,13 +174,36 @@ void DropCopy(const rec::BackupRecord& backup, const std::string& vault, absl::s
       backup.backup().workload());
 }
 
-void NoteCopyVerified(rec::BackupRecord* backup, const std::string& vault, absl::Time now) {
+void DropCopyUntilChecked(const rec::BackupRecord& backup, const std::string& vault,
+                          absl::string_view why, Batch* batch) {
+  if (!absl::c_linear_search(backup.copies(), vault)) return;
+  rec::BackupRecord damaged = backup;
+  damaged.add_damaged_copies(vault);
+  DropCopy(damaged, vault, why, batch);
+}
+
+bool AwaitsCheck(const rec::BackupRecord& backup, const std::string& vault) {
+  return absl::c_linear_search(backup.damaged_copies(), vault);
+}
+
+bool NoteChecked(rec::BackupRecord* backup, const std::string& vault) {
+  if (!RemoveName(vault, backup->mutable_damaged_copies())) return false;
+  ShowVaults(backup);
+  return true;
+}
+
+void NoteCopyVerified(rec::BackupRecord* backup, const std::string& vault, const std::string& level,
+                      absl::Time now) {
   if (!absl::c_linear_search(backup->copies(), vault)) return;  // it was dropped meanwhile
   auto* const verified = backup->mutable_backup()->mutable_copies_verified();
-  EraseIf(verified, [&](const v1::CopyVerified& copy) { return copy.vault() == vault; });
+  const auto of_vault = [&](const v1::CopyVerified& copy) { return copy.vault() == vault; };
+  const auto before = absl::c_find_if(*verified, of_vault);
+  // A sample does not take back that all was read once.
+  const bool whole = before != verified->end() && before->level() == "L2";
+  EraseIf(verified, of_vault);
   v1::CopyVerified* copy = verified->Add();
   copy->set_vault(vault);
-  copy->set_level("L2");
+  copy->set_level(whole ? "L2" : level);
   *copy->mutable_at() = rpc::ToTimestamp(now);
 }
 
@@ -189,6 +229,7 @@ void ShowVaults(rec::BackupRecord* backup) {
   EraseIf(backup->mutable_backup()->mutable_copies_verified(), [&](const v1::CopyVerified& copy) {
     return !absl::c_linear_search(backup->copies(), copy.vault());
   });
+  *backup->mutable_backup()->mutable_copies_damaged() = backup->damaged_copies();
 }
 
 }  // namespace ember::controller

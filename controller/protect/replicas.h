@@ -58,12 +58,25 @@ absl::StatusOr<std::string> TakeReplicas(const EmState& em, const record::v1::Ru
                                          const v1::VaultResult& result, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// There is no copy in `vault`, as far as is known.
+void RemoveCopy(const std::string& vault, record::v1::BackupRecord* backup);
+
 // The copy in `vault` lost records: it is none any more, until a replication has made it whole.
 void DropCopy(const record::v1::BackupRecord& backup, const std::string& vault,
               absl::string_view why, Batch* batch);
 
-// The copy in `vault` was read, decrypted and compared.
-void NoteCopyVerified(record::v1::BackupRecord* backup, const std::string& vault, absl::Time now);
+// Somebody who read the copy in `vault` met damage. What else of it is damaged the vault does not
+// know, so a replication would take it for whole: there is none before every byte of the vault was
+// checked.
+void DropCopyUntilChecked(const record::v1::BackupRecord& backup, const std::string& vault,
+                          absl::string_view why, Batch* batch);
+bool AwaitsCheck(const record::v1::BackupRecord& backup, const std::string& vault);
+// Every byte of `vault` was checked. True: `backup` awaited that.
+bool NoteChecked(record::v1::BackupRecord* backup, const std::string& vault);
+
+// The copy in `vault` was read, decrypted and compared, to `level`.
+void NoteCopyVerified(record::v1::BackupRecord* backup, const std::string& vault,
+                      const std::string& level, absl::Time now);
 
 // The backup is gone from its vault. True: a copy takes its place, since deletions do not
 // propagate.

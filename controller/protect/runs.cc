@@ -12,10 +12,11 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
-#include "controller/fleet/beats.h"
 #include "controller/protect/damage.h"
 #include "controller/protect/replicas.h"
 #include "controller/protect/reserved_backups.h"
+#include "controller/protect/rollbacks.h"
+#include "controller/protect/run_orders.h"
 #include "controller/protect/stored_backup.h"
 #include "controller/protect/vault_jobs.h"
 #include "controller/recover/recoveries.h"
@@ -29,6 +30,11 @@ namespace {
 
 // Starts that belong to no recovery: nobody else waits for their result.
 constexpr char kByHand[] = "by-hand/";
+
+// What is in a backup, or differs between two.
+bool IsListing(const rec::RunRecord& run) {
+  return run.run().kind() == "files" || run.run().kind() == "diff";
+}
 
 bool Retryable(int code) {
   const auto status = static_cast<absl::StatusCode>(code);
@@ -60,11 +66,15 @@ class RunStep {
     const v1::OrderUpdate update = order->second.last_update();
     StartAgainAfter(order->second);
     MarkDamageMet(em_, order->second.order(), update, &batch_);
-    if (update.state() == v1::OrderUpdate::FAILED) return FailedOrder(update);
+    if (update.state() == v1::OrderUpdate::FAILED) {
+      if (update.has_verify()) ShowDamage(update.verify());
+      return FailedOrder(update);
+    }
     if (update.has_backup()) return TakeBackup(update.backup());
     if (update.has_restore()) *run().mutable_restore() = update.restore();
     if (update.has_verify()) return TakeVerify(update.verify());
     if (update.has_files()) *run().mutable_files() = update.files();
+    if (update.has_diff()) *run().mutable_diff() = update.diff();
     if (IsVaultJob(run())) return TakeVault(update.vault());
     const bool holes = update.restore().holes_size() > 0;
     for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
@@ -121,7 +131,7 @@ class RunStep {
     // What is stored stays what it is; damage that was met is marked already.
     if (run().kind() == "backup" && it != em_.catalog->backups().end()) {
       rec::BackupRecord backup = it->second;
-      if (!ReadBackIsOpen()) backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
+      if (!ReadBackIsOpen(record_)) backup.mutable_backup()->set_outcome(v1::Outcome::FAILED);
       if (!backup.restore_failed()) backup.mutable_backup()->set_error(run().error());
       batch_.Put(backup);
     }
@@ -149,7 +159,7 @@ class RunStep {
   void ForgetListings() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     std::vector<std::pair<absl::Time, std::string>> ended;
     for (const auto& [id, other] : em_.catalog->runs()) {
-      if (other.run().kind() == "files" && !IsOpenRun(other))
+      if (IsListing(other) && !IsOpenRun(other))
         ended.emplace_back(rpc::FromTimestamp(other.run().ended()), id);
     }
     std::sort(ended.begin(), ended.end());
@@ -163,10 +173,11 @@ class RunStep {
     if (const std::string recovery = RecoveryInTheWay(); !recovery.empty())
       return Wait(absl::UnavailableError(absl::StrCat("waits for the end of recovery ", recovery)));
     v1::Order order;
-    auto node = Fill(&order);
+    const FilledOrder filled = FillOrder(em_, &record_, &order, &batch_);
+    const absl::StatusOr<std::string>& node = filled.node;
     if (!node.ok())
-      return node.status().code() == absl::StatusCode::kUnavailable &&
-                     (WaitsForItsVault() || vault_is_new_ || ReadBackIsOpen())
+      return absl::IsUnavailable(node.status()) &&
+                     (WaitsForItsVault() || filled.vault_is_new || ReadBackIsOpen(record_))
                  ? Wait(node.status())
                  : Fail(node.status());
     record_.set_attempt(record_.attempt() + 1);
@@ -185,30 +196,17 @@ class RunStep {
   // From now on its agent need not make it by itself. Until then it may, behind a link that is cut.
   void DropReservedOfThis() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto workload = em_.catalog->workloads().find(run().workload());
-    if (record_.policy().empty() || workload == em_.catalog->workloads().end()) return;
+    if (record_.policy().empty() || run().kind() != "backup" ||
+        workload == em_.catalog->workloads().end())
+      return;
     rec::WorkloadRecord updated = workload->second;
     DropReserved(record_.policy(), em_.clock->Now(), &updated);
     batch_.Put(updated);
   }
 
-  // Returns the node the order goes to.
-  absl::StatusOr<std::string> Fill(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (IsVaultJob(run())) return FillVaultOrder(em_, record_, order, &batch_);
-    order->set_workload(run().workload());
-    return run().kind() == "backup" && !ReadBackIsOpen() ? FillBackup(order) : FillRead(order);
-  }
-
-  // The backup is stored, and reading it back did not come to an end: the next order verifies it.
-  bool ReadBackIsOpen() const {
-    return record_.run().kind() == "backup" && record_.run().has_backup() &&
-           !record_.run().backup().verified();
-  }
-
   // A replication that waited for its source would hold up those from other ones; it comes again.
-  bool WaitsForItsVault() const { return IsScheduled() && record_.run().kind() != "replicate"; }
-
-  bool IsScheduled() const {
-    return !record_.policy().empty() || (IsVaultJob(record_.run()) && record_.who().empty());
+  bool WaitsForItsVault() const {
+    return IsScheduled(record_) && record_.run().kind() != "replicate";
   }
 
   // A scheduled run waits for its node and vault; the reason shows in the run.
@@ -220,169 +218,20 @@ class RunStep {
 
   // A recovery goes before what would touch the data.
   std::string RecoveryInTheWay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (!TouchesData(record_) || ReadBackIsOpen()) return "";
+    if (!TouchesData(record_) || ReadBackIsOpen(record_)) return "";
     const rec::RecoveryRecord* open = OpenRecoveryOf(em_, record_.run().workload());
     return open == nullptr ? "" : open->recovery().id();
   }
 
   // One long order per workload at a time.
   bool WorkloadBusy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (record_.run().kind() == "files") return false;  // short, and a person waits for it
+    if (IsListing(record_)) return false;  // short, and a person waits for it
     for (const auto& [id, other] : em_.catalog->runs()) {
       if (other.run().workload() == record_.run().workload() && !other.order_id().empty() &&
-          IsOpenRun(other) && !IsVaultJob(other.run()) && other.run().kind() != "files")
+          IsOpenRun(other) && !IsVaultJob(other.run()) && !IsListing(other))
         return true;
     }
     return false;
-  }
-
-  absl::StatusOr<std::string> AliveNode(const std::string& name) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const auto node = em_.catalog->nodes().find(name);
-    if (node == em_.catalog->nodes().end()) return NodeNotFound(name);
-    if (node->second.state() != v1::NodeState::ALIVE) {
-      return WithHint(absl::UnavailableError(absl::StrCat(
-                          "node ", name, " is ", v1::NodeState::Value_Name(node->second.state()))),
-                      absl::StrCat("ember node show ", name));
-    }
-    return name;
-  }
-
-  absl::StatusOr<std::string> FillBackup(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const v1::Estate& estate = em_.catalog->estate().estate();
-    const v1::WorkloadSpec* spec = FindWorkload(estate, run().workload());
-    const auto workload = em_.catalog->workloads().find(run().workload());
-    if (spec == nullptr || workload == em_.catalog->workloads().end())
-      return WorkloadNotFound(run().workload());
-    if (spec->sources().empty()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "workload '", spec->name(), "' has no sources: there is nothing to back up"));
-    }
-    EMBER_ASSIGN_OR_RETURN(const std::string node, AliveNode(workload->second.node()));
-    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, ChooseVault(estate, *spec));
-    v1::BackupOrder* backup = order->mutable_backup();
-    backup->set_backup_id(NewBackupId());
-    *backup->mutable_spec() = *spec;
-    *backup->mutable_vault() = vault;
-    EMBER_ASSIGN_OR_RETURN(*backup->mutable_domain(), DomainOf(em_, node));
-    backup->set_reason(record_.backup_request().reason());
-    backup->set_full(record_.backup_request().kind() == "full");
-    order->set_epoch(workload->second.epoch());
-    EMBER_ASSIGN_OR_RETURN(*backup->mutable_grant(),
-                           GrantFor(em_, workload->second, vault.name(), backup->backup_id()));
-    run().set_backup_id(backup->backup_id());
-    // The record exists from the start, so that the id is never given twice.
-    rec::BackupRecord record = NewBackup(workload->second, vault.name(), run());
-    v1::Backup& wire = *record.mutable_backup();
-    wire.set_name(record_.backup_request().name());
-    wire.set_kind(backup->full() ? "full" : "incremental");
-    *wire.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
-    wire.set_reason(backup->reason());
-    if (record_.attempt() > 0) DropEarlierAttempt(wire.id());
-    batch_.Put(record);
-    return node;
-  }
-
-  // The record of this run's failed attempt makes way for the new one.
-  void DropEarlierAttempt(const std::string& except) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    for (const auto& [id, backup] : em_.catalog->backups()) {
-      if (backup.run_id() == run().id() && id != except) batch_.Erase(backup);
-    }
-  }
-
-  std::string NewBackupId() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    for (int n = 0;; ++n) {
-      std::string id = BackupId(record_.run().workload(), em_.clock->Now(), n);
-      if (em_.catalog->backups().count(id) == 0) return id;
-    }
-  }
-
-  // True when the estate was applied a moment ago and the vault's node has not taken that in yet.
-  bool NotYetTold(const v1::VaultAddress& vault) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const HeardNode& host = em_.board.nodes.at(vault.node());
-    // Configurations change for other reasons, too: what was applied long ago it serves by now.
-    const absl::Duration since =
-        em_.clock->Now() - rpc::FromTimestamp(em_.catalog->estate().applied());
-    if (since > absl::Seconds(kEstateNewSeconds) && host.vaults.count(vault.name()) > 0)
-      return false;
-    return host.config_version != ConfigFor(em_, vault.node()).version();
-  }
-
-  // The first reachable vault of the workload's policies (of the run's policy, when scheduled).
-  absl::StatusOr<v1::VaultAddress> ChooseVault(const v1::Estate& estate,
-                                               const v1::WorkloadSpec& spec)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    std::vector<std::string> names;
-    for (const std::string& policy_name : spec.policies()) {
-      const v1::PolicySpec* policy = FindPolicy(estate, policy_name);
-      if (policy == nullptr || (IsScheduled() && policy_name != record_.policy())) continue;
-      names.insert(names.end(), policy->vaults().begin(), policy->vaults().end());
-    }
-    if (names.empty()) {
-      for (const v1::VaultSpec& vault : estate.vaults()) names.push_back(vault.name());
-    }
-    absl::Status why = WithHint(absl::FailedPreconditionError("the estate has no vault"),
-                                "add one to the estate file, then `ember apply`");
-    for (const std::string& name : names) {
-      auto address = AddressOf(em_, name);
-      if (address.ok() && !NotYetTold(*address)) return address;
-      vault_is_new_ = vault_is_new_ || address.ok();
-      why = address.ok()
-                ? absl::UnavailableError(absl::StrCat("vault '", name, "' is new to its node"))
-                : address.status();
-    }
-    return why;
-  }
-
-  bool VerifiesCopy(const rec::BackupRecord& backup) const {
-    return record_.run().kind() == "verify" && !record_.run().vault().empty() &&
-           record_.run().vault() != backup.vault();
-  }
-
-  absl::StatusOr<std::string> FillRead(v1::Order* order) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it == em_.catalog->backups().end()) return BackupNotFound(run().backup_id());
-    const rec::BackupRecord& backup = it->second;
-    const bool verifies = run().kind() == "verify" || ReadBackIsOpen();
-    // What a verification says is about one vault.
-    EMBER_ASSIGN_OR_RETURN(
-        const v1::VaultAddress vault,
-        verifies ? AddressOf(em_, VerifiesCopy(backup) ? run().vault() : backup.vault())
-                 : NearestCopy(em_, backup));
-    const auto workload = em_.catalog->workloads().find(run().workload());
-    const std::string placed = workload == em_.catalog->workloads().end() ? backup.backup().node()
-                                                                          : workload->second.node();
-    if (verifies) {
-      v1::VerifyOrder* verify = order->mutable_verify();
-      verify->set_backup_id(run().backup_id());
-      *verify->mutable_vault() = vault;
-      verify->set_domain_id(backup.domain_id());
-      return AliveNode(vault.node());
-    }
-    if (run().kind() == "files") {
-      v1::ListFilesOrder* list = order->mutable_list_files();
-      list->set_backup_id(run().backup_id());
-      *list->mutable_vault() = vault;
-      list->set_domain_id(backup.domain_id());
-      list->set_path(record_.files_request().path());
-      list->set_after(record_.files_request().after());
-      return AliveNode(vault.node());
-    }
-    const v1::RestoreRequest& request = record_.restore_request();
-    v1::RestoreOrder* restore = order->mutable_restore();
-    restore->set_backup_id(run().backup_id());
-    *restore->mutable_vault() = vault;
-    restore->set_domain_id(backup.domain_id());
-    restore->set_target_directory(request.to_directory());
-    *restore->mutable_paths() = request.paths();
-    restore->set_dry_run(request.dry_run());
-    restore->set_anyway(request.anyway());
-    restore->set_keep_existing(!request.confirmed() && !request.dry_run());
-    if (const v1::WorkloadSpec* spec =
-            FindWorkload(em_.catalog->estate().estate(), run().workload()))
-      *restore->mutable_spec() = *spec;
-    if (workload != em_.catalog->workloads().end()) order->set_epoch(workload->second.epoch());
-    return AliveNode(request.to_node().empty() ? placed : request.to_node());
   }
 
   absl::Status TakeBackup(const v1::BackupResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
@@ -399,6 +248,7 @@ class RunStep {
     const bool damaged = *filled;
     const v1::Backup& backup = record.backup();
     batch_.Put(record);
+    NoteCommit(em_, record, &batch_);
     *run().mutable_backup() = backup;
     *run().mutable_problems() = backup.problems();
     run().set_problems_total(backup.problems_total());
@@ -435,30 +285,49 @@ class RunStep {
                                 : ""));
   }
 
+  // All that a verification found, which went on behind the first damage.
+  void ShowDamage(const v1::VerifyResult& result) {
+    *run().mutable_verify() = result;
+    *run().mutable_problems() = result.damaged();
+    run().set_problems_total(result.damaged_total());
+    run().mutable_verify()->clear_damaged();
+  }
+
   absl::Status TakeVerify(const v1::VerifyResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     *run().mutable_verify() = result;
     const auto it = em_.catalog->backups().find(run().backup_id());
-    if (it != em_.catalog->backups().end() && VerifiesCopy(it->second)) {
+    if (it != em_.catalog->backups().end() && VerifiesCopy(record_, it->second)) {
       rec::BackupRecord record = it->second;
-      NoteCopyVerified(&record, run().vault(), em_.clock->Now());
+      NoteCopyVerified(&record, run().vault(), VerifiedLevel(), em_.clock->Now());
       batch_.Put(record);
     } else if (it != em_.catalog->backups().end()) {
       rec::BackupRecord record = it->second;
-      record.mutable_backup()->set_verified(true);
-      record.mutable_backup()->set_verified_level("L2");
-      record.mutable_backup()->clear_error();
-      record.clear_restore_failed();
-      *record.mutable_backup()->mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
+      v1::Backup& backup = *record.mutable_backup();
+      *backup.mutable_verified_at() = rpc::ToTimestamp(em_.clock->Now());
+      if (record_.sample_percent() == 0) {
+        backup.set_verified(true);
+        backup.clear_error();
+        record.clear_restore_failed();
+      }
+      // A sample says that nothing is wrong with what it read, not that all is right.
+      if (record_.sample_percent() == 0 || backup.verified_level() < "L2")
+        backup.set_verified_level(VerifiedLevel());
       batch_.Put(record);
-      if (ReadBackIsOpen()) {
+      if (ReadBackIsOpen(record_)) {
         *run().mutable_backup() = record.backup();
         run().clear_error();
         return EndBackup(record.backup());
       }
     }
-    return End(v1::Outcome::OK,
-               absl::StrCat(result.files(), " files, ", result.bytes(), " bytes read and checked"));
+    const std::string skipped =
+        result.files_skipped() == 0
+            ? ""
+            : absl::StrCat(", a sample: ", result.files_skipped(), " files were not read");
+    return End(v1::Outcome::OK, absl::StrCat(result.files(), " files, ", result.bytes(),
+                                             " bytes read and checked", skipped));
   }
+
+  std::string VerifiedLevel() const { return record_.sample_percent() == 0 ? "L2" : "L2 sampled"; }
 
   absl::Status TakeVault(const v1::VaultResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const absl::StatusOr<std::string> done = TakeVaultResult(em_, record_, result, &batch_);
@@ -472,7 +341,6 @@ class RunStep {
   EmState& em_;
   rec::RunRecord record_;
   Batch batch_;
-  bool vault_is_new_ = false;  // why no vault could be chosen
 };
 
 absl::Status DropStartsByHand(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -525,7 +393,7 @@ bool TouchesData(const rec::RunRecord& run) {
 }
 
 bool ChangesNothing(const rec::RunRecord& run) {
-  return run.run().kind() == "files" || run.restore_request().dry_run();
+  return IsListing(run) || run.restore_request().dry_run();
 }
 
 rec::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& spec,

@@ -91,6 +91,7 @@ absl::StatusOr<bool> FillStored(const EmState& em, const v1::BackupResult& resul
   record->set_vault_sequence(receipt->sequence());
   *record->mutable_vault_received() = receipt->received();
   record->set_manifest_root(receipt->manifest_root());
+  if (receipt->has_held_until()) *backup.mutable_held_until() = receipt->held_until();
   return damaged;
 }
 

@@ -149,6 +149,37 @@ absl::Status AddReplicationWhenDue(EmState& em, const v1::VaultSpec& vault)
   return em.Commit(batch);
 }
 
+// The vault whose backups `vault` has damaged copies of; empty when there are none.
+std::string ToHealFrom(const EmState& em, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  for (const auto& [id, backup] : em.catalog->backups()) {
+    if (AwaitsCheck(backup, vault) && !backup.backup().trashed()) return backup.vault();
+  }
+  return "";
+}
+
+// A copy in which damage was met: all of its vault is checked, and healed from the backup's own.
+absl::Status AddHealingWhenDue(EmState& em, const v1::VaultSpec& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  const std::string& name = vault.name();
+  const std::string from = ToHealFrom(em, name);
+  if (from.empty() || IsOpenJob(em, name, kCheck)) return absl::OkStatus();
+  // A check that came to its end has taken the copy's mark away: one that did not is tried again
+  // after a while.
+  const absl::Duration since =
+      em.clock->Now() - rpc::FromTimestamp(RecordOf(em, name).last_check().time());
+  if (since >= absl::ZeroDuration() && since < absl::Seconds(kReplicationRetrySeconds) &&
+      RecordOf(em, name).last_check().outcome() == v1::Outcome::FAILED)
+    return absl::OkStatus();
+  rec::RunRecord run = NewJob(em, kCheck, name);
+  run.mutable_vault_request()->set_read_data(true);
+  run.mutable_vault_request()->set_repair(true);
+  if (from != name) run.mutable_vault_request()->set_from(from);
+  Batch batch;
+  batch.Put(run);
+  return em.Commit(batch);
+}
+
 v1::VaultJobSummary* SummaryOf(absl::string_view kind, rec::VaultRecord* record) {
   if (kind == kGc) return record->mutable_last_gc();
   return kind == kCheck ? record->mutable_last_check() : record->mutable_last_replication();
@@ -168,6 +199,7 @@ absl::Status AddDueVaultJobs(EmState& em) {
   for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) {
     EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kGc));
     EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kCheck));
+    EMBER_RETURN_IF_ERROR(AddHealingWhenDue(em, vault));
     EMBER_RETURN_IF_ERROR(AddReplicationWhenDue(em, vault));
   }
   return ForgetVaults(em);
@@ -187,6 +219,9 @@ void NoteVaultJobEnd(const EmState& em, const rec::RunRecord& record, Batch* bat
   summary->set_error(run.error());
   summary->set_run_id(run.id());
   if (run.kind() == kReplicate) summary->set_backups_copied(run.vault_result().backups_size());
+  if (run.kind() == kCheck && run.outcome() == v1::Outcome::OK) vault.set_rolled_back(false);
+  // What was found bad has left the vault's index: a replication brings it again.
+  if (run.kind() == kCheck && record.vault_request().read_data()) vault.clear_replication_tried();
   if (run.kind() != kReplicate) *CountedFrom(run.kind(), &vault) = run.ended();
   batch->Put(std::move(vault));
 }

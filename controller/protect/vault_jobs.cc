@@ -87,8 +87,11 @@ absl::StatusOr<std::string> TakeCheck(const EmState& em, const rec::RunRecord& r
                                       result.damaged_backups().end());
   for (const auto& [id, record] : em.catalog->backups()) {
     if (record.vault() != run.run().vault()) {
+      rec::BackupRecord copied = record;
+      const bool awaited = level == "L1" && NoteChecked(&copied, run.run().vault());
+      if (awaited) batch->Put(copied);
       if (damaged.count(id) > 0)
-        DropCopy(record, run.run().vault(), absl::StrCat(level, " check"), batch);
+        DropCopy(copied, run.run().vault(), absl::StrCat(level, " check"), batch);
       continue;
     }
     if (damaged.count(id) > 0) {
@@ -98,9 +101,11 @@ absl::StatusOr<std::string> TakeCheck(const EmState& em, const rec::RunRecord& r
                   batch);
       continue;
     }
-    // Only a verification, which has the keys, makes a damaged backup good again.
+    // Only a verification, which has the keys, makes a damaged backup good again. A vault with
+    // other problems may not know which backups they are of.
     const v1::Backup& backup = record.backup();
-    if (!Covered(em, run, record) || !backup.error().empty() || backup.verified_level() >= level)
+    if (!result.problems().empty() || !Covered(em, run, record) || !backup.error().empty() ||
+        backup.verified_level() >= level)
       continue;
     rec::BackupRecord passed = record;
     passed.mutable_backup()->set_verified_level(level);

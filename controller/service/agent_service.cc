@@ -256,7 +256,8 @@ class AgentServiceImpl
     return absl::OkStatus();
   }
 
-  // Only the agent that holds an open restore, verification or listing of that domain gets keys.
+  // Only the agent that holds an open restore, verification, listing or comparison of that domain
+  // gets keys.
   absl::Status ReleaseFor(const std::string& name, const v1::ReleaseKeysRequest& request,
                           v1::ReleaseKeysReply* reply) {
     absl::MutexLock lock(&em_.mu);
@@ -269,6 +270,7 @@ class AgentServiceImpl
     const v1::Order& action = order->second.order();
     const std::string wanted = action.has_restore()      ? action.restore().domain_id()
                                : action.has_list_files() ? action.list_files().domain_id()
+                               : action.has_diff()       ? action.diff().domain_id()
                                                          : action.verify().domain_id();
     if (wanted.empty() || wanted != request.domain_id()) {
       return PeerRefused(

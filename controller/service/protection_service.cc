@@ -51,6 +51,12 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return rpc::ToGrpc(StartListing(*request, reply));
   }
 
+  grpc::Status DiffBackups(grpc::ServerContext*, const v1::DiffBackupsRequest* request,
+                           v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return rpc::ToGrpc(StartDiff(*request, reply));
+  }
+
   grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
                       v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
@@ -264,23 +270,59 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     rec::RunRecord run = NewRun(em_, "verify", backup->backup().workload());
     run.mutable_run()->set_backup_id(backup->backup().id());
     run.mutable_run()->set_vault(request.vault());
+    if (request.sample_percent() < 0 || request.sample_percent() > 100) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a sample of ", request.sample_percent(), " % is not possible: 1 to 100"));
+    }
+    if (request.sample_percent() < 100) run.set_sample_percent(request.sample_percent());
+    Batch batch;
+    return Record(std::move(run), &batch, reply);
+  }
+
+  static absl::Status CheckAbsolute(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      if (!path.empty() && path[0] != '/')
+        return absl::InvalidArgumentError(absl::StrCat("'", path, "' is not an absolute path"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<const rec::BackupRecord*> Listable(const std::string& text)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, text));
+    const v1::Backup& wire = backup->backup();
+    if (IsStored(wire)) return backup;
+    return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
+                                                      v1::Outcome::Value_Name(wire.outcome()),
+                                                      ": there is nothing to list"));
+  }
+
+  absl::Status StartDiff(const v1::DiffBackupsRequest& request, v1::Run* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    EMBER_RETURN_IF_ERROR(CheckAbsolute({request.path(), request.after()}));
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* before, Listable(request.backup()));
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* after, Listable(request.other()));
+    if (before->domain_id() != after->domain_id()) {
+      return WithHint(
+          absl::FailedPreconditionError(absl::StrCat(
+              before->backup().id(), " and ", after->backup().id(),
+              " were made on different nodes, whose files are named by different keys: they "
+              "cannot be compared")),
+          "compare two backups that the same node made");
+    }
+    rec::RunRecord run = NewRun(em_, "diff", after->backup().workload());
+    run.mutable_run()->set_backup_id(before->backup().id());
+    *run.mutable_diff_request() = request;
+    run.mutable_diff_request()->set_other(after->backup().id());
     Batch batch;
     return Record(std::move(run), &batch, reply);
   }
 
   absl::Status StartListing(const v1::ListFilesRequest& request, v1::Run* reply)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    for (const std::string& path : {request.path(), request.after()}) {
-      if (!path.empty() && path[0] != '/')
-        return absl::InvalidArgumentError(absl::StrCat("'", path, "' is not an absolute path"));
-    }
-    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em_, request.backup()));
+    EMBER_RETURN_IF_ERROR(CheckAbsolute({request.path(), request.after()}));
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, Listable(request.backup()));
     const v1::Backup& wire = backup->backup();
-    if (!IsStored(wire)) {
-      return absl::FailedPreconditionError(absl::StrCat("backup ", wire.id(), " is ",
-                                                        v1::Outcome::Value_Name(wire.outcome()),
-                                                        ": there is nothing to list"));
-    }
     rec::RunRecord run = NewRun(em_, "files", wire.workload());
     run.mutable_run()->set_backup_id(wire.id());
     *run.mutable_files_request() = request;

@@ -165,6 +165,13 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
                                      "catalog; see the log of node ",
                                      vault.node()));
     }
+    if (vault.rolled_back()) {
+      reply->add_alarms(absl::StrCat(
+          "vault ", vault.name(),
+          ": an older state of its disk was put back, what it took since then is lost; "
+          "`ember vault check ",
+          vault.name(), "`"));
+    }
     if (vault.damaged_records() > 0) {
       reply->add_alarms(absl::StrCat("vault ", vault.name(), ": ", vault.damaged_records(),
                                      " damaged records; the next backup sends again what it can"));
@@ -291,6 +298,7 @@ v1::Vault VaultWire(const EmState& em, const v1::VaultSpec& vault) {
   wire.set_offsite(vault.offsite());
   if (const auto record = em.catalog->vaults().find(vault.name());
       record != em.catalog->vaults().end()) {
+    wire.set_rolled_back(record->second.rolled_back());
     if (record->second.has_last_check()) *wire.mutable_last_check() = record->second.last_check();
     if (record->second.has_last_gc()) *wire.mutable_last_gc() = record->second.last_gc();
     if (record->second.has_last_replication())

@@ -18,6 +18,12 @@ absl::StatusOr<v1::FenceResult> RunFence(const v1::FenceOrder& fence, const Orde
   return result;
 }
 
+template <typename Result>
+absl::Status Take(absl::StatusOr<Result> result, Result* into) {
+  if (result.ok()) *into = *std::move(result);
+  return result.status();
+}
+
 class HostActions final : public OrderActions {
  public:
   HostActions(Supervisor* supervisor, DataPlane plane)
@@ -32,41 +38,26 @@ class HostActions final : public OrderActions {
     if (RestoresInPlace(order)) supervisor_->Resume(order.workload(), begun);
   }
 
-  absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order, const OrderContext& context) override {
-    v1::OrderUpdate update;
+  absl::Status Do(const v1::Order& order, const OrderContext& context,
+                  v1::OrderUpdate* update) override {
     switch (order.action_case()) {
-      case v1::Order::kBackup: {
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_backup(), RunBackup(order, plane_, context));
-        return update;
-      }
-      case v1::Order::kRestore: {
+      case v1::Order::kBackup:
+        return Take(RunBackup(order, plane_, context), update->mutable_backup());
+      case v1::Order::kRestore:
         if (RestoresInPlace(order))
           EMBER_RETURN_IF_ERROR(supervisor_->StopForRestore(order.workload()));
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_restore(), RunRestore(order, plane_, context));
-        return update;
-      }
-      case v1::Order::kVerify: {
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_verify(), RunVerify(order, plane_, context));
-        return update;
-      }
-      case v1::Order::kVault: {
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_vault(), RunVaultJob(order, plane_, context));
-        return update;
-      }
-      case v1::Order::kListFiles: {
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_files(), RunListFiles(order, plane_, context));
-        return update;
-      }
+        return Take(RunRestore(order, plane_, context), update->mutable_restore());
+      case v1::Order::kVerify: return RunVerify(order, plane_, context, update->mutable_verify());
+      case v1::Order::kVault:
+        return Take(RunVaultJob(order, plane_, context), update->mutable_vault());
+      case v1::Order::kListFiles:
+        return Take(RunListFiles(order, plane_, context), update->mutable_files());
+      case v1::Order::kDiff: return Take(RunDiff(order, plane_, context), update->mutable_diff());
       case v1::Order::kStart:
-        EMBER_RETURN_IF_ERROR(supervisor_->Start(order.workload(), order.epoch(), order.start()));
-        return update;
-      case v1::Order::kStop:
-        EMBER_RETURN_IF_ERROR(supervisor_->Stop(order.workload()));
-        return update;
-      case v1::Order::kFence: {
-        EMBER_ASSIGN_OR_RETURN(*update.mutable_fence(), RunFence(order.fence(), context));
-        return update;
-      }
+        return supervisor_->Start(order.workload(), order.epoch(), order.start());
+      case v1::Order::kStop: return supervisor_->Stop(order.workload());
+      case v1::Order::kFence:
+        return Take(RunFence(order.fence(), context), update->mutable_fence());
       case v1::Order::ACTION_NOT_SET: break;
     }
     return absl::InvalidArgumentError(

@@ -57,13 +57,14 @@ absl::StatusOr<v1::BackupResult> RunBackup(const v1::Order& order, const DataPla
 absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataPlane& plane,
                                              const OrderContext& context);
 
-// Reads and checks every byte of order.verify().
-absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
-                                           const OrderContext& context);
+// Reads and checks every byte of order.verify(), or of its sample. Errors, and `result` with them,
+// as RestoreReader::Verify.
+absl::Status RunVerify(const v1::Order& order, const DataPlane& plane, const OrderContext& context,
+                       v1::VerifyResult* result);
 
 // Does order.vault() in the vault itself, which must be hosted here: UNAVAILABLE when it is not
-// open, or in use while its index is to be made anew, and when a second vault that the job names does
-// not answer. Other errors are the engine's (common/vault/vault.h).
+// open, or in use while its index is to be made anew, and when a second vault that the job names
+// does not answer. Other errors are the engine's (common/vault/vault.h).
 absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPlane& plane,
                                             const OrderContext& context);
 
@@ -71,6 +72,10 @@ absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPl
 // not in the backup.
 absl::StatusOr<v1::FileList> RunListFiles(const v1::Order& order, const DataPlane& plane,
                                           const OrderContext& context);
+
+// The page of order.diff(), likewise.
+absl::StatusOr<v1::DiffResult> RunDiff(const v1::Order& order, const DataPlane& plane,
+                                       const OrderContext& context);
 
 }  // namespace ember::agent
 

@@ -15,6 +15,12 @@ namespace {
 // may be restarting.
 constexpr int64_t kPatienceSeconds = kBackupRetrySeconds * ((1 << (kBackupAttemptsMax - 1)) - 1);
 
+const absl::Status& StatusOf(const absl::Status& status) { return status; }
+template <typename T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
 // `attempt()`, again while it is UNAVAILABLE, until the patience is over.
 template <typename Attempt>
 auto Patiently(const DataPlane& plane, const OrderContext& context, Attempt attempt) {
@@ -22,10 +28,10 @@ auto Patiently(const DataPlane& plane, const OrderContext& context, Attempt atte
   const absl::Duration end = plane.clock->Monotonic() + absl::Seconds(kPatienceSeconds);
   while (true) {
     auto result = attempt();
+    const absl::Status& status = StatusOf(result);
     const bool cancelled = context.cancelled != nullptr && *context.cancelled;
-    if (!absl::IsUnavailable(result.status()) || cancelled || plane.clock->Monotonic() >= end)
-      return result;
-    LogWarning("orders", "not reachable; trying again", {{"error", result.status().ToString()}});
+    if (!absl::IsUnavailable(status) || cancelled || plane.clock->Monotonic() >= end) return result;
+    LogWarning("orders", "not reachable; trying again", {{"error", status.ToString()}});
     plane.clock->Sleep(absl::Milliseconds(kReplyRetryMillis), never);
   }
 }
@@ -54,8 +60,9 @@ absl::StatusOr<v1::RestoreResult> RestoreOnce(const v1::Order& order, const Data
   return result;
 }
 
-absl::StatusOr<v1::VerifyResult> VerifyOnce(const v1::Order& order, const DataPlane& plane,
-                                            const OrderContext& context) {
+absl::Status VerifyOnce(const v1::Order& order, const DataPlane& plane, const OrderContext& context,
+                        v1::VerifyResult* result) {
+  result->Clear();
   const v1::VerifyOrder& verify = order.verify();
   EMBER_ASSIGN_OR_RETURN(const std::unique_ptr<backup::VaultPort> vault,
                          plane.open_vault(verify.vault()));
@@ -65,7 +72,8 @@ absl::StatusOr<v1::VerifyResult> VerifyOnce(const v1::Order& order, const DataPl
   backup::RestoreOptions options;
   options.cancelled = context.cancelled;
   options.progress = context.progress;
-  return reader->Verify(options);
+  options.sample_percent = verify.sample_percent();
+  return reader->Verify(options, result);
 }
 
 // To the controller DATA_LOSS means that the backup is bad; a disk of this host that fails is no
@@ -84,9 +92,9 @@ absl::StatusOr<v1::RestoreResult> RunRestore(const v1::Order& order, const DataP
   return result;
 }
 
-absl::StatusOr<v1::VerifyResult> RunVerify(const v1::Order& order, const DataPlane& plane,
-                                           const OrderContext& context) {
-  return Patiently(plane, context, [&] { return VerifyOnce(order, plane, context); });
+absl::Status RunVerify(const v1::Order& order, const DataPlane& plane, const OrderContext& context,
+                       v1::VerifyResult* result) {
+  return Patiently(plane, context, [&] { return VerifyOnce(order, plane, context, result); });
 }
 
 }  // namespace ember::agent

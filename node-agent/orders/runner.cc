@@ -9,15 +9,12 @@
 namespace ember::agent {
 namespace {
 
-v1::OrderUpdate UpdateOf(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result) {
-  v1::OrderUpdate update = result.ok() ? *result : v1::OrderUpdate();
-  update.set_order_id(order.id());
-  update.set_state(result.ok() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
-  if (!result.ok()) {
-    update.set_code(static_cast<int32_t>(result.status().code()));
-    update.set_error(std::string(result.status().message()));
-  }
-  return update;
+void SetResult(const v1::Order& order, const absl::Status& result, v1::OrderUpdate* update) {
+  update->set_order_id(order.id());
+  update->set_state(result.ok() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
+  if (result.ok()) return;
+  update->set_code(static_cast<int32_t>(result.code()));
+  update->set_error(std::string(result.message()));
 }
 
 }  // namespace
@@ -93,9 +90,11 @@ void OrderRunner::Cancel(const std::string& id) {
     waiting = queue_.Remove(id);
   }
   if (!waiting.has_value()) return;
-  const absl::StatusOr<v1::OrderUpdate> result = absl::CancelledError("cancelled before it began");
-  const absl::Status stored = ports_.ledger->Finish(UpdateOf(*waiting, result));
-  if (stored.ok()) return Announce(*waiting, result.status(), false);
+  const absl::Status result = absl::CancelledError("cancelled before it began");
+  v1::OrderUpdate update;
+  SetResult(*waiting, result, &update);
+  const absl::Status stored = ports_.ledger->Finish(update);
+  if (stored.ok()) return Announce(*waiting, result, false);
   // Beats must not wait for room on the disk: the controller says it again with the next one.
   LogError("orders", "a cancellation cannot be stored",
            {{"order", id}, {"error", stored.ToString()}});
@@ -125,8 +124,8 @@ void OrderRunner::Work(Lane lane) {
 
 // Verifying, listing, restoring elsewhere and work on a vault touch nothing that a placement owns.
 absl::Status OrderRunner::CheckEpoch(const v1::Order& order) {
-  if (order.has_verify() || order.has_vault() || order.has_list_files() || order.has_fence() ||
-      (order.has_restore() && !RestoresInPlace(order)))
+  if (order.has_verify() || order.has_vault() || order.has_list_files() || order.has_diff() ||
+      order.has_fence() || (order.has_restore() && !RestoresInPlace(order)))
     return absl::OkStatus();
   return ports_.epochs->Raise(order.workload(), order.epoch());
 }
@@ -138,7 +137,7 @@ void OrderRunner::Execute(const v1::Order& order) {
     running = running_.at(order.id());
   }
   if (const absl::Status epoch = CheckEpoch(order); !epoch.ok()) {
-    Finish(order, epoch, false);
+    Finish(order, epoch, false, v1::OrderUpdate());
     return;
   }
   OrderContext context;
@@ -151,17 +150,19 @@ void OrderRunner::Execute(const v1::Order& order) {
     ports_.ledger->Report(id, progress);
   };
   context.progress(v1::Progress());
-  Finish(order, ports_.actions->Do(order, context), true);
+  v1::OrderUpdate update;
+  const absl::Status result = ports_.actions->Do(order, context, &update);
+  Finish(order, result, true, std::move(update));
 }
 
-void OrderRunner::Finish(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result,
-                         bool begun) {
+void OrderRunner::Finish(const v1::Order& order, const absl::Status& result, bool begun,
+                         v1::OrderUpdate update) {
   {
     absl::MutexLock lock(&mu_);
     // What fails because this process ends has not failed.
     if (stopping_ && !result.ok()) return;
   }
-  const v1::OrderUpdate update = UpdateOf(order, result);
+  SetResult(order, result, &update);
   // Not durable, not reported. Disks get room again; and an agent that ends first leaves the order
   // open.
   for (absl::Status stored = ports_.ledger->Finish(update); !stored.ok();
@@ -170,7 +171,7 @@ void OrderRunner::Finish(const v1::Order& order, const absl::StatusOr<v1::OrderU
              {{"order", order.id()}, {"error", stored.ToString()}});
     if (ports_.clock->Sleep(absl::Seconds(kResultRetrySeconds), stop_)) return;
   }
-  Announce(order, result.status(), begun);
+  Announce(order, result, begun);
 }
 
 void OrderRunner::Announce(const v1::Order& order, const absl::Status& result, bool begun) {

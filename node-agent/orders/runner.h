@@ -35,9 +35,10 @@ class OrderActions {
   virtual ~OrderActions() = default;
   // The order is accepted and durable; it runs later.
   virtual void Accepted(const v1::Order& order) = 0;
-  // Returns the result fields of the update. CANCELLED soon after `cancelled`.
-  virtual absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order,
-                                             const OrderContext& context) = 0;
+  // Fills in the result fields of `update`; what it found before an error goes to the controller,
+  // too. CANCELLED soon after `cancelled`.
+  virtual absl::Status Do(const v1::Order& order, const OrderContext& context,
+                          v1::OrderUpdate* update) = 0;
   // The order is over, with its result durable; once per Accepted. `begun`: Do was called.
   virtual void Over(const v1::Order& order, bool begun) = 0;
 };
@@ -82,7 +83,8 @@ class OrderRunner {
 
   void Work(Lane lane);
   void Execute(const v1::Order& order);
-  void Finish(const v1::Order& order, const absl::StatusOr<v1::OrderUpdate>& result, bool begun);
+  void Finish(const v1::Order& order, const absl::Status& result, bool begun,
+              v1::OrderUpdate update);
   // Its result is durable.
   void Announce(const v1::Order& order, const absl::Status& result, bool begun);
   absl::Status CheckEpoch(const v1::Order& order);

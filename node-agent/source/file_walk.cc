@@ -23,6 +23,7 @@
 #include "common/files/file_metadata.h"
 #include "common/files/mounts.h"
 #include "node-agent/source/file_content.h"
+#include "node-agent/source/look_ahead.h"
 
 namespace ember::agent {
 namespace {
@@ -38,51 +39,12 @@ using files::MetadataReader;
 using files::Name;
 using files::Object;
 using files::OnPseudoFileSystem;
-using files::OpenQuietly;
 using files::SplitLast;
 using files::Stat;
 using format::v1::Entry;
 
-constexpr char kVanished[] = "vanished while it was read";
-
-std::string WhyNot(int error) { return error == ENOENT ? kVanished : strerror(error); }
-
-// What was found under a name. Regular files and directories are open unless `problem` says why
-// not.
-struct Found {
-  std::shared_ptr<Fd> fd;
-  struct statx info = {};
-  std::string problem;
-  bool known = false;  // info is valid
-};
-
-// The metadata of an open object is read through its descriptor, so that all of it belongs to one
-// inode.
-Found Find(int directory, const Name& name) {
-  Found found;
-  const Object by_name{.directory = directory, .name = name.name};
-  bool openable = name.type == DT_REG || name.type == DT_DIR;
-  if (!openable) {
-    found.known = Stat(by_name, &found.info);
-    if (!found.known) found.problem = WhyNot(errno);
-    openable = found.known && (S_ISREG(found.info.stx_mode) || S_ISDIR(found.info.stx_mode));
-    if (!openable) return found;
-  }
-  Fd fd = OpenQuietly(directory, name.name, 0);
-  const int error = errno;
-  if (fd.valid() && Stat({.fd = fd.get()}, &found.info)) {
-    found.known = true;
-    if (S_ISREG(found.info.stx_mode) || S_ISDIR(found.info.stx_mode))
-      found.fd = std::make_shared<Fd>(std::move(fd));
-    return found;
-  }
-  found.known = Stat(by_name, &found.info);
-  if (!found.known) {
-    found.problem = WhyNot(errno);
-  } else if (S_ISREG(found.info.stx_mode) || S_ISDIR(found.info.stx_mode)) {
-    found.problem = WhyNot(error);
-  }
-  return found;
+std::string WhyNot(int error) {
+  return error == ENOENT ? "vanished while it was read" : strerror(error);
 }
 
 class Walk {
@@ -110,7 +72,7 @@ class Walk {
   // A directory being walked: the names still to come.
   struct Frame {
     std::string path;
-    std::vector<Name> names;
+    std::unique_ptr<LookAhead::Listing> listing;
     size_t next = 0;
     const FileRoot* root = nullptr;
     uint64_t root_device = 0;
@@ -120,14 +82,16 @@ class Walk {
 
   absl::Status WalkTop(const FileRoot& root);
   absl::Status WalkBelow();
-  absl::Status Visit(const Name& name);
+  absl::Status Visit(size_t index);
   absl::Status Add(Found found, int directory, const Name& name, const std::string& path,
                    const Frame& from);
   absl::Status Descend(Found found, const std::string& path, const Frame& from);
+  // Looks ahead into what is neither excluded nor a root of its own.
+  std::unique_ptr<LookAhead::Listing> Listing(Found* found, const Frame& frame);
   // `whole`: all of its metadata could be read.
   absl::Status AddEntry(Entry entry, const Found& found, bool whole);
   // False: it must be looked at the long way.
-  absl::StatusOr<bool> AddUnchanged(const Name& name, const std::string& path);
+  absl::StatusOr<bool> AddUnchanged(size_t index, const std::string& path);
   bool RootBelow(const std::string& path) const {
     const auto next = roots_.upper_bound(path);
     return next != roots_.end() && IsAtOrBelow(next->first, path);
@@ -137,7 +101,8 @@ class Walk {
   std::map<std::string, const FileRoot*, PathOrder> roots_;
   MetadataReader metadata_;
   Entry seen_;  // what AddUnchanged fills in anew, so that it need not be made anew
-  std::vector<Frame> frames_;
+  LookAhead ahead_;
+  std::vector<Frame> frames_;  // their listings are of ahead_
   std::unique_ptr<DirectoryStack> stack_;
   // Inodes with several names: the first, and how many are still to come.
   struct Link {
@@ -176,9 +141,8 @@ absl::Status Walk::WalkTop(const FileRoot& root) {
 absl::Status Walk::WalkBelow() {
   while (!frames_.empty()) {
     Frame& frame = frames_.back();
-    if (frame.next < frame.names.size()) {
-      const Name name = std::move(frame.names[frame.next++]);
-      EMBER_RETURN_IF_ERROR(Visit(name));
+    if (frame.next < frame.listing->names().size()) {
+      EMBER_RETURN_IF_ERROR(Visit(frame.next++));
       continue;
     }
     frames_.pop_back();
@@ -187,14 +151,15 @@ absl::Status Walk::WalkBelow() {
     } else if (const absl::Status left = stack_->Leave(); !left.ok()) {
       Frame& lost = frames_.back();
       writer_->AddProblem(lost.path, left.message());
-      lost.next = lost.names.size();
+      lost.next = lost.listing->names().size();
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status Walk::Visit(const Name& name) {
+absl::Status Walk::Visit(size_t index) {
   const Frame& frame = frames_.back();
+  const Name name = frame.listing->names()[index];  // its frame may move
   const std::string path = Child(frame.path, name.name);
   if (const auto root = roots_.find(path); root != roots_.end()) {
     Found found = Find(stack_->fd(), name);
@@ -204,24 +169,28 @@ absl::Status Walk::Visit(const Name& name) {
   }
   const bool excluded = frame.only_roots || IsExcluded(*frame.root, path);
   if (excluded && !RootBelow(path)) return absl::OkStatus();
-  EMBER_ASSIGN_OR_RETURN(const bool unchanged, AddUnchanged(name, path));
+  EMBER_ASSIGN_OR_RETURN(const bool unchanged, AddUnchanged(index, path));
   if (unchanged) return absl::OkStatus();
   Frame from{.root = frame.root,
              .root_device = frame.root_device,
              .device = frame.device,
              .only_roots = excluded};
-  return Add(Find(stack_->fd(), name), stack_->fd(), name, path, from);
+  std::optional<Found> found = frame.listing->TakeDirectory(index);
+  if (!found.has_value()) found = Find(stack_->fd(), name);
+  return Add(*std::move(found), stack_->fd(), name, path, from);
 }
 
-absl::StatusOr<bool> Walk::AddUnchanged(const Name& name, const std::string& path) {
-  struct statx info;
-  if (name.type == DT_DIR || path.size() > kPathBytesMax ||
-      !Stat({.directory = stack_->fd(), .name = name.name}, &info)) {
+absl::StatusOr<bool> Walk::AddUnchanged(size_t index, const std::string& path) {
+  const Frame& frame = frames_.back();
+  const Name& name = frame.listing->names()[index];
+  const struct statx* const seen = frame.listing->Seen(index);
+  if (name.type == DT_DIR || path.size() > kPathBytesMax) return false;
+  struct statx looked;
+  if (seen == nullptr && !Stat({.directory = stack_->fd(), .name = name.name}, &looked))
     return false;
-  }
+  const struct statx& info = seen != nullptr ? *seen : looked;
   // A directory is opened anyway. Which name of an inode has the content is found on the way.
   if (S_ISDIR(info.stx_mode) || info.stx_nlink > 1) return false;
-  const Frame& frame = frames_.back();
   if (frame.root->one_file_system && DeviceOf(info) != frame.root_device) return false;
   const std::optional<backup::SourceStamp> stamp = metadata_.KnownStamp(info);
   if (!stamp.has_value()) return false;
@@ -256,12 +225,15 @@ absl::Status Walk::Descend(Found found, const std::string& path, const Frame& fr
   if (device != from.device && OnPseudoFileSystem(found.fd->get())) return absl::OkStatus();
   frame.only_roots = from.only_roots || (from.root->one_file_system && device != from.root_device);
   if (frame.only_roots && !RootBelow(path)) return absl::OkStatus();
-  absl::StatusOr<std::vector<Name>> names = ListNames(found.fd->get());
-  if (!names.ok()) {
-    writer_->AddProblem(path, names.status().message());
-    return absl::OkStatus();
+  if (!found.names.has_value()) {
+    absl::StatusOr<std::vector<Name>> names = ListNames(found.fd->get());
+    if (!names.ok()) {
+      writer_->AddProblem(path, names.status().message());
+      return absl::OkStatus();
+    }
+    found.names = *std::move(names);
   }
-  frame.names = std::move(*names);
+  frame.listing = Listing(&found, frame);
   if (stack_ == nullptr) {
     stack_ = std::make_unique<DirectoryStack>(std::move(*found.fd));
   } else {
@@ -269,6 +241,18 @@ absl::Status Walk::Descend(Found found, const std::string& path, const Frame& fr
   }
   frames_.push_back(std::move(frame));
   return absl::OkStatus();
+}
+
+std::unique_ptr<LookAhead::Listing> Walk::Listing(Found* found, const Frame& frame) {
+  const std::vector<Name>& names = *found->names;
+  std::vector<bool> descends(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].type != DT_DIR || frame.only_roots) continue;
+    const std::string path = Child(frame.path, names[i].name);
+    descends[i] = !roots_.contains(path) && !IsExcluded(*frame.root, path);
+  }
+  return ahead_.Enter(*found, *std::move(found->names), std::move(found->seen),
+                      [descends = std::move(descends)](size_t i) { return descends[i]; });
 }
 
 absl::Status Walk::AddEntry(Entry entry, const Found& found, bool whole) {

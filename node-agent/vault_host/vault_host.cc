@@ -110,7 +110,11 @@ std::vector<std::shared_ptr<vault::Vault>> VaultHost::Open() const {
 std::vector<v1::VaultFact> VaultHost::Facts() const {
   absl::MutexLock lock(&mu_);
   std::vector<v1::VaultFact> facts;
-  for (const auto& [name, hosted] : hosted_) facts.push_back(hosted.fact);
+  for (const auto& [name, hosted] : hosted_) {
+    facts.push_back(hosted.fact);
+    // What was looked at seconds ago may be older than a receipt that the controller has by now.
+    if (hosted.vault != nullptr) facts.back().set_sequence(hosted.vault->sequence());
+  }
   return facts;
 }
 

@@ -1,4 +1,4 @@
-"""Ember: a controller and an agent on loopback, a vault that the agent serves."""
+"""Ember: a controller and an agent on loopback, a vault that the agent, or a second one, serves."""
 import contextlib
 import json
 import os
@@ -45,12 +45,14 @@ def wait_for(predicate, seconds, what):
 
 
 class Estate:
-    """A controller, an agent named `here`, and one workload named `tree`; stopped at the end of `with`."""
+    """A controller, an agent named `here`, with `vault_agent` another one, `store`, that serves the vault, and one
+    workload named `tree`; stopped at the end of `with`."""
 
-    def __init__(self, programs, directory):
+    def __init__(self, programs, directory, vault_agent=False):
         self._programs, self.directory, self._processes = programs, directory, {}
         self._em = f"127.0.0.1:{free_port()}"
-        self.agent_port, self._begun = free_port(), []
+        self._nodes = ("here", "store") if vault_agent else ("here",)
+        self._ports, self._begun = {name: free_port() for name in self._nodes}, []
         self._environment = dict(os.environ, EMBER_EM=self._em, EMBER_IDENTITY=os.path.join(directory, "em", "admin"))
 
     def __enter__(self):
@@ -73,22 +75,28 @@ class Estate:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if name == "ember-agent":
-                self._call("ember-agent", "down", "--state-dir", os.path.join(self.directory, "agent"))
+            if name in self._nodes:
+                self._call("ember-agent", "down", "--state-dir", self._state(name))
+
+    def _state(self, node):
+        return os.path.join(self.directory, f"agent-{node}")
 
     def _begin(self):
-        em, agent = (os.path.join(self.directory, name) for name in ("em", "agent"))
+        em = os.path.join(self.directory, "em")
         self._call("ember-controller", "--state-dir", em, "--listen", self._em, "init", "--no-install")
-        self._start("ember-controller", "--state-dir", em, "--listen", self._em)
+        self._start("em", "ember-controller", "--state-dir", em, "--listen", self._em)
         wait_for(lambda: self._try("ember", "status"), 30, "the controller")
-        token = self._call("ember", "node", "token", "here", "--em-address", self._em).strip()
-        self._call("ember-agent", "join", token, "--state-dir", agent)
-        self._start("ember-agent", "--state-dir", agent, "--name", "here", "--listen", f"127.0.0.1:{self.agent_port}")
-        wait_for(lambda: self.json("node", "show", "here")["state"] == "ALIVE", 30, "the agent")
+        for node in self._nodes:
+            token = self._call("ember", "node", "token", node, "--em-address", self._em).strip()
+            self._call("ember-agent", "join", token, "--state-dir", self._state(node))
+            self._start(node, "ember-agent", "--state-dir", self._state(node), "--name", node, "--listen",
+                        f"127.0.0.1:{self._ports[node]}")
+        for node in self._nodes:
+            wait_for(lambda: self.json("node", "show", node)["state"] == "ALIVE", 30, f"agent {node}")
 
-    def _start(self, name, *arguments):
+    def _start(self, name, program, *arguments):
         with open(os.path.join(self.directory, name + ".log"), "ab") as log:
-            self._processes[name] = subprocess.Popen([os.path.join(self._programs, name), *arguments], stdin=subprocess.DEVNULL,
+            self._processes[name] = subprocess.Popen([os.path.join(self._programs, program), *arguments], stdin=subprocess.DEVNULL,
                                                      stdout=log, stderr=log, env=self._environment, start_new_session=True)
 
     def _try(self, name, *arguments):
@@ -116,12 +124,17 @@ class Estate:
         return process
 
     @property
-    def agent_pid(self):
-        return self._processes["ember-agent"].pid
+    def agents(self):
+        """Processes: the one that backs up, and where it is another one that which serves the vault."""
+        return [self._processes[node].pid for node in self._nodes]
+
+    @property
+    def vault_port(self):
+        return self._ports[self._nodes[-1]]
 
     def apply(self, *workloads, vault=None, policy=None):
         """`vault` and `policy`: what these say beside what they must."""
-        estate = {"vaults": [{"name": "local", "node": "here", "path": os.path.join(self.directory, "vault"), **(vault or {})}],
+        estate = {"vaults": [{"name": "local", "node": self._nodes[-1], "path": os.path.join(self.directory, "vault"), **(vault or {})}],
                   "policies": [{"name": "by-hand", "vaults": ["local"], **(POLICY if policy is None else policy)}],
                   "workloads": [{"name": "tree", "node": "here", "policies": ["by-hand"], **each} for each in workloads]}
         path = os.path.join(self.directory, "estate.json")
@@ -130,27 +143,31 @@ class Estate:
         self.ember("apply", "-f", path, "--yes")
 
     def measure(self, *arguments):
-        """Runs an `ember` command that waits for the agent; CPU is the agent's and the command's own."""
+        """Runs an `ember` command that waits for the agent; CPU is the agents' and the command's own."""
         return self.measure_calls([arguments])
 
     def measure_calls(self, calls):
         """The same of several commands, one after the other."""
-        agent, em = self.agent_pid, self._processes["ember-controller"].pid
-        reset_peak_rss(agent)
-        before = cpu_seconds(agent), cpu_seconds(em), sum(os.times()[2:4]), bytes_read(agent)
+        agents, em = self.agents, self._processes["em"].pid
+
+        def used():
+            return sum(cpu_seconds(agent) for agent in agents), cpu_seconds(em), sum(os.times()[2:4]), sum(map(bytes_read, agents))
+        for agent in agents:
+            reset_peak_rss(agent)
+        before = used()
         start = time.monotonic()
         output = "".join([self.ember(*arguments) for arguments in calls])
         wall = time.monotonic() - start
-        cpu = cpu_seconds(agent) - before[0] + sum(os.times()[2:4]) - before[2]
-        return Measure(wall, cpu, peak_rss(agent), cpu_seconds(em) - before[1], bytes_read(agent) - before[3], output)
+        cpu, em_cpu, own, read = (after - earlier for after, earlier in zip(used(), before))
+        return Measure(wall, cpu + own, peak_rss(agents[0]), em_cpu, read, peak_rss(agents[1]) if len(agents) > 1 else None, output)
 
 
 class Ember:
     name = "ember"
 
-    def __init__(self, programs, vault=None, policy=None):
-        """`vault` and `policy`: see Estate.apply."""
-        self._programs, self._vault, self._policy = programs, vault, policy
+    def __init__(self, programs, vault=None, policy=None, vault_agent=False):
+        """`vault` and `policy`: see Estate.apply; `vault_agent`: see Estate."""
+        self._programs, self._vault, self._policy, self._vault_agent = programs, vault, policy, vault_agent
 
     def available(self):
         return all(os.access(os.path.join(self._programs, name), os.X_OK) for name in ("ember", "ember-agent", "ember-controller"))
@@ -162,7 +179,7 @@ class Ember:
     @contextlib.contextmanager
     def open(self, directory, tree, **others):
         """`others`: names of further workloads, and their trees."""
-        with Estate(self._programs, directory) as estate:
+        with Estate(self._programs, directory, self._vault_agent) as estate:
             estate.apply(*({"name": name, "sources": [{"files": {"paths": [path]}}], "service": "none"}
                            for name, path in {"tree": tree, **others}.items()), vault=self._vault, policy=self._policy)
             yield EmberSession(estate)

@@ -16,6 +16,7 @@ class Measure:
     rss: int            # bytes, the largest
     em_cpu: float = None  # of Ember's controller
     read: int = None    # bytes that the process read itself, from whatever file; a mapped file does not count
+    vault_rss: int = None  # of Ember's vault, where another agent serves it
     output: str = ""    # of the command
 
 

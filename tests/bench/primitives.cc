@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/backup/chunker.h"
 #include "common/backup/record.h"
 #include "common/base/crc32c.h"
@@ -128,14 +129,16 @@ void Hashing(const Table& table, const Data& data) {
   std::vector<HmacMessage> messages;
   EachPiece(data.random, [&](absl::string_view piece) { messages.push_back({1, piece}); });
   std::vector<HmacCode> codes(messages.size());
-  for (const Sha256Kernel* kernel :
-       {static_cast<const Sha256Kernel*>(nullptr), BestSha256Kernel()}) {
+  std::vector<const Sha256Kernel*> kernels = {nullptr};
+  for (const Sha256Kernel* kernel : {ShaNiKernel(), Avx512Sha256Kernel()}) {
+    if (kernel != nullptr) kernels.push_back(kernel);
+  }
+  for (const Sha256Kernel* kernel : kernels) {
     const std::string name =
-        kernel == nullptr ? "OpenSSL" : std::string(kernel->name) + ", two at once";
+        kernel == nullptr ? "OpenSSL" : absl::StrCat(kernel->name, ", ", kernel->lanes, " at once");
     const HmacSha256Key key(std::string(32, 'i'), kernel);
     table.Row("HMAC-SHA-256 batch, " + name, kBytes,
               [&] { HmacSha256Batch(key, messages, absl::MakeSpan(codes)); });
-    if (BestSha256Kernel() == nullptr) break;
   }
 }
 

@@ -108,7 +108,7 @@ class Turn:
                 results.reasons.setdefault((row, self.name), f"a step before failed: {self.broken}")
             return None
         os.sync()
-        profile = Threads(self.session.estate.agent_pid) if self.name == "ember" and self.bench.options.profile and keep else None
+        profile = Threads(self.session.estate.agents) if self.name == "ember" and self.bench.options.profile and keep else None
         try:
             with profile or contextlib.nullcontext():
                 measure = action()
@@ -333,7 +333,7 @@ def measure_stall(turn, tree, noise, seed):
     """Half of what is left is deleted; then a writer sends while the vault is collected. Both must restore."""
     bench, session, estate = turn.bench, turn.session, turn.session.estate
     try:
-        with Flow(estate.agent_port) as alone:
+        with Flow(estate.vault_port) as alone:
             finish(estate.begin("backup", "run", "writer"))
         gap, looked = alone.longest_gap(0, float("inf"))
         if alone.error or gap is None:
@@ -341,15 +341,16 @@ def measure_stall(turn, tree, noise, seed):
         vault_tree.make_noise(noise, sum(os.path.getsize(os.path.join(noise, name)) for name in os.listdir(noise)), seed)
         session.delete(session.backups()[:-1:2])
         os.sync()
-        reset_peak_rss(estate.agent_pid)
-        with Flow(estate.agent_port) as flow:
+        for agent in estate.agents:
+            reset_peak_rss(agent)
+        with Flow(estate.vault_port) as flow:
             writer = estate.begin("backup", "run", "writer")
             wait_for(lambda: flow.sent > 4 * MIB or flow.ended() or writer.poll() is not None, 60, "the writer sends")
             begin = time.monotonic()
             session.collect()
             end = time.monotonic()
             said = finish(writer)
-            peak = peak_rss(estate.agent_pid)
+            peaks = [peak_rss(agent) for agent in estate.agents]
         check_restores(turn, session.backups()[-1], tree)
         check_restores(turn, "writer@latest", noise)
         during, watched = flow.longest_gap(begin, end)
@@ -362,7 +363,7 @@ def measure_stall(turn, tree, noise, seed):
         return
     for what, value in (("gap", during), ("alone", gap), ("watched", watched), ("pause", flow.look_pause_max)):
         turn.figure("stall", what, value)
-    bench.results.peaks.append((peak, "GC beside a writer"))
+    bench.results.peaks.append((*peaks, "GC beside a writer"))
     bench.say(f"stall ember: {1000 * during:.0f} ms while collecting, {1000 * gap:.0f} ms alone")
 
 

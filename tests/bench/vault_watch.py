@@ -1,4 +1,4 @@
-"""Looks at a process from outside while it works: how evenly it sends, and what its threads do."""
+"""Looks at processes from outside while they work: how evenly it sends, and what its threads do."""
 import collections
 import contextlib
 import os
@@ -166,16 +166,16 @@ class Watcher:
 
 
 class Threads(Watcher):
-    """Where the threads of a process spend their time, as text."""
+    """Where the threads of some processes spend their time, as text."""
 
-    def __init__(self, pid):
-        self._pid, self._threads = pid, {}
+    def __init__(self, pids):
+        self._pids, self._threads = pids, {}
         self._waits = collections.Counter()
         self._looks = 0
 
     def __enter__(self):
         self._begin, self._cpu, self._io = time.monotonic(), self._user_system(), self._disk()
-        self._cpu_all = cpu_seconds(self._pid)
+        self._cpu_all = sum(map(cpu_seconds, self._pids))
         self.look()
         return super().__enter__()
 
@@ -186,23 +186,29 @@ class Threads(Watcher):
             self._wall = time.monotonic() - self._begin
 
     def _user_system(self):
-        with open(f"/proc/{self._pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return int(fields[11]), int(fields[12])
+        user = system = 0
+        for pid in self._pids:
+            with open(f"/proc/{pid}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            user, system = user + int(fields[11]), system + int(fields[12])
+        return user, system
 
     def _disk(self):
-        with open(f"/proc/{self._pid}/io") as file:
-            values = dict(line.split(": ") for line in file)
-        return int(values["read_bytes"]), int(values["write_bytes"])
+        read = written = 0
+        for pid in self._pids:
+            with open(f"/proc/{pid}/io") as file:
+                values = dict(line.split(": ") for line in file)
+            read, written = read + int(values["read_bytes"]), written + int(values["write_bytes"])
+        return read, written
 
     def look(self):
         self._looks += 1
         ticks = os.sysconf("SC_CLK_TCK")
-        for tid in os.listdir(f"/proc/{self._pid}/task"):
+        for pid, tid in ((pid, tid) for pid in self._pids for tid in os.listdir(f"/proc/{pid}/task")):
             try:
-                with open(f"/proc/{self._pid}/task/{tid}/stat") as file:
+                with open(f"/proc/{pid}/task/{tid}/stat") as file:
                     name, fields = file.read().rsplit(")", 1)
-                with open(f"/proc/{self._pid}/task/{tid}/wchan") as file:
+                with open(f"/proc/{pid}/task/{tid}/wchan") as file:
                     where = file.read().strip("\0\n0") or "running"
             except OSError:  # ended meanwhile
                 continue
@@ -218,7 +224,7 @@ class Threads(Watcher):
         if self.error is not None:
             return f"not measured: {self.error}"
         user, system = (after - before for before, after in zip(self._cpu, self._user_system()))
-        busy = (cpu_seconds(self._pid) - self._cpu_all) / self._wall
+        busy = (sum(map(cpu_seconds, self._pids)) - self._cpu_all) / self._wall
         read, written = (after - before for before, after in zip(self._io, self._disk()))
         by_name, used = collections.Counter(), []
         for name, first, last in self._threads.values():

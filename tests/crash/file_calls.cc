@@ -276,6 +276,21 @@ ssize_t WriteBytes(int fd, const void* data, size_t size, off_t offset, const Ne
 }
 
 template <typename Next>
+ssize_t ReadBytes(int fd, const Next& next) {
+  if (watching) {
+    const std::lock_guard<std::recursive_mutex> lock(TheWatch().mu);
+    const auto* file = Find(fd);
+    const int error =
+        file == nullptr || file->file == 0 ? 0 : TheWatch().observer->BeforeRead(file->path);
+    if (error != 0) {
+      errno = error;
+      return -1;
+    }
+  }
+  return next();
+}
+
+template <typename Next>
 int Resize(int fd, off_t size, const Next& next) {
   if (!watching) return next();
   const std::lock_guard<std::recursive_mutex> lock(TheWatch().mu);
@@ -339,6 +354,15 @@ int dup(int fd) noexcept {
   return copy;
 }
 
+ssize_t read(int fd, void* data, size_t size) {
+  return ReadBytes(fd, [&] { return EMBER_NEXT(read)(fd, data, size); });
+}
+ssize_t pread(int fd, void* data, size_t size, off_t offset) {
+  return ReadBytes(fd, [&] { return EMBER_NEXT(pread)(fd, data, size, offset); });
+}
+ssize_t pread64(int fd, void* data, size_t size, off64_t offset) {
+  return ReadBytes(fd, [&] { return EMBER_NEXT(pread64)(fd, data, size, offset); });
+}
 ssize_t write(int fd, const void* data, size_t size) {
   return WriteBytes(fd, data, size, -1, [&](size_t n) { return EMBER_NEXT(write)(fd, data, n); });
 }

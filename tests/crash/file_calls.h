@@ -1,6 +1,6 @@
-// Sees, and may refuse, every system call by which this process changes files below one directory:
-// the C library's functions are defined again in the test's executable, so that product code and
-// RocksDB run as they are, without a hook.
+// Sees, and may refuse, every system call by which this process changes or reads files below one
+// directory: the C library's functions are defined again in the test's executable, so that product
+// code and RocksDB run as they are, without a hook.
 #ifndef EMBER_TESTS_CRASH_FILE_CALLS_H_
 #define EMBER_TESTS_CRASH_FILE_CALLS_H_
 
@@ -43,6 +43,8 @@ class FileObserver {
   virtual int Before(const FileOp& op, size_t* size) = 0;
   // It happened (or is a refused sync).
   virtual void After(const FileOp& op) = 0;
+  // A file is read at `path`: an errno refuses that.
+  virtual int BeforeRead(const std::string& path) = 0;
 };
 
 // Watches `root` from now on; files that exist already are numbered in the order of their names,

@@ -174,8 +174,9 @@ History Replication() {
           .other = other};
 }
 
-HistoryRun::HistoryRun(const History& history, Fault fault)
+HistoryRun::HistoryRun(const History& history, Fault fault, ReadFault read_fault)
     : fault_(std::move(fault)),
+      read_fault_(std::move(read_fault)),
       other_(history.other),
       parent_(FastDirectory()),
       place_(parent_.Join("vault")) {
@@ -211,6 +212,11 @@ void HistoryRun::Note(const VaultEvent& event) {
 int HistoryRun::Before(const FileOp& op, size_t* size) {
   ++calls_;
   return fault_ ? fault_(calls_, op, size) : 0;
+}
+
+int HistoryRun::BeforeRead(const std::string& path) {
+  ++reads_;
+  return read_fault_ ? read_fault_(reads_, path) : 0;
 }
 
 void HistoryRun::After(const FileOp& op) {

@@ -43,7 +43,9 @@ class HistoryRun : public FileObserver {
  public:
   // Asked before each call; an errno refuses it. `size` as in FileObserver.
   using Fault = std::function<int(int call, const FileOp& op, size_t* size)>;
-  explicit HistoryRun(const History& history, Fault fault = {});
+  // The same for reads.
+  using ReadFault = std::function<int(int read, const std::string& path)>;
+  explicit HistoryRun(const History& history, Fault fault = {}, ReadFault read_fault = {});
 
   struct Step {
     bool is_event = false;
@@ -53,6 +55,7 @@ class HistoryRun : public FileObserver {
   const DiskModel& before() const { return before_; }
   const std::vector<Step>& steps() const { return steps_; }
   int calls() const { return calls_; }
+  int reads() const { return reads_; }
   // The promises that were made before the watch began.
   const VaultLedger& ledger_before() const { return ledger_before_; }
   absl::Time end() { return clock_.Now(); }
@@ -63,11 +66,13 @@ class HistoryRun : public FileObserver {
 
   int Before(const FileOp& op, size_t* size) override;
   void After(const FileOp& op) override;
+  int BeforeRead(const std::string& path) override;
 
  private:
   void Note(const VaultEvent& event);
 
   const Fault fault_;
+  const ReadFault read_fault_;
   const std::shared_ptr<SourceVault> other_;
   FakeClock clock_;
   TempDir parent_;
@@ -75,6 +80,7 @@ class HistoryRun : public FileObserver {
   DiskModel before_;
   VaultLedger ledger_before_;
   int calls_ = 0;  // that were asked about; in the order of the watch
+  int reads_ = 0;
   std::mutex mu_;
   bool watched_ = false;
   std::vector<Step> steps_;

@@ -1,5 +1,6 @@
 // Every call that changes a file is refused once, or from then on, and the process goes on: nothing
 // that it acknowledged is untrue, neither for the next process nor after a power cut.
+#include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,8 @@ namespace ember::testing {
 namespace {
 
 constexpr int kFailuresShown = 5;
+// So few reads that each of them is refused in turn.
+constexpr int kReadsMin = 12;
 
 enum class Trouble {
   kErrorOnce,   // EIO
@@ -74,6 +77,29 @@ void Torment(const History& history, Trouble trouble, int stride) {
   EXPECT_GT(tried, 10);
 }
 
+// Reads that fail: once, as a cable does, or from then on.
+void TormentReads(const History& history, bool once, int usual_stride) {
+  int tried = 0;
+  int failures = 0;
+  const int stride = std::clamp(HistoryRun(history).reads() / kReadsMin, 1, usual_stride);
+  for (int at = 1; failures < kFailuresShown; at += stride) {
+    std::string refused;
+    HistoryRun run(history, {}, [&](int read, const std::string& path) {
+      const bool refuse = once ? read == at : read >= at;
+      if (refuse && refused.empty()) refused = path;
+      return refuse ? EIO : 0;
+    });
+    if (run.reads() < at) break;
+    ++tried;
+    const absl::Status status = CheckAfter(run);
+    if (status.ok()) continue;
+    ++failures;
+    ADD_FAILURE() << "read " << at << ", of " << refused << ": " << status;
+  }
+  std::cout << tried << " reads refused\n";
+  EXPECT_GT(tried, 0);
+}
+
 // A pack that was repaired, and whose name a power cut would take back.
 TEST(IoFault, OfTheNameOfARepairedPack) {
   bool is_refused = false;
@@ -93,6 +119,8 @@ TEST_P(IoFaults, AnError) { Torment(GetParam()(), Trouble::kErrorOnce, StrideOr(
 TEST_P(IoFaults, AFullDisk) { Torment(GetParam()(), Trouble::kFullOnce, StrideOr(7)); }
 TEST_P(IoFaults, ADiskFullForAWhile) { Torment(GetParam()(), Trouble::kFullAWhile, StrideOr(9)); }
 TEST_P(IoFaults, ADeadDisk) { Torment(GetParam()(), Trouble::kDeadDisk, StrideOr(9)); }
+TEST_P(IoFaults, AReadThatFails) { TormentReads(GetParam()(), true, StrideOr(3)); }
+TEST_P(IoFaults, AllReadsFail) { TormentReads(GetParam()(), false, StrideOr(5)); }
 TEST_P(IoFaults, AShortWrite) { Torment(GetParam()(), Trouble::kShortWrite, StrideOr(9)); }
 
 INSTANTIATE_TEST_SUITE_P(FirstBackups, IoFaults, ::testing::Values(&FirstBackups));

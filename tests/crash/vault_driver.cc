@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
@@ -136,7 +137,12 @@ absl::Status VaultDriver::Repair(vault::ReplicaSource& other) {
   order.mutable_check()->set_repair(true);
   Say(VaultEvent::kRepair, VaultEvent::kBegins, {});
   const auto result = Run(order, &other);
-  const bool is_whole = result.ok() && result->damaged_backups().empty();
+  // A backup whose record cannot be read has no name that could be among the damaged ones.
+  const bool some_unknown =
+      result.ok() && absl::c_any_of(result->problems(), [](const std::string& problem) {
+        return absl::StrContains(problem, "stored backups have a damaged record");
+      });
+  const bool is_whole = result.ok() && result->damaged_backups().empty() && !some_unknown;
   Say(VaultEvent::kRepair, is_whole ? VaultEvent::kDone : VaultEvent::kFailed, {});
   EMBER_RETURN_IF_ERROR(result.status());
   return result->problems().empty() ? absl::OkStatus() : absl::DataLossError(result->problems(0));

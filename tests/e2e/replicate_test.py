@@ -109,15 +109,49 @@ class Story:
             with open(pack, "r+b") as file:  # more than its parity can give back
                 file.seek(4096)
                 file.write(os.urandom(max(0, os.path.getsize(pack) * 9 // 10 - 4096)))
+        checked = self.estate.ask("vault", "show", "usb").get("last_check", {}).get("run_id")
         ember("backup", "verify", self.second, "--vault", "usb", check_code=7)
         check(show()["verified"], "damage in a copy was said of the backup")
-        check_equal((self.vaults_of(self.second), show().get("copies_verified", [])), (["nas"], []),
-                    "vaults, and copies verified, when the copy is damaged")
-        ember("vault", "check", "usb", "--from", "nas", "--read-data")
-        ember("vault", "replicate", "nas", "usb")
+        check_equal(show().get("copies_verified", []), [], "copies verified when the copy is damaged")
+        # By itself: all of the vault is read and healed from the other one, then the copy counts again.
         self.wait_copied(self.second)
+        check(self.estate.ask("vault", "show", "usb")["last_check"]["run_id"] != checked, "a copy counts, and nobody looked")
         ember("backup", "verify", self.second, "--vault", "usb")
-        step("a copy was verified, found damaged, made whole and verified again")
+        ember("backup", "verify", self.second, "--sample", "50").expect_text("a sample")
+        step("a copy was verified, found damaged, made whole by itself and verified again")
+
+    def compares(self):
+        diff = self.estate.ask("backup", "diff", self.first, self.second)["items"]
+        added = [each["after"]["path"] for each in diff if each["change"] == "added"]
+        check_equal(added, [f"{self.data}/more", f"{self.data}/slow"], "what the second backup has and the first has not")
+        check_equal([each["change"] for each in diff if each["change"] != "added"], [], "what else changed")
+        back = self.estate.ember("backup", "diff", self.second, self.first, f"{self.data}/more")
+        back.expect_text(f"- {self.data}/more")
+        step("two backups compared")
+
+    def notices_a_disk_put_back(self):
+        """What a disk lost because an older state of it was put back is not shown as good there, and comes again."""
+        n2 = self.estate.nodes["n2"]
+        n2.stop_agent()
+        shutil.copytree(self.nas, f"{self.nas}.old", symlinks=True)
+        n2.start()
+        self.wait_served()
+        write_noise(f"{self.data}/late", 1)
+        late = self.estate.backup("notes")["id"]
+        self.wait_copied(late)
+        n2.stop_agent()
+        shutil.rmtree(self.nas)
+        os.rename(f"{self.nas}.old", self.nas)
+        n2.start()
+        wait_for(lambda: self.estate.events("vault.rolled_back"), 60, "the disk that was put back is noticed")
+        check(self.estate.events("backup.moved"), "the backup whose copy took its place is not named")
+        check(any("put back" in alarm for alarm in self.estate.ask("status")["alarms"]), "no alarm")
+        wait_for(lambda: sorted(self.vaults_of(late)) == ["nas", "usb"], 60, f"{late} is in both vaults again")
+        self.estate.ember("vault", "check", "nas")
+        check(not any("put back" in alarm for alarm in self.estate.ask("status")["alarms"]), "the alarm stayed")
+        self.estate.ember("backup", "verify", late)
+        self.second = late
+        step("an older state of a disk was noticed, and filled from the other vault")
 
     def serves_while_the_first_is_away(self):
         n2 = self.estate.nodes["n2"]
@@ -127,13 +161,16 @@ class Story:
         step("restored from the copy while the first vault's node was away")
         shutil.rmtree(self.nas)
         n2.start()
-        wait_for(lambda: self.estate.node("n2")["state"] == "ALIVE", 60, "n2 is ALIVE again")
-        wait_for(lambda: self.estate.ask("vault", "show", "nas")["state"] == "OK", 30, "a new disk is served")
+        self.wait_served()
         filled = self.estate.ember("vault", "replicate", "usb", "nas", "--json").json["vault_result"]
         check(set(filled["backups"]) >= {self.first, self.second}, f"the new disk has only {filled['backups']}")
         self.estate.ember("backup", "verify", self.second)
         self.check_restores(self.second)
         step("a new disk in the first one's place was filled from the copies")
+
+    def wait_served(self):
+        wait_for(lambda: self.estate.node("n2")["state"] == "ALIVE", 60, "n2 is ALIVE again")
+        wait_for(lambda: self.estate.ask("vault", "show", "nas")["state"] == "OK", 30, "its vault is served")
 
     def keeps_what_is_deleted(self):
         ember = self.estate.ember
@@ -155,6 +192,8 @@ def test():
         story.keeps_to_the_limit()
         story.heals()
         story.verifies_a_copy()
+        story.compares()
+        story.notices_a_disk_put_back()
         story.serves_while_the_first_is_away()
         story.keeps_what_is_deleted()
 

@@ -103,8 +103,15 @@ class Reader : public backup::RestoreReader {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<v1::VerifyResult> Verify(const backup::RestoreOptions&) override {
-    return v1::VerifyResult();
+  // It has no records.
+  backup::RecordId manifest_root() const override { return {}; }
+  std::vector<absl::StatusOr<backup::PlainRecord>> Fetch(
+      const std::vector<backup::RecordId>& ids) override {
+    return {ids.size(), absl::DataLossError("a record is not in the vault")};
+  }
+
+  absl::Status Verify(const backup::RestoreOptions&, v1::VerifyResult*) override {
+    return absl::OkStatus();
   }
 
  private:

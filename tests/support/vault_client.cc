@@ -100,6 +100,9 @@ absl::StatusOr<VaultClient> VaultClient::Open(vault::Vault& vault, const Planned
   request.set_keybox(KeyboxOf(backup));
   request.add_recovery_boxes(RecoveryBoxOf(backup));
   request.set_epoch(epoch);
+  v1::Grant grant;
+  grant.set_hold_seconds(backup.hold_seconds);
+  request.mutable_grant()->set_statement(grant.SerializeAsString());
   EMBER_ASSIGN_OR_RETURN(const v1::OpenSessionReply reply, vault.OpenSession(kClientNode, request));
   return VaultClient(vault, backup, reply.token());
 }

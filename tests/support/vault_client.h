@@ -17,6 +17,7 @@ namespace ember::testing {
 struct PlannedBackup {
   std::string workload;
   int number = 0;
+  int64_t hold_seconds = 0;  // as the controller grants it
   auto operator<=>(const PlannedBackup&) const = default;
 };
 

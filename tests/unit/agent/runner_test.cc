@@ -128,7 +128,8 @@ class FakeActions : public OrderActions {
     absl::MutexLock lock(&mu_);
     over[order.id()] = begun;
   }
-  absl::StatusOr<v1::OrderUpdate> Do(const v1::Order& order, const OrderContext& context) override {
+  absl::Status Do(const v1::Order& order, const OrderContext& context,
+                  v1::OrderUpdate* update) override {
     {
       absl::MutexLock lock(&mu_);
       done.push_back(order.id());
@@ -138,10 +139,13 @@ class FakeActions : public OrderActions {
       const absl::Notification never;
       SystemClock()->Sleep(absl::Milliseconds(2), never);
     }
+    if (order.id() == "damaged") {
+      update->mutable_verify()->set_damaged_total(3);
+      return absl::DataLossError("it is damaged");
+    }
     if (order.id() == "bad") return absl::UnavailableError("the vault does not answer");
-    v1::OrderUpdate update;
-    update.mutable_backup()->set_files(42);
-    return update;
+    update->mutable_backup()->set_files(42);
+    return absl::OkStatus();
   }
   void Block(const std::string& id) {
     absl::MutexLock lock(&mu_);
@@ -231,6 +235,12 @@ TEST_F(RunnerTest, AFailureKeepsItsCodeAndText) {
   Give(BackupOf("bad", "db"));
   ExpectEnds("bad", v1::OrderUpdate::FAILED, absl::StatusCode::kUnavailable);
   EXPECT_EQ(UpdateOf("bad").error(), "the vault does not answer");
+}
+
+TEST_F(RunnerTest, WhatWasFoundBeforeAFailureIsKept) {
+  Give(BackupOf("damaged", "db"));
+  ExpectEnds("damaged", v1::OrderUpdate::FAILED, absl::StatusCode::kDataLoss);
+  EXPECT_EQ(UpdateOf("damaged").verify().damaged_total(), 3);
 }
 
 TEST_F(RunnerTest, NothingRunsBeforeRelease) {

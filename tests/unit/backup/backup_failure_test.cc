@@ -1,9 +1,12 @@
 #include <atomic>
+#include <set>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_vault.h"
 #include "tests/support/status_matchers.h"
@@ -229,7 +232,17 @@ TEST_F(BackupFailure, ARestoreNamesWorkloadAndPathOfDamage) {
   const absl::Status status = reader->Restore({}, &target, nullptr);
   EXPECT_THAT(status, HasCodeAndText(absl::StatusCode::kDataLoss, "web"));
   EXPECT_THAT(status, HasCodeAndText(absl::StatusCode::kDataLoss, "/srv/1,"));
-  EXPECT_THAT(reader->Verify({}), HasCodeAndText(absl::StatusCode::kDataLoss, "/srv/1,"));
+  v1::VerifyResult verified;
+  EXPECT_THAT(reader->Verify({}, &verified),
+              HasCodeAndText(absl::StatusCode::kDataLoss, "/srv/1,"));
+  std::set<std::string> damaged;
+  for (const v1::PathProblem& problem : verified.damaged()) damaged.insert(problem.path());
+  std::set<std::string> of_large_files;  // small ones are in groups
+  for (const auto& [path, file] : tree_.files()) {
+    if (file.entry.size() > static_cast<int64_t>(kGroupedFileBytesMax)) of_large_files.insert(path);
+  }
+  EXPECT_EQ(damaged, of_large_files) << "all that is damaged, not the first alone";
+  EXPECT_EQ(verified.damaged_total(), static_cast<int64_t>(damaged.size()));
 }
 
 TEST_F(BackupFailure, AnywayLeavesHolesAndListsThem) {
@@ -269,7 +282,10 @@ TEST_F(BackupFailure, AnywayGoesOnBehindALostLeaf) {
   ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
   FakeTarget target;
   EXPECT_THAT(reader->Restore({}, &target, nullptr), HasCode(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(reader->Verify({}), HasCode(absl::StatusCode::kDataLoss));
+  v1::VerifyResult verified;
+  EXPECT_THAT(reader->Verify({}, &verified), HasCode(absl::StatusCode::kDataLoss));
+  ASSERT_EQ(verified.damaged_size(), 1);
+  EXPECT_THAT(verified.damaged(0).problem(), ::testing::HasSubstr("file list"));
   RestoreOptions options;
   options.anyway = true;
   std::vector<v1::PathProblem> holes;

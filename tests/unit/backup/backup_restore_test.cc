@@ -1,4 +1,5 @@
 #include <atomic>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -272,10 +273,38 @@ TEST_F(BackupRestore, VerifyReadsEveryRecord) {
   Populate(&tree_);
   ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
   ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
-  ASSERT_OK_AND_ASSIGN(const v1::VerifyResult result, reader->Verify({}));
+  v1::VerifyResult result;
+  ASSERT_OK(reader->Verify({}, &result));
   EXPECT_EQ(result.records(), vault_.records());
   EXPECT_EQ(result.bytes(), tree_.bytes());
   EXPECT_EQ(result.files(), static_cast<int64_t>(tree_.files().size()) - 2);
+}
+
+TEST_F(BackupRestore, ASampleReadsSomeFilesAndKnowsHowMany) {
+  for (int i = 0; i < 400; ++i)
+    tree_.Add(absl::StrCat("srv/", i), Noise(i, kGroupedFileBytesMax + 1000));
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kFirst));
+  RestoreOptions options;
+  options.sample_percent = 25;
+  v1::VerifyResult result;
+  ASSERT_OK(reader->Verify(options, &result));
+  EXPECT_EQ(result.files() + result.files_skipped(), 400);
+  EXPECT_GT(result.files(), 40);  // 100 are expected, with a deviation of 9
+  EXPECT_LT(result.files(), 160);
+  EXPECT_EQ(result.bytes(), result.files() * static_cast<int64_t>(kGroupedFileBytesMax + 1000));
+  // Different ones each time: so many times nothing but luck would leave one out.
+  vault_.ChangeStored([changed = false](v1::Record& record) mutable {
+    if (record.type() == format::v1::RecordType::DATA && !std::exchange(changed, true))
+      (*record.mutable_payload())[0] ^= 1;
+    return true;
+  });
+  bool found = false;
+  for (int i = 0; i < 200 && !found; ++i) {
+    v1::VerifyResult again;
+    found = absl::IsDataLoss(reader->Verify(options, &again));
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST_F(BackupRestore, ChunksOfZeroesAreHoles) {
@@ -319,7 +348,8 @@ TEST_F(BackupRestore, AFileWithVeryManyExtentsGoesOnInParts) {
   options.paths = {"srv/z-link"};
   EXPECT_EQ(RestoreAll(kSecond, options).files.at("srv/z-link").data.size(), 20000u);
   ASSERT_OK_AND_ASSIGN(const auto reader, bench_.Open(&vault_, kSecond));
-  ASSERT_OK_AND_ASSIGN(const v1::VerifyResult result, reader->Verify({}));
+  v1::VerifyResult result;
+  ASSERT_OK(reader->Verify({}, &result));
   EXPECT_EQ(result.files(), 4);
   FakeTarget declines;
   declines.takes = [](const std::string&) { return false; };

@@ -96,6 +96,7 @@ const std::map<std::string, Shape>& Shapes() {
       {"backup list", {{}, {"items", "stored_bytes"}}},
       {"backup show", {{"db@latest"}, {"id", "outcome"}}},
       {"backup files", {{"db@latest"}, {"items"}}},
+      {"backup diff", {{"db@yesterday", "db@latest"}, {"items"}}},
       {"backup verify", {{"db@latest"}, {"id", "outcome", "verify"}}},
       {"backup pin", {{"db@latest"}, {"id", "pinned"}}},
       {"backup unpin", {{"db@latest"}, {"id", "pinned"}}},
@@ -151,6 +152,7 @@ TEST_F(Session, EveryVerbAnswersWithOneObjectOfItsShape) {
   run.set_outcome(v1::Outcome::OK);
   run.mutable_backup()->set_id(run.backup_id());
   run.mutable_files()->add_items()->set_path("srv/db");
+  run.mutable_diff()->add_items()->set_change("added");
   for (const Command& command : Commands()) {
     const std::string name = NameOf(command);
     SCOPED_TRACE(name);

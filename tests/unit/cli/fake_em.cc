@@ -194,9 +194,10 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
       return absl::OkStatus();
     });
   }
-  grpc::Status VerifyBackup(grpc::ServerContext*, const v1::VerifyBackupRequest*,
+  grpc::Status VerifyBackup(grpc::ServerContext*, const v1::VerifyBackupRequest* request,
                             v1::Run* reply) override {
     return Reply(s, "VerifyBackup", [&]() -> absl::Status {
+      s.verify_request = *request;
       *reply = Start(s);
       return absl::OkStatus();
     });
@@ -205,6 +206,14 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
                          v1::Run* reply) override {
     return Reply(s, "ListFiles", [&]() -> absl::Status {
       s.listings.push_back(*request);
+      *reply = Start(s);
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status DiffBackups(grpc::ServerContext*, const v1::DiffBackupsRequest* request,
+                           v1::Run* reply) override {
+    return Reply(s, "DiffBackups", [&]() -> absl::Status {
+      s.diffs.push_back(*request);
       *reply = Start(s);
       return absl::OkStatus();
     });
@@ -225,10 +234,11 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
       return absl::OkStatus();
     });
   }
-  grpc::Status GetBackup(grpc::ServerContext*, const v1::GetBackupRequest*,
+  grpc::Status GetBackup(grpc::ServerContext*, const v1::GetBackupRequest* request,
                          v1::Backup* reply) override {
     return Reply(s, "GetBackup", [&]() -> absl::Status {
       *reply = s.backup;
+      if (reply->id().empty()) reply->set_id(request->id());
       return absl::OkStatus();
     });
   }

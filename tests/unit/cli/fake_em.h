@@ -54,6 +54,8 @@ struct Script {
   std::vector<v1::ApplyRequest> applies;
   std::vector<v1::RestoreRequest> restores;
   std::vector<v1::ListFilesRequest> listings;
+  std::vector<v1::DiffBackupsRequest> diffs;
+  v1::VerifyBackupRequest verify_request;
   v1::CreateTokenRequest token_request;
   v1::SetMaintenanceRequest maintenance_request;
   v1::HoldWorkloadRequest hold_request;

@@ -174,6 +174,11 @@ TEST_F(Session, VerifySaysWhatWasReadAndFindsDamage) {
   script_.starts = {run};
   EXPECT_EQ(Ember({"backup", "verify", "db@latest", "--json"}), 0);
   EXPECT_EQ(Json()["verify"]["files"], 7);
+  EXPECT_EQ(script_.verify_request.sample_percent(), 0);
+  script_.starts = {run};
+  EXPECT_EQ(Ember({"backup", "verify", "db@latest", "--sample", "10"}), 0);
+  EXPECT_EQ(script_.verify_request.sample_percent(), 10);
+  EXPECT_EQ(Ember({"backup", "verify", "db@latest", "--sample", "0"}), 2);
   script_.starts = {Failed(absl::StatusCode::kDataLoss, "pack 12 is corrupt")};
   EXPECT_EQ(Ember({"backup", "verify", "db@latest", "--json"}), 7);
   EXPECT_EQ(Json()["error"]["code"], "DATA_LOSS");

@@ -98,6 +98,11 @@ class BackupRun : public EmFixture {
     for (const auto& [id, run] : em_->catalog->runs()) runs.push_back(run);
     return runs;
   }
+  size_t OpenRuns() {
+    size_t open = 0;
+    for (const record::v1::RunRecord& run : Runs()) open += controller::IsOpenRun(run);
+    return open;
+  }
   v1::Run Only() {
     EXPECT_EQ(Runs().size(), 1u);
     return Runs().empty() ? v1::Run() : Runs()[0].run();

@@ -1,4 +1,5 @@
 // A backup from its due time to its end: schedules, attempts, reading back what was stored, alarms.
+#include "controller/protect/deletable.h"
 #include "tests/unit/controller/backup_run_fixture.h"
 
 namespace ember::testing {
@@ -268,6 +269,129 @@ TEST_F(BackupRun, DamageOfTheNewestBackupIsAnAlarm) {
   Tick();
   Answer(Failed(Code::kDataLoss));
   EXPECT_THAT(Alarms(), ElementsAre(HasSubstr(absl::StrCat("newest backup ", id, " is damaged"))));
+}
+
+TEST_F(BackupRun, TheLongestHoldOfItsPoliciesIsGrantedAndKept) {
+  AddPolicy("daily", "daily", "near");
+  AddPolicy("weekly", "weekly", "near");
+  estate_.mutable_estate()->mutable_policies(0)->set_hold_seconds(100);
+  estate_.mutable_estate()->mutable_policies(1)->set_hold_seconds(7 * 86400);
+  Put(estate_);
+  Hear();
+  Ask();
+  v1::Grant grant;
+  ASSERT_TRUE(grant.ParseFromString(Order().backup().grant().statement()));
+  EXPECT_EQ(grant.hold_seconds(), 7 * 86400);
+  v1::OrderUpdate held = Stored(v1::Outcome::OK, 7);
+  *held.mutable_backup()->mutable_receipt() =
+      ReceiptFor(Order().backup(), "db", [&](v1::Receipt& receipt) {
+        *receipt.mutable_held_until() = rpc::ToTimestamp(clock_.Now() + absl::Hours(1));
+      });
+  const std::string id = Order().backup().backup_id();
+  Answer(held);
+  clock_.Advance(absl::Minutes(1));
+  Ask();
+  Answer(Stored(v1::Outcome::OK, 7));
+  const auto may_delete = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return controller::CheckDeletable(*em_, em_->catalog->backups().at(id));
+  };
+  EXPECT_THAT(may_delete(), HasCodeAndText(Code::kFailedPrecondition, "hold"));
+  clock_.Advance(absl::Hours(1));
+  EXPECT_OK(may_delete());
+}
+
+TEST_F(BackupRun, EachVerificationIsOfTheBackupThatWasVerifiedLongestAgo) {
+  AddPolicy("daily", "*-*-* 00:00", "near");
+  std::vector<std::string> ids;
+  for (int n = 0; n < 3; ++n) {
+    Ask();
+    ids.push_back(Order().backup().backup_id());
+    Answer(Stored(v1::Outcome::OK, 7));
+    clock_.Advance(absl::Minutes(1));
+  }
+  estate_.mutable_estate()->mutable_policies(0)->set_verify_every_seconds(3600);
+  estate_.mutable_estate()->mutable_policies(0)->set_verify_sample_percent(20);
+  Put(estate_);
+  Hear();
+  Tick();  // it counts from the first look
+  for (int turn = 0; turn < 4; ++turn) {
+    clock_.Advance(absl::Minutes(59));
+    Tick();
+    EXPECT_EQ(OpenRuns(), 0u);
+    clock_.Advance(absl::Minutes(1));
+    Tick();
+    Tick();
+    ASSERT_EQ(OpenRuns(), 1u);
+    EXPECT_EQ(Order().verify().backup_id(), ids[turn % 3]);
+    EXPECT_EQ(Order().verify().sample_percent(), 20);
+    Answer(Verified());
+  }
+}
+
+TEST_F(BackupRun, AScheduledVerificationWaitsForItsVaultAndTouchesNoReservedBackup) {
+  AddPolicy("daily", "*-*-* 00:00", "near");
+  estate_.mutable_estate()->mutable_policies(0)->set_verify_every_seconds(3600);
+  Put(estate_);
+  Hear();
+  Ask();
+  Answer(Stored(v1::Outcome::OK, 7));
+  Tick();
+  const int reserved = Offline().items_size();
+  SetNode("nas1", v1::NodeState::UNREACHABLE);
+  clock_.Advance(absl::Hours(1));
+  Tick();
+  EXPECT_EQ(OpenRuns(), 1u) << "it waits";
+  SetNode("nas1", v1::NodeState::ALIVE);
+  Tick();
+  EXPECT_TRUE(Order().has_verify());
+  EXPECT_EQ(Offline().items_size(), reserved);
+}
+
+TEST_F(BackupRun, AllThatAVerificationFoundIsShown) {
+  Ask();
+  const std::string id = Order().backup().backup_id();
+  Answer(Stored(v1::Outcome::OK, 7));
+  rec::RunRecord verify = controller::NewRun(*em_, "verify", "db");
+  verify.mutable_run()->set_backup_id(id);
+  Put(verify);
+  Tick();
+  v1::OrderUpdate damage = Failed(Code::kDataLoss);
+  damage.mutable_verify()->add_damaged()->set_path("srv/a");
+  damage.mutable_verify()->add_damaged()->set_path("srv/b");
+  damage.mutable_verify()->set_damaged_total(7);
+  Answer(damage);
+  const v1::Run run = Runs().back().run();
+  EXPECT_EQ(run.outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(run.problems_size(), 2);
+  EXPECT_EQ(run.problems_total(), 7);
+  EXPECT_THAT(GoodIds(), IsEmpty());
+}
+
+TEST_F(BackupRun, AComparisonReadsBothWhereTheyAre) {
+  std::vector<std::string> ids;
+  for (int n = 0; n < 2; ++n) {
+    Ask();
+    ids.push_back(Order().backup().backup_id());
+    Answer(Stored(v1::Outcome::OK, 7));
+    clock_.Advance(absl::Minutes(1));
+  }
+  rec::RunRecord diff = controller::NewRun(*em_, "diff", "db");
+  diff.mutable_run()->set_backup_id(ids[0]);
+  diff.mutable_diff_request()->set_other(ids[1]);
+  diff.mutable_diff_request()->set_path("/srv");
+  Put(diff);
+  Tick();
+  const v1::DiffOrder order = Order().diff();
+  EXPECT_EQ(order.backup_id(), ids[0]);
+  EXPECT_EQ(order.other_id(), ids[1]);
+  EXPECT_EQ(order.path(), "/srv");
+  EXPECT_FALSE(order.vault().read_grant().statement().empty());
+  EXPECT_FALSE(order.other_vault().read_grant().statement().empty());
+  v1::OrderUpdate done;
+  done.set_state(v1::OrderUpdate::DONE);
+  done.mutable_diff()->add_items()->set_change("added");
+  Answer(done);
+  EXPECT_EQ(Runs().back().run().diff().items_size(), 1);
 }
 
 TEST_F(BackupRun, AScheduleStartsOneRunForEachDueTime) {

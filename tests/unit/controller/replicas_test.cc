@@ -158,6 +158,81 @@ TEST_F(Replicas, DamageMetInACopySaysNothingAboutTheBackup) {
   Failed(run, Code::kDataLoss);
   EXPECT_THAT(Good(), ElementsAre("db/3", "db/2", "db/1"));
   EXPECT_THAT(Of("db/3").vaults(), ElementsAre("nas"));
+  EXPECT_THAT(Of("db/3").copies_damaged(), ElementsAre("usb"));
+}
+
+// The vault knows of the one record that was met; a replication would send that, and take the rest
+// as it is.
+TEST_F(Replicas, ACopyInWhichDamageWasMetIsNoneUntilItsVaultWasChecked) {
+  Done(Begin(AskJob(Replicate())), Copied({"db/1", "db/2", "db/3"}));
+  rec::RunRecord verify = NewRunOf("verify");
+  verify.mutable_run()->set_backup_id("db/3");
+  verify.mutable_run()->set_vault("usb");
+  Failed(Begin(verify), Code::kDataLoss);
+  EXPECT_THAT(Of("db/3").vaults(), ElementsAre("nas"));
+  const std::string replication = Begin(AskJob(Replicate()));
+  Done(replication, Copied({"db/3"}));
+  EXPECT_THAT(Of("db/3").vaults(), ElementsAre("nas"));
+  EXPECT_THAT(Events("replicate.ok").back(), HasSubstr("1 wait for the check of vault 'usb'"));
+
+  AddDue();
+  ASSERT_THAT(OpenJobs(), ElementsAre("check")) << "by itself";
+  const std::string check = FirstOpenJob();
+  Advance();
+  const v1::VaultOrder order = OrderOf(check).vault();
+  EXPECT_EQ(order.vault(), "usb");
+  EXPECT_TRUE(order.check().read_data() && order.check().repair());
+  EXPECT_EQ(order.check().other().name(), "nas");
+  AddDue();
+  EXPECT_THAT(OpenJobs(), ElementsAre("check")) << "once";
+  Failed(check, Code::kUnavailable);
+  AddDue();
+  EXPECT_THAT(OpenJobs(), IsEmpty()) << "not at once again";
+  EXPECT_THAT(Of("db/3").copies_damaged(), ElementsAre("usb"));
+  clock_.Advance(absl::Seconds(kReplicationRetrySeconds));
+  AddDue();
+  ASSERT_THAT(OpenJobs(), ElementsAre("check"));
+  const std::string again = FirstOpenJob();
+  Advance();
+  Done(again);
+  EXPECT_THAT(Of("db/3").copies_damaged(), IsEmpty());
+  AddDue();
+  ASSERT_THAT(OpenJobs(), ElementsAre("replicate")) << "what was bad is sent again, at once";
+  const std::string last = FirstOpenJob();
+  Advance();
+  Done(last, Copied({"db/3"}));
+  EXPECT_THAT(Of("db/3").vaults(), ElementsAre("nas", "usb"));
+}
+
+TEST_F(Replicas, ASampleDoesNotTakeBackThatAllWasRead) {
+  Done(Begin(AskJob(Replicate())), Copied({"db/3"}));
+  const auto verify = [&](int percent, const std::string& vault) {
+    rec::RunRecord run = NewRunOf("verify");
+    run.mutable_run()->set_backup_id("db/3");
+    run.mutable_run()->set_vault(vault);
+    run.set_sample_percent(percent);
+    const std::string id = Begin(run);
+    EXPECT_EQ(OrderOf(id).verify().sample_percent(), percent);
+    v1::OrderUpdate update;
+    update.set_state(v1::OrderUpdate::DONE);
+    update.mutable_verify()->set_files_skipped(percent > 0 ? 90 : 0);
+    Answer(id, update);
+  };
+  verify(10, "usb");
+  EXPECT_EQ(Of("db/3").copies_verified(0).level(), "L2 sampled");
+  verify(0, "usb");
+  verify(10, "usb");
+  EXPECT_EQ(Of("db/3").copies_verified(0).level(), "L2");
+  EXPECT_EQ(Of("db/3").verified_level(), "");
+  verify(10, "");
+  EXPECT_EQ(Of("db/3").verified_level(), "L2 sampled");
+  EXPECT_THAT(Events("verify.ok").back(), HasSubstr("90 files were not read"));
+  Change("db/3", [](rec::BackupRecord& record) { record.set_restore_failed(true); });
+  verify(10, "");
+  EXPECT_TRUE(RecordOf("db/3").restore_failed()) << "a sample makes nothing good again";
+  verify(0, "");
+  EXPECT_FALSE(RecordOf("db/3").restore_failed());
+  EXPECT_EQ(Of("db/3").verified_level(), "L2");
 }
 
 TEST_F(Replicas, NothingIsTriedWhileEitherSideIsAway) {

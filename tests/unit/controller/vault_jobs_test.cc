@@ -320,5 +320,15 @@ TEST_F(VaultJobs, TheIndexIsMadeAnewByAnOrderOfItsOwn) {
   EXPECT_EQ(Run(run).outcome(), v1::Outcome::OK);
 }
 
+// A backup whose record in the vault cannot be read has no name there.
+TEST_F(VaultJobs, ACheckWithProblemsRaisesNoLevel) {
+  v1::VaultResult result;
+  result.add_problems("1 stored backups have a damaged record");
+  Done(Begin(AskJob(Job("check"))), result);
+  EXPECT_EQ(Of("db/1").verified_level(), "");
+  Done(Begin(AskJob(Job("check"))));
+  EXPECT_EQ(Of("db/1").verified_level(), "L0");
+}
+
 }  // namespace
 }  // namespace ember::controller

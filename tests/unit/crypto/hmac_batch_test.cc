@@ -19,7 +19,9 @@ std::string Noise(size_t size) {
 
 std::vector<const Sha256Kernel*> Kernels() {
   std::vector<const Sha256Kernel*> kernels = {nullptr};
-  if (ShaNiKernel() != nullptr) kernels.push_back(ShaNiKernel());
+  for (const Sha256Kernel* kernel : {ShaNiKernel(), Avx512Sha256Kernel(), MixedSha256Kernel()}) {
+    if (kernel != nullptr) kernels.push_back(kernel);
+  }
   return kernels;
 }
 
@@ -51,7 +53,7 @@ TEST(HmacBatch, UnequalLengthsInOneBatchAreRight) {
   std::mt19937_64 random(11);
   for (int round = 0; round < 30; ++round) {
     std::vector<std::string> data;
-    const size_t count = random() % 7;
+    const size_t count = random() % (round % 3 == 0 ? 50 : 7);
     for (size_t i = 0; i < count; ++i)
       data.push_back(Noise(random() % (random() % 3 == 0 ? 200000 : 200)));
     ExpectRight(Noise(32), data);
@@ -77,17 +79,27 @@ TEST(HmacBatch, ThePrefixCounts) {
 }
 
 TEST(HmacBatch, AKernelThatMiscomputesIsNotUsed) {
-  const auto one = [](uint32_t* state, const unsigned char* data, size_t) { state[0] += data[0]; };
-  const auto two = [](uint32_t*, const unsigned char*, uint32_t*, const unsigned char*, size_t) {};
-  const Sha256Kernel broken = {"broken", one, two};
-  EXPECT_EQ(SoundSha256Kernel(&broken), nullptr);
-  if (ShaNiKernel() != nullptr) {
-    // Only the interleaved half is wrong.
-    const Sha256Kernel half = {"half broken", ShaNiKernel()->compress, two};
-    EXPECT_EQ(SoundSha256Kernel(&half), nullptr);
-    EXPECT_EQ(SoundSha256Kernel(ShaNiKernel()), ShaNiKernel());
+  const auto wrong = [](uint32_t* const* states, const unsigned char* const* data, size_t, size_t) {
+    states[0][0] += data[0][0];
+  };
+  for (const size_t lanes : {size_t{1}, size_t{2}, kSha256LanesMax}) {
+    const Sha256Kernel broken = {"broken", lanes, 1, wrong};
+    EXPECT_EQ(SoundSha256Kernel(&broken), nullptr);
   }
-  EXPECT_EQ(SoundSha256Kernel(nullptr), nullptr);
+  for (const Sha256Kernel* kernel : Kernels()) {
+    EXPECT_EQ(SoundSha256Kernel(kernel), kernel);
+    if (kernel == nullptr) continue;
+    // Right for one message, wrong in the last lane when all are full.
+    static const Sha256Kernel* whole;
+    whole = kernel;
+    const Sha256Kernel last_lane = {
+        "last lane broken", kernel->lanes, 1,
+        [](uint32_t* const* states, const unsigned char* const* data, size_t count, size_t blocks) {
+          whole->compress(states, data, count, blocks);
+          if (count == whole->lanes) states[count - 1][7] ^= 1;
+        }};
+    EXPECT_EQ(SoundSha256Kernel(&last_lane), nullptr) << kernel->name;
+  }
 }
 
 }  // namespace

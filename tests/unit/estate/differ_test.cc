@@ -101,6 +101,22 @@ TEST(EstateDiffer, AsksWhenAVaultGivesUpARule) {
   EXPECT_TRUE(plan.needs_confirmation);
 }
 
+TEST(EstateDiffer, AsksWhenAPolicyHoldsOrVerifiesLess) {
+  const auto with = [](const std::string& more) {
+    return Parsed(absl::StrReplaceAll(
+        kText, {{"last: 10, daily: 30}", absl::StrCat("last: 10, daily: 30}", more)}}));
+  };
+  const v1::Estate careful = with(", hold: 30d, verify: {every: 7d, sample: 50%}");
+  EXPECT_TRUE(
+      PlanOf(careful, with(", hold: 29d, verify: {every: 7d, sample: 50%}")).needs_confirmation);
+  EXPECT_TRUE(
+      PlanOf(careful, with(", hold: 30d, verify: {every: 8d, sample: 50%}")).needs_confirmation);
+  EXPECT_TRUE(
+      PlanOf(careful, with(", hold: 30d, verify: {every: 7d, sample: 49%}")).needs_confirmation);
+  EXPECT_TRUE(PlanOf(careful, with(", hold: 30d")).needs_confirmation);
+  EXPECT_FALSE(PlanOf(careful, with(", hold: 31d, verify: {every: 6d}")).needs_confirmation);
+}
+
 TEST(EstateDiffer, SaysWhatChangesAndAsksWhenProtectionGetsLess) {
   const EditCase cases[] = {
       {"rpo: 24h", "rpo: 12h", "update workload db: rpo: 1d → 12h", false},
@@ -124,6 +140,8 @@ TEST(EstateDiffer, SaysWhatChangesAndAsksWhenProtectionGetsLess) {
        "update policy daily: keep: {last: 10, daily: 30} → not set", false},
       {"weekly, schedule: weekly", "weekly, keep: {last: 99}, schedule: weekly",
        "update policy weekly: keep: not set → {last: 99}", true},
+      {"last: 10, daily: 30}", "last: 10, daily: 30}, hold: 30d",
+       "update policy daily: hold: not set → 30d", false},
       {"[nas, usb]", "[nas]", "update policy daily: vaults: [nas, usb] → [nas]", true},
       {"/mnt/usb", "/mnt/usb2", "update vault usb: path: /mnt/usb → /mnt/usb2", true},
       {"node: nas2", "node: nas3", "update vault usb: node: nas2 → nas3", true},

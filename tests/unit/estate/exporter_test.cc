@@ -120,6 +120,9 @@ class RandomEstate {
       if (policy->vaults().empty() || Coin()) policy->add_vaults(vault.name());
     }
     if (Coin()) policy->set_verify_every_seconds(Seconds());
+    if (policy->verify_every_seconds() > 0 && Coin())
+      policy->set_verify_sample_percent(1 + Below(99));
+    if (Coin()) policy->set_hold_seconds(Seconds());
     if (Coin()) policy->set_drill_every_seconds(Seconds());
   }
 

@@ -89,7 +89,7 @@ TEST(EstateParser, ReadsTheExample) {
   EXPECT_THAT(
       warnings,
       ElementsAre(HasSubstr("keep: retention is recorded; this version never removes backups"),
-                  HasSubstr("verify is recorded"), HasSubstr("keep: retention is recorded")));
+                  HasSubstr("keep: retention is recorded")));
 }
 
 TEST(EstateParser, FillsInDefaults) {
@@ -180,6 +180,25 @@ vaults:
   EXPECT_THAT(warnings, IsEmpty());
 }
 
+TEST(EstateParser, ReadsHoldAndSample) {
+  std::vector<std::string> warnings;
+  ASSERT_OK_AND_ASSIGN(const v1::Estate estate, ParseEstate(R"(
+vaults: [{name: nas, node: nas1, path: /srv/vault}]
+policies:
+  - {name: daily, hold: 30d, vaults: [nas], verify: {every: 7d, sample: 10%}}
+  - {name: all, vaults: [nas], verify: {every: 7d, sample: 100%}}
+)",
+                                                            "e.yaml", &warnings));
+  EXPECT_EQ(estate.policies(0).hold_seconds(), 30 * 86400);
+  EXPECT_EQ(estate.policies(0).verify_sample_percent(), 10);
+  EXPECT_EQ(estate.policies(1).verify_sample_percent(), 0) << "all is no sample";
+  EXPECT_THAT(warnings, IsEmpty());
+  const std::string exported = ExportEstate(estate);
+  EXPECT_THAT(exported, HasSubstr("sample: 10%"));
+  ASSERT_OK_AND_ASSIGN(const v1::Estate again, ParseEstate(exported, "e.yaml"));
+  EXPECT_EQ(again.SerializeAsString(), estate.SerializeAsString());
+}
+
 TEST(EstateParser, ReadsBandwidthLimits) {
   const std::string rules = R"(
 settings:
@@ -261,6 +280,9 @@ TEST(EstateParser, RejectsWhatIsWrong) {
       {"\"07:00\"", "\"07:00\", keep: {within: 1500ms}", "not a whole number of seconds"},
       {"\"07:00\"", "\"07:00\", keep: {}", "keep names no backups to keep"},
       {"\"07:00\"", "\"07:00\", verify: {}", "verify has no 'every'"},
+      {"\"07:00\"", "\"07:00\", verify: {every: 7d, sample: 0%}", "sample: expected 1% to 100%"},
+      {"\"07:00\"", "\"07:00\", verify: {every: 7d, sample: ten}", "sample: expected"},
+      {"\"07:00\"", "\"07:00\", hold: long", "hold: 'long' is not a duration"},
       {"[/srv/db]", "[{a: b}]", "path: expected a text, not a map"},
       // Names.
       {"name: nas", "name: na/s", "vault name 'na/s' is not valid"},
@@ -454,7 +476,7 @@ settings: {lease: 20}
             "e.yaml:2:31: vault 'nass' of policy 'p' is not known; did you mean 'nas'?\n"
             "e.yaml:2:38: unknown key 'color' in policy 'p'; known keys: name, schedule, cron, "
             "timezone, on_change, keep, "
-            "vaults, verify, drill\n"
+            "hold, vaults, verify, drill\n"
             "e.yaml:3:19: lease: '20' is not a duration such as 500ms, 20s, 5m, 2h or 7d");
 }
 

@@ -37,6 +37,12 @@ class Replication : public ::testing::Test {
     EXPECT_OK(vault);
     return *std::move(vault);
   }
+  void BackUpHeld(int number, absl::Duration hold) {
+    PlannedBackup planned = Planned(number);
+    planned.hold_seconds = absl::ToInt64Seconds(hold);
+    ASSERT_OK_AND_ASSIGN(VaultClient client, VaultClient::Open(*home_, planned));
+    ASSERT_OK(BackUp(client));
+  }
   void BackUpAtHome(int first, int last) {
     for (int number = first; number <= last; ++number) {
       ASSERT_OK_AND_ASSIGN(VaultClient client, VaultClient::Open(*home_, Planned(number)));
@@ -185,6 +191,17 @@ TEST_F(Replication, DeletionsDoNotPropagate) {
   ASSERT_OK(Copy(*home_, *away_));
   EXPECT_OK(CheckRestores(*away_, Planned(1)));
   EXPECT_OK(CheckRestores(*away_, Planned(2)));
+}
+
+TEST_F(Replication, WhatIsHeldThereIsHeldHere) {
+  BackUpHeld(1, absl::Hours(24));
+  BackUpAtHome(2, 2);
+  ASSERT_OK(Copy(*home_, *away_));
+  Reopen();
+  EXPECT_THAT(Delete(*away_, Id(1)), HasCode(absl::StatusCode::kFailedPrecondition));
+  EXPECT_OK(Delete(*away_, Id(2)));
+  clock_.Advance(absl::Hours(25));
+  EXPECT_OK(Delete(*away_, Id(1)));
 }
 
 TEST_F(Replication, WhatWasDeletedHereIsNotCopiedAgain) {

@@ -1,12 +1,19 @@
 #include "common/vault/vault.h"
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
+#include "tests/support/eventually.h"
+#include "tests/unit/vault/failing_store.h"
 #include "tests/unit/vault/vault_fixture.h"
 
 namespace ember::testing {
@@ -284,11 +291,109 @@ TEST_F(VaultTest, AFullPackIsPublishedByItself) {
     upload.mutable_records(0)->set_payload(std::string(1 << 20, 'x'));
     ASSERT_OK(vault_->Append("host1", upload));
   }
-  EXPECT_LT(CountAbsent(session, 0, enough), enough);
+  EXPECT_TRUE(Eventually([&] { return CountAbsent(session, 0, enough) < enough; }));
   for (const std::string& pack : Files("packs")) {
     const uintmax_t with_parity = (kPackBytes + kRecordBytesMax) / 100 * 106;
     EXPECT_LE(std::filesystem::file_size(pack), with_parity + (1 << 20));
   }
+}
+
+// Holds back every pack until it is let go.
+class SlowStore : public FailingStore {
+ public:
+  explicit SlowStore(std::unique_ptr<vault::ObjectStore> inner)
+      : FailingStore(std::move(inner), plan_) {}
+  absl::StatusOr<std::unique_ptr<vault::ObjectWriter>> Create() override {
+    EMBER_ASSIGN_OR_RETURN(auto writer, FailingStore::Create());
+    return std::make_unique<Writer>(std::move(writer), *this);
+  }
+  absl::Notification let_go;
+  std::atomic<int> held{0};
+  std::atomic<bool> broken{false};
+
+ private:
+  class Writer : public vault::ObjectWriter {
+   public:
+    Writer(std::unique_ptr<vault::ObjectWriter> inner, SlowStore& store)
+        : inner_(std::move(inner)), store_(store) {}
+    absl::Status Append(absl::string_view data) override { return inner_->Append(data); }
+    absl::Status Publish(absl::string_view name) override {
+      if (name.rfind("packs/", 0) == 0) {
+        ++store_.held;
+        store_.let_go.WaitForNotification();
+        if (store_.broken) return absl::InternalError("the disk is broken");
+      }
+      return inner_->Publish(name);
+    }
+    absl::Status Replace(absl::string_view name) override { return inner_->Replace(name); }
+
+   private:
+    std::unique_ptr<vault::ObjectWriter> inner_;
+    SlowStore& store_;
+  };
+  FailurePlan plan_;
+};
+
+class SlowVault : public VaultFixture {
+ protected:
+  vault::VaultOptions Options(const std::string& directory) override {
+    auto store = std::make_shared<SlowStore>(*vault::OpenDirectoryStore(directory));
+    store_ = store.get();
+    vault::VaultOptions options = VaultFixture::Options(directory);
+    options.store = std::move(store);
+    return options;
+  }
+  // One record more than the open packs can hold without one of them being full.
+  absl::Status AppendMoreThanFits(const ClientSession& session) {
+    const int enough = static_cast<int>(kOpenPacks * kPackBytes / (1 << 20)) + 2;
+    for (int n = 0; n < enough; ++n) {
+      v1::UploadRequest upload = UploadOf(session, n, 1);
+      upload.mutable_records(0)->set_payload(std::string(1 << 20, 'x'));
+      EMBER_RETURN_IF_ERROR(vault_->Append("host1", upload));
+    }
+    count_ = enough;
+    return absl::OkStatus();
+  }
+  SlowStore* store_ = nullptr;
+  int count_ = 0;
+};
+
+TEST_F(SlowVault, WhoSendsDoesNotWaitForTheDisk) {
+  ASSERT_OK_AND_ASSIGN(const ClientSession session, Open(SessionRequest("db", 1)));
+  ASSERT_OK(AppendMoreThanFits(session));
+  EXPECT_TRUE(Eventually([&] { return store_->held > 0; })) << "no pack was full";
+  store_->let_go.Notify();
+  ASSERT_OK(Commit(session, SortedIds(0, count_)));
+  Reopen();
+  store_->let_go.Notify();
+  EXPECT_EQ(vault_->Facts().backups(), 1);
+}
+
+TEST_F(SlowVault, WhatTheDiskRefusedMeanwhileIsSaidAndNothingIsCommitted) {
+  ASSERT_OK_AND_ASSIGN(const ClientSession session, Open(SessionRequest("db", 1)));
+  ASSERT_OK(AppendMoreThanFits(session));
+  store_->broken = true;
+  store_->let_go.Notify();
+  EXPECT_THAT(Commit(session, SortedIds(0, count_)), HasCode(StatusCode::kInternal));
+  EXPECT_THAT(vault_->Append("host1", UploadOf(session, 0, 1)), HasCode(StatusCode::kInternal));
+  store_->broken = false;
+  EXPECT_THAT(vault_->Sync(session.request.session_id()), HasCode(StatusCode::kInternal))
+      << "what was lost stays lost until the session is opened again";
+}
+
+TEST_F(SlowVault, ANewerSessionWaitsForThePacksOfTheOlder) {
+  ASSERT_OK_AND_ASSIGN(const ClientSession session, Open(SessionRequest("db", 1)));
+  ASSERT_OK(AppendMoreThanFits(session));
+  EXPECT_TRUE(Eventually([&] { return store_->held > 0; }));
+  std::atomic<bool> opened{false};
+  std::thread newer([&] {
+    EXPECT_OK(Open(SessionRequest("db", 2)));
+    opened = true;
+  });
+  EXPECT_FALSE(opened);
+  store_->let_go.Notify();
+  newer.join();
+  EXPECT_GE(Files("packs").size(), 1u);
 }
 
 TEST_F(VaultTest, RefusesRequestsThatMakeNoSense) {

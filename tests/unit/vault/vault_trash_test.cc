@@ -91,6 +91,28 @@ TEST_F(VaultTrash, MinRetentionHoldsAgainstPersonsToo) {
   EXPECT_OK(Delete({IdOf("db", 1)}));
 }
 
+// What the controller granted, in the vault's own time: neither a person nor the estate gets round
+// it.
+TEST_F(VaultTrash, AHeldBackupIsDeletedForNobody) {
+  v1::Grant grant;
+  grant.set_hold_seconds(absl::ToInt64Seconds(absl::Hours(72)));
+  v1::OpenSessionRequest request = SessionRequest("db", 1);
+  request.mutable_grant()->set_statement(grant.SerializeAsString());
+  ASSERT_OK_AND_ASSIGN(const ClientSession session, Open(request));
+  ASSERT_OK(vault_->Append("host1", UploadOf(session, 0, 5)));
+  ASSERT_OK_AND_ASSIGN(const v1::CommitReply reply, Commit(session, SortedIds(0, 5)));
+  v1::Receipt receipt;
+  ASSERT_TRUE(receipt.ParseFromString(reply.receipt().statement()));
+  EXPECT_EQ(receipt.held_until().seconds() - receipt.received().seconds(), 72 * 3600);
+  ASSERT_OK(Backup("db", 2, 0, 5));
+  clock_.Advance(absl::Hours(71));
+  Reopen();
+  EXPECT_THAT(Delete({IdOf("db", 1)}), HasCodeAndText(StatusCode::kFailedPrecondition, "held"));
+  EXPECT_OK(Delete({IdOf("db", 2)})) << "the other one has no hold";
+  clock_.Advance(absl::Hours(2));
+  EXPECT_OK(Delete({IdOf("db", 1)}));
+}
+
 TEST_F(VaultTrash, WithoutAPersonTheBudgetHolds) {
   MakeBackups(20);
   EXPECT_THAT(Delete({IdOf("db", 1), IdOf("db", 2), IdOf("db", 3)}, /*by_person=*/false),
