@@ -1,13 +1,11 @@
 #include "common/backup/manifest_diff.h"
 
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "common/backup/backup_writer.h"
-#include "common/base/limits.h"
+#include "common/backup/manifest_record.h"
 #include "common/base/status.h"
 
 namespace ember::backup {
@@ -17,10 +15,6 @@ using format::v1::Child;
 using format::v1::Entry;
 using format::v1::ManifestLeaf;
 using format::v1::ManifestNode;
-
-absl::Status Bad(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("its manifest is invalid: ", what));
-}
 
 // A place in a manifest: before an entry, before a record that was not read, or at the end.
 class Cursor {
@@ -56,7 +50,7 @@ class Cursor {
   // Replaces the record by what is in it.
   absl::Status Descend() {
     RecordId id;
-    if (!ParseRecordId(record().id(), &id)) return Bad("an id has not 32 bytes");
+    ParseRecordId(record().id(), &id);  // checked by ParseManifestNode
     const uint32_t level = frames_.back().node.level();
     ++frames_.back().next;
     return Enter(id, level);
@@ -77,15 +71,14 @@ class Cursor {
     } else if (record->type == RecordType::NODE && parent != 1) {
       EMBER_RETURN_IF_ERROR(EnterNode(record->bytes, parent));
     } else {
-      return Bad("a record is of another type");
+      return BadManifest("a record is of another type");
     }
     LeaveEnded();
     return absl::OkStatus();
   }
 
   absl::Status EnterLeaf(const std::string& bytes) {
-    if (!leaf_.ParseFromString(bytes) || leaf_.version() != kManifestVersion)
-      return Bad("a leaf has an unknown form");
+    EMBER_ASSIGN_OR_RETURN(leaf_, ParseManifestLeaf(bytes));
     next_entry_ = 0;
     while (next_entry_ < leaf_.entries_size() && PathLess(entry().path(), from_)) ++next_entry_;
     return absl::OkStatus();
@@ -93,13 +86,8 @@ class Cursor {
 
   absl::Status EnterNode(const std::string& bytes, uint32_t parent) {
     Frame frame;
-    ManifestNode& node = frame.node;
-    if (!node.ParseFromString(bytes) || node.version() != kManifestVersion)
-      return Bad("a node has an unknown form");
-    if (node.level() < 1 || node.level() > kManifestDepthMax ||
-        (parent != 0 && node.level() + 1 != parent)) {
-      return Bad("a node is at another level");
-    }
+    EMBER_ASSIGN_OR_RETURN(frame.node, ParseManifestNode(bytes, parent == 0 ? 0 : parent - 1));
+    const ManifestNode& node = frame.node;
     // What lies between two children lies in the first of them.
     while (frame.next + 1 < node.children_size() &&
            PathLess(node.children(frame.next + 1).first_path(), from_)) {

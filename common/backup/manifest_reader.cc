@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/backup/backup_writer.h"
+#include "common/backup/manifest_record.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 
@@ -19,10 +20,6 @@ using format::v1::EntryType;
 using format::v1::Extent;
 
 constexpr int64_t kRecordMax = kRecordBytesMax;
-
-absl::Status Bad(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("its manifest is invalid: ", what));
-}
 
 ManifestTotals TotalsOf(const Child& child) {
   ManifestTotals totals;
@@ -37,36 +34,36 @@ absl::Status ValidateExtents(const Entry& entry, int64_t start, int64_t size) {
   for (const Extent& extent : entry.extents()) {
     if (extent.length() <= 0 || extent.length() > kRecordMax || extent.start() < 0 ||
         extent.start() > kRecordMax - extent.length()) {
-      return Bad("an extent is not within its record");
+      return BadManifest("an extent is not within its record");
     }
     if (extent.offset() < at || extent.offset() > size - extent.length()) {
-      return Bad("an extent is out of order or not within its file");
+      return BadManifest("an extent is out of order or not within its file");
     }
     if (extent.id().size() != std::tuple_size_v<RecordId>)
-      return Bad("an extent's id has not 32 bytes");
+      return BadManifest("an extent's id has not 32 bytes");
     at = extent.offset() + extent.length();
   }
   return absl::OkStatus();
 }
 
 absl::Status ValidateEntry(const Entry& entry) {
-  if (!ValidateEntryPath(entry.path()).ok()) return Bad("a path leaves its tree");
+  if (!ValidateEntryPath(entry.path()).ok()) return BadManifest("a path leaves its tree");
   if (entry.type() <= EntryType::UNKNOWN || entry.type() > EntryType::BLOCK)
-    return Bad("an entry has no known type");
-  if (entry.size() < 0) return Bad("a size is negative");
+    return BadManifest("an entry has no known type");
+  if (entry.size() < 0) return BadManifest("a size is negative");
   const bool has_content = entry.extents_size() > 0 || !entry.inline_content().empty();
   if (has_content && (entry.type() != EntryType::FILE || !entry.hardlink_to().empty())) {
-    return Bad("an entry has content that cannot have any");
+    return BadManifest("an entry has content that cannot have any");
   }
   if (!entry.hardlink_to().empty() &&
       (entry.type() == EntryType::DIRECTORY || !ValidateEntryPath(entry.hardlink_to()).ok() ||
        !PathLess(entry.hardlink_to(), entry.path()))) {
-    return Bad("a hard link does not name an entry before it");
+    return BadManifest("a hard link does not name an entry before it");
   }
   if (!entry.inline_content().empty() &&
       (entry.extents_size() > 0 ||
        static_cast<int64_t>(entry.inline_content().size()) != entry.size())) {
-    return Bad("an inline content has not the size of its file");
+    return BadManifest("an inline content has not the size of its file");
   }
   return ValidateExtents(entry, 0, entry.size());
 }
@@ -93,7 +90,7 @@ absl::Status ManifestReader::Start() {
   } else if (status.ok() && root->type == RecordType::NODE) {
     status = EnterNode(root->bytes, 0, nullptr);
   } else if (status.ok()) {
-    status = Bad("its root is of another type");
+    status = BadManifest("its root is of another type");
   }
   return status.ok() ? status : Damage("", status);
 }
@@ -115,7 +112,8 @@ absl::StatusOr<bool> ManifestReader::Next(Entry* entry) {
     if (!leaf_ready) break;
   }
   if (last_.more && !gap_)
-    EMBER_RETURN_IF_ERROR(Damage(last_.path, Bad("the last parts of an entry are missing")));
+    EMBER_RETURN_IF_ERROR(
+        Damage(last_.path, BadManifest("the last parts of an entry are missing")));
   return false;
 }
 
@@ -177,7 +175,7 @@ absl::Status ManifestReader::EnterChild(int child, absl::StatusOr<PlainRecord> r
   const Child self = parent.node.children(child);
   const uint32_t level = parent.node.level();
   if (record->type != (level == 1 ? RecordType::LEAF : RecordType::NODE))
-    return Bad("a record is of another type");
+    return BadManifest("a record is of another type");
   if (level == 1) return EnterLeaf(record->bytes, &self);
   const bool has_next = child + 1 < parent.node.children_size();
   const bool has_last_path = has_next || parent.has_last_path;
@@ -192,7 +190,7 @@ absl::Status ManifestReader::EnterChild(int child, absl::StatusOr<PlainRecord> r
 absl::Status ManifestReader::CheckTotals(const ManifestTotals& totals,
                                          const std::string& first_path, const Child& self) const {
   if (!(totals == TotalsOf(self)) || first_path != self.first_path()) {
-    return Bad("a record is not what its parent says");
+    return BadManifest("a record is not what its parent says");
   }
   return absl::OkStatus();
 }
@@ -201,25 +199,10 @@ absl::Status ManifestReader::CheckTotals(const ManifestTotals& totals,
 absl::Status ManifestReader::EnterNode(const std::string& bytes, uint32_t level,
                                        const Child* self) {
   Frame frame;
-  format::v1::ManifestNode& node = frame.node;
-  if (!node.ParseFromString(bytes) || node.version() != kManifestVersion)
-    return Bad("a node has an unknown form");
-  if (node.level() < 1 || node.level() > kManifestDepthMax ||
-      (level != 0 && node.level() != level)) {
-    return Bad("a node is at another level");
-  }
-  if (node.children_size() < 1 || static_cast<size_t>(node.children_size()) > kNodeChildrenMax) {
-    return Bad("a node has too few or too many children");
-  }
+  EMBER_ASSIGN_OR_RETURN(frame.node, ParseManifestNode(bytes, level));
+  const format::v1::ManifestNode& node = frame.node;
   ManifestTotals totals;
-  for (int i = 0; i < node.children_size(); ++i) {
-    const Child& child = node.children(i);
-    if (child.id().size() != std::tuple_size_v<RecordId>) return Bad("an id has not 32 bytes");
-    // Equal first paths: parts of one large entry.
-    if (i > 0 && PathLess(child.first_path(), node.children(i - 1).first_path()))
-      return Bad("children out of order");
-    totals.Add(child);
-  }
+  for (const Child& child : node.children()) totals.Add(child);
   if (self != nullptr)
     EMBER_RETURN_IF_ERROR(CheckTotals(totals, node.children(0).first_path(), *self));
   frames_.push_back(std::move(frame));
@@ -229,17 +212,20 @@ absl::Status ManifestReader::EnterNode(const std::string& bytes, uint32_t level,
 absl::Status ManifestReader::CheckNext(const Entry& entry, bool after_gap, Last* last) const {
   if (entry.part() == 0) {
     EMBER_RETURN_IF_ERROR(ValidateEntry(entry));
-    if (last->any && !PathLess(last->path, entry.path())) return Bad("entries out of order");
-    if (last->more && !after_gap) return Bad("parts of an entry are missing");
+    if (last->any && !PathLess(last->path, entry.path()))
+      return BadManifest("entries out of order");
+    if (last->more && !after_gap) return BadManifest("parts of an entry are missing");
     last->size = entry.size();
     last->end = 0;
     last->orphan = false;
   } else {
     const bool follows =
         last->any && last->more && entry.path() == last->path && entry.part() == last->part + 1;
-    if (!follows && !after_gap) return Bad("a part of an entry does not follow the one before it");
+    if (!follows && !after_gap)
+      return BadManifest("a part of an entry does not follow the one before it");
     if (!follows) {
-      if (last->any && PathLess(entry.path(), last->path)) return Bad("entries out of order");
+      if (last->any && PathLess(entry.path(), last->path))
+        return BadManifest("entries out of order");
       last->size = std::numeric_limits<int64_t>::max();  // unknown: it will not be delivered
       last->end = 0;
       last->orphan = true;
@@ -258,10 +244,8 @@ absl::Status ManifestReader::CheckNext(const Entry& entry, bool after_gap, Last*
 }
 
 absl::Status ManifestReader::EnterLeaf(const std::string& bytes, const Child* self) {
-  format::v1::ManifestLeaf leaf;
-  if (!leaf.ParseFromString(bytes) || leaf.version() != kManifestVersion)
-    return Bad("a leaf has an unknown form");
-  if (self != nullptr && leaf.entries_size() == 0) return Bad("a leaf is empty");
+  EMBER_ASSIGN_OR_RETURN(format::v1::ManifestLeaf leaf, ParseManifestLeaf(bytes));
+  if (self != nullptr && leaf.entries_size() == 0) return BadManifest("a leaf is empty");
   ManifestTotals totals;
   Last last = last_;
   bool orphans = false;

@@ -11,6 +11,7 @@
 #include "controller/protect/damage.h"
 #include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
+#include "controller/protect/vault_jobs.h"
 
 namespace ember::controller {
 
@@ -48,24 +49,18 @@ int64_t DropLost(const EmState& em, const v1::VaultFact& fact, Batch* batch)
   return lost;
 }
 
-rec::VaultRecord RecordOf(const EmState& em, const std::string& vault)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto known = em.catalog->vaults().find(vault);
-  return known == em.catalog->vaults().end() ? rec::VaultRecord() : known->second;
-}
-
 // The receipt of a commit may come before the beat that tells of it.
 bool MayBeOnItsWay(const EmState& em, const std::string& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const auto raised = em.board.commits_noted.find(vault);
-  const absl::Duration since = std::max(em.board.trusted_from, raised == em.board.commits_noted.end()
-                                                                   ? -absl::InfiniteDuration()
-                                                                   : raised->second);
+  const absl::Duration since =
+      std::max(em.board.trusted_from,
+               raised == em.board.commits_noted.end() ? -absl::InfiniteDuration() : raised->second);
   return em.clock->Monotonic() - since < absl::Seconds(3 * kBeatDeadlineSeconds);
 }
 
 absl::Status Notice(EmState& em, const v1::VaultFact& fact) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  rec::VaultRecord record = RecordOf(em, fact.vault());
+  rec::VaultRecord record = VaultRecordOf(em, fact.vault());
   const bool same_disk = record.vault_id() == fact.vault_id();
   if (same_disk && record.sequence() == fact.sequence()) return absl::OkStatus();
   if (same_disk && fact.sequence() < record.sequence() && MayBeOnItsWay(em, fact.vault()))
@@ -81,7 +76,6 @@ absl::Status Notice(EmState& em, const v1::VaultFact& fact) ABSL_EXCLUSIVE_LOCKS
                                 ", it told of number ", record.sequence(), " before; ",
                                 DropLost(em, fact, &batch), " backups are not in it any more"));
   }
-  record.set_name(fact.vault());
   record.set_vault_id(fact.vault_id());
   record.set_sequence(fact.sequence());
   batch.Put(record);
@@ -91,7 +85,7 @@ absl::Status Notice(EmState& em, const v1::VaultFact& fact) ABSL_EXCLUSIVE_LOCKS
 }  // namespace
 
 void NoteCommit(EmState& em, const rec::BackupRecord& backup, Batch* batch) {
-  rec::VaultRecord record = RecordOf(em, backup.vault());
+  rec::VaultRecord record = VaultRecordOf(em, backup.vault());
   em.board.commits_noted[backup.vault()] = em.clock->Monotonic();
   if (record.vault_id() != backup.vault_id() || record.sequence() >= backup.vault_sequence())
     return;

@@ -21,15 +21,6 @@ constexpr char kGc[] = "gc";
 constexpr char kCheck[] = "check";
 constexpr char kReplicate[] = "replicate";
 
-rec::VaultRecord RecordOf(const EmState& em, const std::string& vault)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  const auto known = em.catalog->vaults().find(vault);
-  if (known != em.catalog->vaults().end()) return known->second;
-  rec::VaultRecord record;
-  record.set_name(vault);
-  return record;
-}
-
 google::protobuf::Timestamp* CountedFrom(absl::string_view kind, rec::VaultRecord* record) {
   return kind == kGc ? record->mutable_gc_counted_from() : record->mutable_check_counted_from();
 }
@@ -79,7 +70,7 @@ rec::RunRecord NewJob(const EmState& em, absl::string_view kind, const std::stri
 absl::Status AddWhenDue(EmState& em, const v1::VaultSpec& vault, absl::string_view kind)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const std::string& name = vault.name();
-  rec::VaultRecord record = RecordOf(em, name);
+  rec::VaultRecord record = VaultRecordOf(em, name);
   const absl::Time now = em.clock->Now();
   const bool known = kind == kGc ? record.has_gc_counted_from() : record.has_check_counted_from();
   google::protobuf::Timestamp* from = CountedFrom(kind, &record);
@@ -124,7 +115,7 @@ absl::Status AddReplicationWhenDue(EmState& em, const v1::VaultSpec& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const std::string& name = vault.name();
   if (IsOpenJob(em, name, kReplicate)) return absl::OkStatus();
-  rec::VaultRecord record = RecordOf(em, name);
+  rec::VaultRecord record = VaultRecordOf(em, name);
   const v1::VaultJobSummary& last = record.last_replication();
   const absl::Time now = em.clock->Now();
   // What lies ahead of a clock that went back counts as long ago.
@@ -166,10 +157,10 @@ absl::Status AddHealingWhenDue(EmState& em, const v1::VaultSpec& vault)
   if (from.empty() || IsOpenJob(em, name, kCheck)) return absl::OkStatus();
   // A check that came to its end has taken the copy's mark away: one that did not is tried again
   // after a while.
-  const absl::Duration since =
-      em.clock->Now() - rpc::FromTimestamp(RecordOf(em, name).last_check().time());
+  const v1::VaultJobSummary last = VaultRecordOf(em, name).last_check();
+  const absl::Duration since = em.clock->Now() - rpc::FromTimestamp(last.time());
   if (since >= absl::ZeroDuration() && since < absl::Seconds(kReplicationRetrySeconds) &&
-      RecordOf(em, name).last_check().outcome() == v1::Outcome::FAILED)
+      last.outcome() == v1::Outcome::FAILED)
     return absl::OkStatus();
   rec::RunRecord run = NewJob(em, kCheck, name);
   run.mutable_vault_request()->set_read_data(true);
@@ -195,6 +186,14 @@ absl::Status ForgetVaults(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
 
 }  // namespace
 
+rec::VaultRecord VaultRecordOf(const EmState& em, const std::string& vault) {
+  const auto known = em.catalog->vaults().find(vault);
+  if (known != em.catalog->vaults().end()) return known->second;
+  rec::VaultRecord record;
+  record.set_name(vault);
+  return record;
+}
+
 absl::Status AddDueVaultJobs(EmState& em) {
   for (const v1::VaultSpec& vault : em.catalog->estate().estate().vaults()) {
     EMBER_RETURN_IF_ERROR(AddWhenDue(em, vault, kGc));
@@ -208,7 +207,7 @@ absl::Status AddDueVaultJobs(EmState& em) {
 void NoteVaultJobEnd(const EmState& em, const rec::RunRecord& record, Batch* batch) {
   const v1::Run& run = record.run();
   if (run.kind() != kGc && run.kind() != kCheck && run.kind() != kReplicate) return;
-  rec::VaultRecord vault = RecordOf(em, run.vault());
+  rec::VaultRecord vault = VaultRecordOf(em, run.vault());
   v1::VaultJobSummary* summary = SummaryOf(run.kind(), &vault);
   summary->Clear();
   *summary->mutable_time() = run.ended();

@@ -51,6 +51,10 @@ absl::StatusOr<std::string> TakeVaultResult(const EmState& em, const record::v1:
 void TakeVaultFailure(const EmState& em, const record::v1::RunRecord& run, absl::StatusCode code,
                       Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
+// What is remembered of the vault; an empty record with its name when nothing is.
+record::v1::VaultRecord VaultRecordOf(const EmState& em, const std::string& vault)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // Adds the garbage collections, checks and replications that the estate's `gc`, `check`,
 // `replicate_from` and the vaults of its policies ask for; a collection also when something in the
 // trash is due and nobody asks. At most one of a kind per vault.

@@ -244,15 +244,12 @@ absl::Status Walk::Descend(Found found, const std::string& path, const Frame& fr
 }
 
 std::unique_ptr<LookAhead::Listing> Walk::Listing(Found* found, const Frame& frame) {
-  const std::vector<Name>& names = *found->names;
-  std::vector<bool> descends(names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i].type != DT_DIR || frame.only_roots) continue;
-    const std::string path = Child(frame.path, names[i].name);
-    descends[i] = !roots_.contains(path) && !IsExcluded(*frame.root, path);
-  }
   return ahead_.Enter(*found, *std::move(found->names), std::move(found->seen),
-                      [descends = std::move(descends)](size_t i) { return descends[i]; });
+                      [this, above = frame.path, root = frame.root,
+                       only_roots = frame.only_roots](const Name& name) {
+                        const std::string path = Child(above, name.name);
+                        return !only_roots && !roots_.contains(path) && !IsExcluded(*root, path);
+                      });
 }
 
 absl::Status Walk::AddEntry(Entry entry, const Found& found, bool whole) {

@@ -137,7 +137,7 @@ bool LookAhead::Await(const LookPtr& look) {
 std::unique_ptr<LookAhead::Listing> LookAhead::Enter(const Found& directory,
                                                      std::vector<Name> names,
                                                      std::vector<struct statx> seen,
-                                                     std::function<bool(size_t)> descends) {
+                                                     std::function<bool(const Name&)> descends) {
   auto at = std::make_shared<Directory>();
   at->device = DeviceOf(directory.info);
   at->names = std::move(names);
@@ -151,7 +151,8 @@ std::unique_ptr<LookAhead::Listing> LookAhead::Enter(const Found& directory,
 }
 
 LookAhead::Listing::Listing(LookAhead* ahead, std::shared_ptr<const Directory> directory,
-                            std::vector<struct statx> seen, std::function<bool(size_t)> descends)
+                            std::vector<struct statx> seen,
+                            std::function<bool(const Name&)> descends)
     : ahead_(ahead),
       directory_(std::move(directory)),
       descends_(std::move(descends)),
@@ -181,7 +182,7 @@ void LookAhead::Listing::LookPast(size_t i) {
     // The walk itself is at the first piece by the time that somebody else would be.
     const bool piece = asked_ % kLookAheadNames == 0 && asked_ > i;
     if (piece) add(false);
-    const bool inside = names()[asked_].type == DT_DIR && descends_(asked_);
+    const bool inside = names()[asked_].type == DT_DIR && descends_(names()[asked_]);
     if (inside) add(true);
     if (looks.empty()) continue;
     if (inside_.size() >= kInsideAhead || !ahead_->Ask(looks)) return;

@@ -50,11 +50,11 @@ class LookAhead {
   LookAhead(const LookAhead&) = delete;
   LookAhead& operator=(const LookAhead&) = delete;
 
-  // Of a directory that the walk enters, with its names. `descends(i)`: will it go into directory
-  // number i? Asked by the walking thread.
+  // Of a directory that the walk enters, with its names. `descends`: will it go into the directory of
+  // that name? Asked by the walking thread, when it comes near.
   std::unique_ptr<Listing> Enter(const Found& directory, std::vector<files::Name> names,
                                  std::vector<struct statx> seen,
-                                 std::function<bool(size_t)> descends);
+                                 std::function<bool(const files::Name&)> descends);
 
  private:
   // A directory whose names are looked at.
@@ -106,13 +106,13 @@ class LookAhead::Listing {
  private:
   friend class LookAhead;
   Listing(LookAhead* ahead, std::shared_ptr<const Directory> directory,
-          std::vector<struct statx> seen, std::function<bool(size_t)> descends);
+          std::vector<struct statx> seen, std::function<bool(const files::Name&)> descends);
   // Asks for what follows name `i`.
   void LookPast(size_t i);
 
   LookAhead* const ahead_;
   const std::shared_ptr<const Directory> directory_;
-  const std::function<bool(size_t)> descends_;
+  const std::function<bool(const files::Name&)> descends_;
   size_t asked_ = 0;  // up to this name
   size_t seen_first_ = 0;
   std::vector<struct statx> seen_;    // of the names from seen_first_ on

@@ -111,6 +111,13 @@ class BackupRun : public EmFixture {
     Put(controller::NewRun(*em_, "backup", "db"));
     Tick();
   }
+  // A verification of the backup, on its way.
+  void AskVerify(const std::string& id) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    record::v1::RunRecord verify = controller::NewRun(*em_, "verify", "db");
+    verify.mutable_run()->set_backup_id(id);
+    Put(verify);
+    Tick();
+  }
   // The one order that waits for an answer.
   v1::Order Order() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     std::vector<v1::Order> open;

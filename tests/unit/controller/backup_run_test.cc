@@ -263,10 +263,7 @@ TEST_F(BackupRun, DamageOfTheNewestBackupIsAnAlarm) {
   Ask();
   const std::string id = Order().backup().backup_id();
   Answer(Stored(v1::Outcome::OK, 7));
-  rec::RunRecord verify = controller::NewRun(*em_, "verify", "db");
-  verify.mutable_run()->set_backup_id(id);
-  Put(verify);
-  Tick();
+  AskVerify(id);
   Answer(Failed(Code::kDataLoss));
   EXPECT_THAT(Alarms(), ElementsAre(HasSubstr(absl::StrCat("newest backup ", id, " is damaged"))));
 }
@@ -351,10 +348,7 @@ TEST_F(BackupRun, AllThatAVerificationFoundIsShown) {
   Ask();
   const std::string id = Order().backup().backup_id();
   Answer(Stored(v1::Outcome::OK, 7));
-  rec::RunRecord verify = controller::NewRun(*em_, "verify", "db");
-  verify.mutable_run()->set_backup_id(id);
-  Put(verify);
-  Tick();
+  AskVerify(id);
   v1::OrderUpdate damage = Failed(Code::kDataLoss);
   damage.mutable_verify()->add_damaged()->set_path("srv/a");
   damage.mutable_verify()->add_damaged()->set_path("srv/b");

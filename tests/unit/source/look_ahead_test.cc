@@ -41,8 +41,8 @@ class LookAheadTest : public ::testing::Test {
       const auto now = ListNames(found.fd->get());
       ASSERT_EQ(now->size(), names.size());
     }
-    const auto listing =
-        ahead->Enter(found, std::move(names), std::move(found.seen), [](size_t) { return true; });
+    const auto listing = ahead->Enter(found, std::move(names), std::move(found.seen),
+                                      [](const Name&) { return true; });
     for (size_t i = 0; i < listing->names().size(); ++i) {
       if (++visited_ == stop_after) return;
       const Name& name = listing->names()[i];
@@ -104,7 +104,7 @@ TEST_F(LookAheadTest, NamesThatAreSkippedHoldNothingUp) {
   LookAhead ahead;
   const Found found = Find(AT_FDCWD, {top, DT_DIR});
   const auto listing =
-      ahead.Enter(found, *ListNames(found.fd->get()), {}, [](size_t) { return true; });
+      ahead.Enter(found, *ListNames(found.fd->get()), {}, [](const Name&) { return true; });
   int seen = 0;
   for (size_t i = 0; i < listing->names().size(); i += kLookAheadNames * 3 / 2)
     seen += listing->Seen(i) != nullptr;
@@ -120,7 +120,7 @@ TEST_F(LookAheadTest, AVanishedDirectoryIsLookedAtAgain) {
   const Found found = Find(AT_FDCWD, {top, DT_DIR});
   std::vector<Name> names = *ListNames(found.fd->get());
   std::filesystem::remove_all(top + "/a0");
-  const auto listing = ahead.Enter(found, std::move(names), {}, [](size_t) { return true; });
+  const auto listing = ahead.Enter(found, std::move(names), {}, [](const Name&) { return true; });
   ASSERT_EQ(listing->names()[0].name, "a0");
   EXPECT_FALSE(listing->TakeDirectory(0).has_value());
 }
