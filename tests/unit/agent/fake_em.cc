@@ -160,21 +160,46 @@ v1::Signed FakeEm::Grant(const v1::Grant& grant) const {
   return rpc::SignGrant(ca_.key_pem, grant).value();
 }
 
+void FakeEm::Confirm(const v1::HeartbeatRequest& beat) {
+  for (const v1::OrderUpdate& update : beat.orders()) {
+    auto* orders = unconfirmed_.mutable_orders();
+    orders->erase(
+        std::remove_if(orders->begin(), orders->end(),
+                       [&](const v1::Order& order) { return order.id() == update.order_id(); }),
+        orders->end());
+  }
+  if (unconfirmed_.config().version() == beat.config_version()) unconfirmed_.clear_config();
+}
+
+void FakeEm::Repeat(v1::HeartbeatReply* reply) const {
+  for (const v1::Order& order : unconfirmed_.orders()) *reply->add_orders() = order;
+  if (unconfirmed_.has_config() && !reply->has_config())
+    *reply->mutable_config() = unconfirmed_.config();
+}
+
 grpc::Status FakeEm::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                v1::HeartbeatReply* reply) {
   absl::MutexLock lock(&mu_);
   if (removed_) return {grpc::StatusCode::PERMISSION_DENIED, "it was removed"};
   beats_.push_back(*request);
+  Confirm(*request);
   const auto said = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !replies_.empty(); };
   for (int i = 0; i < 300 && !context->IsCancelled() && !request->urgent(); ++i) {
     if (mu_.AwaitWithTimeout(absl::Condition(&said), absl::Milliseconds(10))) break;
   }
   reply->set_lease_millis(kLeaseSeconds * 1000);
   reply->set_em_epoch(epoch_);
-  if (!replies_.empty() && !context->IsCancelled()) {
-    *reply = replies_.front();
-    replies_.erase(replies_.begin());
+  if (replies_.empty() || context->IsCancelled()) {
+    Repeat(reply);
+    return grpc::Status::OK;
   }
+  *reply = replies_.front();
+  if (!reply->rejected_duplicate()) replies_.erase(replies_.begin());
+  Repeat(reply);
+  // One of an older controller is not to come into force.
+  if (reply->em_epoch() < epoch_) return grpc::Status::OK;
+  *unconfirmed_.mutable_orders() = reply->orders();
+  if (reply->has_config()) *unconfirmed_.mutable_config() = reply->config();
   return grpc::Status::OK;
 }
 

@@ -18,7 +18,9 @@
 namespace ember::testing {
 
 // Holds a beat, as the real one does, until there is something to say, the beat is urgent, or it is
-// given up.
+// given up. A reply may be lost on its way, because the agent gave the beat up: orders are
+// repeated, as the real one does, until a beat tells of them, and the newest configuration until it
+// is in force.
 class FakeEm final : public v1::AgentService::Service {
  public:
   FakeEm();
@@ -34,7 +36,7 @@ class FakeEm final : public v1::AgentService::Service {
   // From now on the node is not one of the estate's.
   void Remove();
 
-  // The reply to the next beat, and to none after it.
+  // The reply to the next beat.
   void Say(v1::HeartbeatReply reply);
   void GiveOrder(const v1::Order& order);
   // Facts of the newest beat.
@@ -60,6 +62,9 @@ class FakeEm final : public v1::AgentService::Service {
  private:
   class Enrol;
 
+  void Confirm(const v1::HeartbeatRequest& beat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Repeat(v1::HeartbeatReply* reply) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   TempDir dir_;
   KeyAndCertificate ca_;
   X25519KeyPair domain_pair_;
@@ -69,6 +74,7 @@ class FakeEm final : public v1::AgentService::Service {
   int port_ = 0;
   mutable absl::Mutex mu_;
   std::vector<v1::HeartbeatReply> replies_ ABSL_GUARDED_BY(mu_);
+  v1::HeartbeatReply unconfirmed_ ABSL_GUARDED_BY(mu_);  // orders and a configuration
   std::vector<v1::HeartbeatRequest> beats_ ABSL_GUARDED_BY(mu_);
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 1;
   bool removed_ ABSL_GUARDED_BY(mu_) = false;
