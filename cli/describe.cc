@@ -14,6 +14,7 @@ std::string NameOr(const std::string& name) { return name.empty() ? "?" : name; 
 Cell NodeStateCell(const v1::Node& node) {
   std::string text = NameOr(v1::NodeState::Value_Name(node.state()));
   if (node.maintenance()) return {text + " (maintenance)", Style::kWarning};
+  if (node.drained()) text += " (drained)";
   switch (node.state()) {
     case v1::NodeState::ALIVE: return {text, Style::kGood};
     case v1::NodeState::SUSPECT:

@@ -12,11 +12,11 @@ namespace ember::cli {
 namespace {
 
 constexpr LaterVerb kLater[] = {
-    {"node", "drain"},    {"backup", "cat"}, {"backup", "export"}, {"backup", "import"},
-    {"clean", ""},        {"drill", "run"},  {"drill", "list"},    {"audit", ""},
-    {"plan", ""},         {"report", ""},    {"approval", "list"}, {"approval", "approve"},
-    {"approval", "deny"}, {"user", "add"},   {"user", "list"},     {"user", "role"},
-    {"key", "kit"},       {"key", "verify"}, {"key", "rotate"},    {"key", "shares"},
+    {"backup", "cat"}, {"backup", "export"}, {"backup", "import"},    {"clean", ""},
+    {"drill", "run"},  {"drill", "list"},    {"audit", ""},           {"plan", ""},
+    {"report", ""},    {"approval", "list"}, {"approval", "approve"}, {"approval", "deny"},
+    {"user", "add"},   {"user", "list"},     {"user", "role"},        {"key", "kit"},
+    {"key", "verify"}, {"key", "rotate"},    {"key", "shares"},
 };
 
 }  // namespace

@@ -11,10 +11,12 @@
 #include "controller/fleet/observing.h"
 #include "controller/fleet/told.h"
 #include "controller/protect/catalog_exports.h"
+#include "controller/protect/orphans.h"
 #include "controller/protect/reserved_backups.h"
 #include "controller/protect/rollbacks.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/fences.h"
+#include "controller/recover/moves.h"
 #include "controller/recover/recoveries.h"
 
 namespace ember::controller {
@@ -80,7 +82,9 @@ absl::Status Tick(EmState& em) {
   if (!StillListening(em)) {
     EMBER_RETURN_IF_ERROR(AdvanceFences(em));
     EMBER_RETURN_IF_ERROR(UpdateWorkloads(em));
+    EMBER_RETURN_IF_ERROR(BeginDueMoves(em));
     EMBER_RETURN_IF_ERROR(AdvanceRecoveries(em));
+    EMBER_RETURN_IF_ERROR(KeepOrphans(em));
     EMBER_RETURN_IF_ERROR(NoticeRollbacks(em));
     EMBER_RETURN_IF_ERROR(AddDueRuns(em));
     EMBER_RETURN_IF_ERROR(ReserveBackups(em));

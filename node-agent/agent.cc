@@ -1,6 +1,7 @@
 #include "node-agent/agent.h"
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -15,9 +16,11 @@
 #include "node-agent/exchange.h"
 #include "node-agent/link/em_channel.h"
 #include "node-agent/link/link.h"
+#include "node-agent/link/lookout.h"
 #include "node-agent/link/uplink.h"
 #include "node-agent/orders/actions.h"
 #include "node-agent/orders/key_release.h"
+#include "node-agent/supervise/host_watchdog.h"
 
 namespace ember::agent {
 namespace {
@@ -65,7 +68,9 @@ class AgentImpl final : public Agent {
   std::unique_ptr<VaultHost> vaults_;
   std::unique_ptr<ExportKeeper> exports_;
   std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<Lookout> lookout_;
   std::unique_ptr<LeaseKeeper> lease_;
+  std::unique_ptr<HostWatchdog> watchdog_;
   std::unique_ptr<OrderActions> actions_;
   std::unique_ptr<OrderRunner> orders_;
   std::unique_ptr<grpc::Service> vault_service_;
@@ -96,6 +101,8 @@ absl::Status AgentImpl::Open() {
   EMBER_RETURN_IF_ERROR(exchange_->ApplyStored());
   vaults_->Run();
   exports_->Run();
+  if (watchdog_ != nullptr) watchdog_->Run();
+  lookout_->Run();
   lease_->Run();
   orders_->Run();
   link_->Run();
@@ -112,6 +119,8 @@ AgentImpl::~AgentImpl() {
   if (orders_ != nullptr) orders_->Stop();
   if (server_ != nullptr) server_->Stop(absl::Seconds(1));
   if (lease_ != nullptr) lease_->Stop();
+  if (lookout_ != nullptr) lookout_->Stop();
+  watchdog_ = nullptr;
   supervisor_ = nullptr;
   exports_ = nullptr;
   if (vaults_ != nullptr) vaults_->Stop();
@@ -193,6 +202,21 @@ void AgentImpl::BuildLease() {
     events_->Add(type, em_->node(), message);
   };
   lease_ = std::make_unique<LeaseKeeper>(std::move(ports));
+  lookout_ = std::make_unique<Lookout>(
+      clock_, [this](const std::set<std::string>& nodes, absl::Duration timeout) {
+        return peers_->Reach(nodes, timeout);
+      });
+  if (!options_.watchdog.empty()) {
+    HostWatchdog::Ports watchdog;
+    watchdog.clock = clock_;
+    watchdog.device = OpenWatchdogDevice(options_.watchdog);
+    watchdog.fences = [this] { return supervisor_->HasSelfFencing(); };
+    watchdog.overdue = [this] { return supervisor_->IsFenceOverdue(); };
+    watchdog.event = [this](absl::string_view type, absl::string_view message) {
+      events_->Add(type, em_->node(), message);
+    };
+    watchdog_ = std::make_unique<HostWatchdog>(std::move(watchdog));
+  }
   peer_service_ = NewPeerService([this] { return lease_->HasLease(); });
 }
 
@@ -220,7 +244,7 @@ void AgentImpl::BuildLink() {
   exchange_ = std::make_unique<Exchange>(
       Exchange::Parts{clock_, &state_, epochs_.get(), ledger_.get(), orders_.get(),
                       supervisor_.get(), vaults_.get(), exports_.get(), events_.get(),
-                      messages_.get(), lease_.get(), peers_.get(), uplink_.get()},
+                      messages_.get(), lease_.get(), peers_.get(), uplink_.get(), lookout_.get()},
       std::move(self));
   Link::Ports ports;
   ports.clock = clock_;

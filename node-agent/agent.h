@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string
       advertise;  // HOST:PORT told to others; empty: the listening port, at the address the EM sees
   std::string agent_binary;  // runs guards
+  std::string watchdog;      // a device such as /dev/watchdog; empty: none
   Clock* clock = nullptr;
   // Another live agent has this node's name: this process should end without touching a workload.
   // Must not block.

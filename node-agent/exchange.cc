@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/host_memory.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -43,6 +44,8 @@ v1::HeartbeatRequest Exchange::Facts() {
   for (v1::SpooledMessage& message : parts_.messages->Head())
     *request.add_messages() = std::move(message);
   for (v1::VaultFact& fact : parts_.vaults->Facts()) *request.add_vaults() = std::move(fact);
+  for (v1::PeerSight& sight : parts_.lookout->Sights()) *request.add_sights() = std::move(sight);
+  request.set_memory_available_bytes(AvailableMemory());
   return request;
 }
 
@@ -71,6 +74,7 @@ absl::Status Exchange::Reply(const v1::HeartbeatReply& reply, absl::Duration sen
   parts_.events->Acknowledge(reply.acknowledged_event_seq());
   parts_.messages->Acknowledge(reply.acknowledged_message_seq());
   parts_.exports->Want(reply.export_number());
+  parts_.lookout->Want({reply.look_at().begin(), reply.look_at().end()});
   // Accepting suspends what is to be restored, before a changed assignment could start it.
   for (const v1::Order& order : reply.orders()) first.Update(Accept(order));
   if (reply.has_config()) {

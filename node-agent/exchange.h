@@ -15,6 +15,7 @@
 #include "ember/v1/agent.pb.h"
 #include "node-agent/link/event_spool.h"
 #include "node-agent/link/lease_keeper.h"
+#include "node-agent/link/lookout.h"
 #include "node-agent/link/message_log.h"
 #include "node-agent/link/peers.h"
 #include "node-agent/link/uplink.h"
@@ -45,6 +46,7 @@ class Exchange {
     LeaseKeeper* lease = nullptr;
     Peers* peers = nullptr;
     Uplink* uplink = nullptr;
+    Lookout* lookout = nullptr;
   };
   struct Self {
     std::string node;

@@ -154,6 +154,9 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--advertise", options.advertise, "address that other nodes use for --listen")
       ->type_name("HOST:PORT");
+  app.add_option("--watchdog", options.watchdog,
+                 "resets this machine when a workload that must stop here does not")
+      ->type_name("DEVICE");
   app.add_flag("--log-json", log_json, "log JSON lines");
   CLI::App* join =
       app.add_subcommand("join", "enrol this machine with a token of `ember node token NODE`");

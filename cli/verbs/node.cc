@@ -26,6 +26,15 @@ bool IsLoopback(absl::string_view address) {
          absl::StartsWith(address, "[::]");
 }
 
+// Who reaches a silent node, and who does not.
+std::string SightsText(const v1::Node& node) {
+  std::vector<std::string> lines;
+  for (const v1::PeerSight& sight : node.sights())
+    lines.push_back(
+        absl::StrCat(sight.node(), sight.answers() ? " reaches it" : " cannot reach it"));
+  return absl::StrJoin(lines, ", ");
+}
+
 ExitCode PrintNode(Context& context, const v1::Node& node) {
   if (context.options.json) return PrintJson(context, node);
   std::string maintenance;
@@ -40,7 +49,12 @@ ExitCode PrintNode(Context& context, const v1::Node& node) {
       {"last beat", FormatTime(context, node.last_beat())},
       {"version", node.version()},
       {"address", node.address()},
+      {"seen by peers", SightsText(node)},
       {"maintenance", maintenance},
+      {"drained",
+       node.drained() ? absl::StrCat("yes; `ember node drain ", node.name(), " --off`") : ""},
+      {"memory free",
+       node.memory_available_bytes() > 0 ? FormatBytes(node.memory_available_bytes()) : ""},
       {"certificate expires", FormatTime(context, node.certificate_expires())},
       {"clock skew", FormatExact(absl::AbsDuration(absl::Seconds(node.clock_skew_seconds())))},
       {"workloads", absl::StrJoin(node.workloads(), ", ")},
@@ -114,6 +128,31 @@ absl::StatusOr<ExitCode> SetMaintenance(Context& context, const MaintenanceArgum
   return kExitDone;
 }
 
+absl::StatusOr<ExitCode> Drain(Context& context, const std::string& name, bool off) {
+  EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
+  v1::DrainNodeRequest request;
+  request.set_name(name);
+  request.set_on(!off);
+  EMBER_ASSIGN_OR_RETURN(const v1::DrainNodeReply reply, client.Call(&Fleet::DrainNode, request));
+  if (context.options.json) return PrintJson(context, reply);
+  if (off) {
+    *context.out << "node " << Escape(name) << " is used again\n";
+    return kExitDone;
+  }
+  if (reply.items().empty()) {
+    *context.out << "node " << Escape(name) << " is drained: nothing is placed there\n";
+    return kExitDone;
+  }
+  Table table({{"WORKLOAD"}, {"MOVES TO"}, {"STAYS BECAUSE"}});
+  for (const v1::DrainStep& step : reply.items())
+    table.Add({step.workload(), step.target(), step.reason()});
+  *context.out << table.Format(ColorsWelcome(context));
+  *context.err
+      << "one after the other, each backed up first; watch them with: ember recovery list\n"
+      << "use the node again with: ember node drain " << Escape(name) << " --off\n";
+  return kExitDone;
+}
+
 absl::StatusOr<ExitCode> Remove(Context& context, const std::string& name) {
   EMBER_ASSIGN_OR_RETURN(Client client, Client::Connect(context));
   EMBER_RETURN_IF_ERROR(Confirm(
@@ -173,6 +212,14 @@ Action DeclareNodeMaintenance(CLI::App& app) {
   app.add_option("--for", arguments->duration, "End it by itself after this time, such as 2h")
       ->type_name("DURATION");
   return [arguments](Context& context) { return SetMaintenance(context, *arguments); };
+}
+
+Action DeclareNodeDrain(CLI::App& app) {
+  auto name = std::make_shared<std::string>();
+  auto off = std::make_shared<bool>(false);
+  app.add_option("NODE", *name, "The node's name")->type_name("")->required();
+  app.add_flag("--off", *off, "End it: workloads may be moved to the node again");
+  return [name, off](Context& context) { return Drain(context, *name, *off); };
 }
 
 Action DeclareNodeRemove(CLI::App& app) {

@@ -23,6 +23,19 @@ std::shared_ptr<std::string> DeclareName(CLI::App& app) {
   return name;
 }
 
+// Where data differ from what runs, and what became of them.
+std::string LeftText(const v1::Workload& workload) {
+  std::vector<std::string> lines;
+  for (const v1::LeftCopy& left : workload.left()) {
+    lines.push_back(
+        absl::StrCat(left.node(), ": ",
+                     !left.backup_id().empty() ? absl::StrCat("kept as ", left.backup_id())
+                     : !left.problem().empty() ? absl::StrCat("not kept: ", left.problem())
+                                               : "to be kept when it is back"));
+  }
+  return absl::StrJoin(lines, "; ");
+}
+
 ExitCode PrintWorkload(Context& context, const v1::Workload& workload) {
   if (context.options.json) return PrintJson(context, workload);
   *context.out << FormatFields({
@@ -41,6 +54,7 @@ ExitCode PrintWorkload(Context& context, const v1::Workload& workload) {
        workload.has_next_backup() ? FormatTime(context, workload.next_backup()) : ""},
       {"backups", absl::StrCat(workload.backups())},
       {"RTO", RtoCell(workload).text},
+      {"left behind on", LeftText(workload)},
       {"recovery", workload.recovery()},
   });
   *context.out << EscalationText(workload.diagnostics(), workload.next_command());

@@ -14,6 +14,10 @@ namespace ember {
 absl::Status RequireFreeBytes(const std::string& directory, int64_t bytes_min,
                               const std::string& what);
 
+// What an ordinary user can still write where `path` is, or would be made; 0: not known. A few stat
+// calls.
+int64_t FreeBytesAt(const std::string& path);
+
 }  // namespace ember
 
 #endif  // EMBER_COMMON_BASE_DISK_SPACE_H_

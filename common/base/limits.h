@@ -30,6 +30,13 @@ static_assert(kSelfFenceKillSeconds < kSelfFenceSeconds, "KILL must come within 
 static_assert(kLeaseSeconds + kSelfFenceSeconds + kFenceMarginSeconds <= kDeadSeconds,
               "a silent node must have stopped its exclusive workloads before it is DEAD");
 static_assert(kSuspectSeconds < kUnreachableSeconds && kUnreachableSeconds < kDeadSeconds);
+// A machine's watchdog: how long an agent may hang before it is reset; how long after its deadline a workload may run on
+// before the watchdog is starved; and how long that takes then.
+inline constexpr int64_t kWatchdogSeconds = 60;
+inline constexpr int64_t kWatchdogGraceSeconds = 5;
+inline constexpr int64_t kWatchdogStarveSeconds = 2;
+static_assert(kWatchdogGraceSeconds + kWatchdogStarveSeconds + 1 < kFenceMarginSeconds,
+              "the machine must be reset before its node is DEAD");
 // A beat is answered within kBeat; beyond this the agent dials again.
 inline constexpr int64_t kBeatDeadlineSeconds = 10;
 static_assert(kBeatDeadlineSeconds < kLeaseSeconds, "a lost reply must leave time for another beat");
@@ -61,6 +68,8 @@ inline constexpr size_t kNameBytesMax = 64;
 inline constexpr size_t kEstateFileBytesMax = 1 << 20;
 inline constexpr size_t kGrpcMessageBytesMax = 16 << 20;
 inline constexpr size_t kNodesMax = 10000;
+// In an estate of more nodes only those are told of all their peers that may have to ask for their vote.
+inline constexpr size_t kPeersForAllMax = 100;
 inline constexpr size_t kWorkloadsMax = 10000;
 inline constexpr int kEventsPerReplyMax = 1000;
 inline constexpr int kEventWaitSecondsMax = 30;
@@ -346,6 +355,9 @@ inline constexpr int64_t kFenceSecondsMax = 600;
 inline constexpr int kFenceAttempts = 4;
 inline constexpr int64_t kFenceRetrySeconds = 10;
 inline constexpr int64_t kFenceAnswerSeconds = 30;
+// What a node was left with: so often is its backup begun, and so long after the first failure; then twice as long.
+inline constexpr int kOrphanAttemptsMax = 3;
+inline constexpr int64_t kOrphanRetrySeconds = 60;
 // Scheduled backups of each policy that an agent may make while it is without a controller.
 inline constexpr int kOfflineBackupsAhead = 7;
 // In their ids, so that no backup that the controller orders has the same one.
@@ -388,6 +400,11 @@ inline constexpr int64_t kReconnectMillisMin = 200;
 inline constexpr int64_t kReconnectMillisMax = 5000;
 // Leases end up to a held beat apart, so peers are asked again and again within the self-fence time.
 inline constexpr int64_t kVoteAgainMillis = 500;
+// How long a silent node may take to answer its peers, and how often they look.
+inline constexpr int64_t kLookoutSeconds = 2;
+inline constexpr int64_t kLookoutEverySeconds = 3;
+static_assert(kLookoutSeconds + kLookoutEverySeconds + 2 * kBeatSeconds < kDeadSeconds - kSuspectSeconds,
+              "what peers see must be known when a node is declared DEAD");
 inline constexpr int64_t kLeaseLookMillis = 250;  // how often the agent compares its lease with the time
 static_assert(kSelfFenceSeconds - kSelfFenceKillSeconds > kBeatSeconds, "all leases of a dead controller must lapse "
               "before the first agent gives up asking");

@@ -43,6 +43,8 @@ constexpr Row kTable[] = {
     {"/ember.v1.FleetService/SetMaintenance", kOperator},
     {"/ember.v1.FleetService/SetEstateMaintenance", kOperator},
     {"/ember.v1.FleetService/RemoveNode", kAdmin},
+    {"/ember.v1.FleetService/DrainNode", kOperator},
+    {"/ember.v1.FleetService/MoveWorkload", kOperator},
     {"/ember.v1.FleetService/ListWorkloads", kViewer},
     {"/ember.v1.FleetService/GetWorkload", kViewer},
     {"/ember.v1.FleetService/RestartWorkload", kOperator},

@@ -1,5 +1,6 @@
 #include "controller/catalog/catalog.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -137,11 +138,49 @@ absl::Status Catalog::Commit(const Batch& batch, absl::Time now) {
   return absl::OkStatus();
 }
 
+const std::set<std::string>& Catalog::RecoveriesOf(const std::string& workload) const {
+  static const auto* const none = new std::set<std::string>;
+  const auto it = recoveries_of_.find(workload);
+  return it == recoveries_of_.end() ? *none : it->second;
+}
+
+const v1::WorkloadSpec* Catalog::FindWorkload(const std::string& name) const {
+  const auto it = declared_.find(name);
+  return it == declared_.end() ? nullptr : &estate_.estate().workloads(it->second);
+}
+
+bool Catalog::ChangesConfigs(const Record& record) const {
+  return std::visit(Overloaded{
+                        [&](const rec::NodeRecord& r) {
+                          const auto known = nodes_.find(r.name());
+                          return known == nodes_.end() || known->second.state() != r.state() ||
+                                 known->second.address() != r.address() ||
+                                 known->second.revoked() != r.revoked() ||
+                                 !std::equal(r.superseded_serials().begin(),
+                                             r.superseded_serials().end(),
+                                             known->second.superseded_serials().begin(),
+                                             known->second.superseded_serials().end());
+                        },
+                        [](const rec::EstateRecord&) { return true; },
+                        [](const rec::WorkloadRecord&) { return true; },
+                        [](const rec::BackupRecord&) { return true; },
+                        [](const rec::DomainRecord&) { return true; },
+                        [](const auto&) { return false; },
+                    },
+                    record);
+}
+
 void Catalog::Apply(const Record& record, bool erase) {
+  if (ChangesConfigs(record)) ++config_generation_;
   std::visit(
       Overloaded{
           [&](const rec::MetaRecord& r) { meta_ = r; },
-          [&](const rec::EstateRecord& r) { estate_ = r; },
+          [&](const rec::EstateRecord& r) {
+            estate_ = r;
+            declared_.clear();
+            for (int i = 0; i < r.estate().workloads_size(); ++i)
+              declared_.emplace(r.estate().workloads(i).name(), i);
+          },
           [&](const rec::FreezeRecord& r) { freeze_ = r; },
           [&](const rec::NodeRecord& r) { PutOrErase(nodes_, r.name(), r, erase); },
           [&](const rec::WorkloadRecord& r) { PutOrErase(workloads_, r.name(), r, erase); },
@@ -150,6 +189,8 @@ void Catalog::Apply(const Record& record, bool erase) {
           [&](const rec::OrderRecord& r) { PutOrErase(orders_, r.order().id(), r, erase); },
           [&](const rec::RecoveryRecord& r) {
             PutOrErase(recoveries_, r.recovery().id(), r, erase);
+            std::set<std::string>& ids = recoveries_of_[r.recovery().workload()];
+            erase ? (void)ids.erase(r.recovery().id()) : (void)ids.insert(r.recovery().id());
           },
           [&](const rec::DomainRecord& r) { PutOrErase(domains_, r.id(), r, erase); },
           [&](const rec::TokenRecord& r) { PutOrErase(tokens_, r.secret_sha256(), r, erase); },

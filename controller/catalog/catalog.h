@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -82,14 +83,23 @@ class Catalog {
   const std::map<std::string, record::v1::RecoveryRecord>& recoveries() const {
     return recoveries_;
   }
+  // Their ids.
+  const std::set<std::string>& RecoveriesOf(const std::string& workload) const;
   const std::map<std::string, record::v1::DomainRecord>& domains() const { return domains_; }
   const std::map<std::string, record::v1::TokenRecord>& tokens() const { return tokens_; }
   const std::map<std::string, record::v1::VaultRecord>& vaults() const { return vaults_; }
   // By MessageKey: those of one receiver follow each other, oldest first.
   const std::map<std::string, record::v1::MessageRecord>& messages() const { return messages_; }
 
+  // As declared; null when the estate has none of that name.
+  const v1::WorkloadSpec* FindWorkload(const std::string& name) const;
+
   // Raised by every Commit that changed a record: caches of derived values compare it.
   uint64_t generation() const { return generation_; }
+
+  // The same, without the changes that no agent is told of in its configuration (ConfigFor in
+  // fleet/beats.h): nodes that only beat.
+  uint64_t config_generation() const { return config_generation_; }
 
   uint64_t last_event_seq() const { return last_event_seq_; }
   const std::string& head_hash() const { return head_hash_; }
@@ -108,6 +118,7 @@ class Catalog {
 
  private:
   void Apply(const Record& record, bool erase);
+  bool ChangesConfigs(const Record& record) const;
 
   record::v1::MetaRecord meta_;
   record::v1::EstateRecord estate_;
@@ -118,11 +129,14 @@ class Catalog {
   std::map<std::string, record::v1::RunRecord> runs_;
   std::map<std::string, record::v1::OrderRecord> orders_;
   std::map<std::string, record::v1::RecoveryRecord> recoveries_;
+  std::map<std::string, std::set<std::string>> recoveries_of_;  // by workload
+  std::map<std::string, int> declared_;  // workloads, by name: where in the estate
   std::map<std::string, record::v1::DomainRecord> domains_;
   std::map<std::string, record::v1::TokenRecord> tokens_;
   std::map<std::string, record::v1::VaultRecord> vaults_;
   std::map<std::string, record::v1::MessageRecord> messages_;
   uint64_t generation_ = 1;
+  uint64_t config_generation_ = 1;
   uint64_t last_event_seq_ = 0;
   std::string head_hash_ = std::string(32, '\0');
 };

@@ -239,6 +239,10 @@ class Checker {
       Error(absl::StrCat(path, "/recovery/standby/", i),
             absl::StrCat("standby '", recovery.standby(i), "' of ", owner, " is its own node"));
     }
+    if (recovery.fail_back_seconds() > 0 && recovery.standby().empty()) {
+      Error(absl::StrCat(path, "/recovery"),
+            absl::StrCat(owner, " has fail_back and no standby: it is never moved away"));
+    }
     if (recovery.mode() != v1::RecoverySpec::AUTOMATIC ||
         recovery.class_() != v1::RecoverySpec::EXCLUSIVE || recovery.standby().empty() ||
         nodes_.size() >= kFailoverNodesMin || fenced_.contains(workload.node())) {

@@ -1,5 +1,6 @@
 #include "controller/estate/fields.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -40,6 +41,9 @@ class Map {
   }
   Map& AddMillis(absl::string_view key, int64_t millis, int64_t unless) {
     return millis == unless ? *this : Add(key, FormatMillis(millis));
+  }
+  Map& AddSize(absl::string_view key, int64_t bytes) {
+    return bytes == 0 ? *this : Add(key, FormatSize(bytes));
   }
   Map& AddTrue(absl::string_view key, bool value) { return value ? Add(key, "true") : *this; }
   template <typename Texts>
@@ -89,6 +93,17 @@ std::string SourcesFlow(const v1::WorkloadSpec& workload) {
     sources.push_back(Map().Add("files", files).Flow());
   }
   return absl::StrCat("[", absl::StrJoin(sources, ", "), "]");
+}
+
+std::string DependenciesFlow(const v1::WorkloadSpec& workload) {
+  const auto& after = workload.starts_after();
+  std::vector<std::string> dependencies;
+  for (const std::string& name : workload.depends_on()) {
+    const bool started = std::find(after.begin(), after.end(), name) != after.end();
+    dependencies.push_back(started ? Map().AddText("workload", name).Add("needs", "started").Flow()
+                                   : YamlText(name));
+  }
+  return absl::StrCat("[", absl::StrJoin(dependencies, ", "), "]");
 }
 
 Map ServiceMap(const v1::ServiceSpec& service) {
@@ -148,7 +163,9 @@ Map RecoveryMap(const v1::RecoverySpec& recovery) {
   return map.AddTexts("standby", recovery.standby())
       .AddTexts("with", recovery.with())
       .AddTexts("apart", recovery.apart())
-      .AddSeconds("max_auto_rpo", recovery.max_auto_rpo_seconds());
+      .AddSeconds("max_auto_rpo", recovery.max_auto_rpo_seconds())
+      .AddSeconds("fail_back", recovery.fail_back_seconds())
+      .AddSize("memory", recovery.memory_bytes());
 }
 
 std::string TimeOfDay(int minutes) {
@@ -278,7 +295,7 @@ std::vector<Field> FieldsOf(const v1::WorkloadSpec& workload) {
   }
   map.AddSeconds("rpo", workload.rpo_seconds()).AddSeconds("rto", workload.rto_seconds());
   map.AddTexts("policies", workload.policies());
-  map.AddTexts("depends_on", workload.depends_on());
+  if (!workload.depends_on().empty()) map.Add("depends_on", DependenciesFlow(workload));
   if (!workload.sources().empty()) map.Add("sources", SourcesFlow(workload));
   const std::pair<absl::string_view, Map> parts[] = {
       {"service", ServiceMap(workload.service())},

@@ -109,6 +109,16 @@ bool ReadPercent(const DocumentNode& node, absl::string_view what, Problems* pro
   return true;
 }
 
+bool ReadSize(const DocumentNode& node, absl::string_view what, Problems* problems, int64_t* out) {
+  const absl::StatusOr<int64_t> size = ParseSize(node.text);
+  if (node.kind != DocumentNode::kScalar || !size.ok() || *size == 0) {
+    Expected(node, what, "a size such as 512MiB or 2GiB", problems);
+    return false;
+  }
+  *out = *size;
+  return true;
+}
+
 bool ReadMillis(const DocumentNode& node, absl::string_view what, int64_t min_millis,
                 Problems* problems, int64_t* out) {
   if (node.kind != DocumentNode::kScalar) {

@@ -26,6 +26,8 @@ bool ReadBool(const DocumentNode& node, absl::string_view what, Problems* proble
 bool ReadInt(const DocumentNode& node, absl::string_view what, int min, int max, Problems* problems,
              int* out);
 bool ReadPercent(const DocumentNode& node, absl::string_view what, Problems* problems, int* out);
+// A size such as 2GiB, not 0, in bytes.
+bool ReadSize(const DocumentNode& node, absl::string_view what, Problems* problems, int64_t* out);
 bool ReadMillis(const DocumentNode& node, absl::string_view what, int64_t min_millis,
                 Problems* problems, int64_t* out);
 // A duration of at least a second, whole.

@@ -27,7 +27,36 @@ void ReadRecovery(const DocumentNode& node, absl::string_view path, Reading* rea
   ReadNames("workload", "apart", recovery_path, &map, reading, recovery->mutable_apart());
   int64_t seconds = 0;
   if (map.Seconds("max_auto_rpo", &seconds)) recovery->set_max_auto_rpo_seconds(seconds);
+  if (map.Seconds("fail_back", &seconds)) recovery->set_fail_back_seconds(seconds);
+  if (const DocumentNode* memory = map.Take("memory")) {
+    int64_t bytes = 0;
+    if (ReadSize(*memory, "memory", &reading->problems, &bytes)) recovery->set_memory_bytes(bytes);
+  }
   map.RejectUnknownKeys();
+}
+
+// `db`, which must be healthy first, or `{workload: db, needs: started}`.
+void ReadDependencies(absl::string_view path, MapReader* map, Reading* reading,
+                      v1::WorkloadSpec* workload) {
+  const DocumentNode* list = map->Take("depends_on");
+  if (list == nullptr || !ReadList(*list, "depends_on", &reading->problems)) return;
+  for (const auto& item : list->items) {
+    bool started = false;
+    const DocumentNode* name = item.get();
+    if (item->kind == DocumentNode::kMap) {
+      MapReader dependency(*item, absl::StrCat("depends_on of ", map->what()), &reading->problems);
+      name = dependency.Require("workload");
+      if (const DocumentNode* needs = dependency.Take("needs"))
+        started = ReadWord(*needs, "needs", {"healthy", "started"}, &reading->problems) == 1;
+      dependency.RejectUnknownKeys();
+    }
+    if (name == nullptr) continue;
+    const int before = workload->depends_on_size();
+    AddName("workload", "depends_on", *name, path, map->what(), reading,
+            workload->mutable_depends_on());
+    if (started && workload->depends_on_size() > before)
+      workload->add_starts_after(workload->depends_on(before));
+  }
 }
 
 void ReadObjectives(MapReader* map, Reading* reading, v1::WorkloadSpec* workload) {
@@ -51,7 +80,7 @@ void ReadWorkload(const DocumentNode& node, absl::string_view path, Reading* rea
   workload->set_node(ReadName("node", "node", path, &map, reading));
   ReadObjectives(&map, reading, workload);
   ReadNames("policy", "policies", path, &map, reading, workload->mutable_policies());
-  ReadNames("workload", "depends_on", path, &map, reading, workload->mutable_depends_on());
+  ReadDependencies(path, &map, reading, workload);
   const DocumentNode* sources = map.Take("sources");
   if (sources != nullptr && ReadList(*sources, "sources", &reading->problems)) {
     for (const auto& source : sources->items) {

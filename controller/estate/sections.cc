@@ -33,26 +33,29 @@ std::string ReadName(absl::string_view kind, absl::string_view key, absl::string
   return name;
 }
 
+void AddName(absl::string_view kind, absl::string_view key, const DocumentNode& item,
+             absl::string_view path, absl::string_view owner, Reading* reading,
+             google::protobuf::RepeatedPtrField<std::string>* names) {
+  std::string name;
+  if (!ReadString(item, absl::StrCat(key, " of ", owner), &reading->problems, &name)) return;
+  const absl::Status valid = ValidateName(kind, name);
+  if (!valid.ok()) {
+    reading->problems.Error(item.position, valid.message());
+  } else if (std::find(names->begin(), names->end(), name) != names->end()) {
+    reading->problems.Error(
+        item.position, absl::StrCat(kind, " '", name, "' is repeated in ", key, " of ", owner));
+  } else {
+    reading->positions.Set(absl::StrCat(path, "/", key, "/", names->size()), item.position);
+    *names->Add() = std::move(name);
+  }
+}
+
 void ReadNames(absl::string_view kind, absl::string_view key, absl::string_view path,
                MapReader* map, Reading* reading,
                google::protobuf::RepeatedPtrField<std::string>* names) {
   const DocumentNode* list = map->Take(key);
   if (list == nullptr || !ReadList(*list, key, &reading->problems)) return;
-  for (const auto& item : list->items) {
-    std::string name;
-    if (!ReadString(*item, absl::StrCat(key, " of ", map->what()), &reading->problems, &name))
-      continue;
-    const absl::Status valid = ValidateName(kind, name);
-    if (!valid.ok()) {
-      reading->problems.Error(item->position, valid.message());
-    } else if (std::find(names->begin(), names->end(), name) != names->end()) {
-      reading->problems.Error(item->position, absl::StrCat(kind, " '", name, "' is repeated in ",
-                                                           key, " of ", map->what()));
-    } else {
-      reading->positions.Set(absl::StrCat(path, "/", key, "/", names->size()), item->position);
-      *names->Add() = std::move(name);
-    }
-  }
+  for (const auto& item : list->items) AddName(kind, key, *item, path, map->what(), reading, names);
 }
 
 std::vector<std::string> ReadCommand(const DocumentNode& node, Reading* reading) {

@@ -52,6 +52,10 @@ std::string ReadName(absl::string_view kind, absl::string_view key, absl::string
 void ReadNames(absl::string_view kind, absl::string_view key, absl::string_view path,
                MapReader* map, Reading* reading,
                google::protobuf::RepeatedPtrField<std::string>* names);
+// The name that `item`, one of `key` of `owner`, is; added once.
+void AddName(absl::string_view kind, absl::string_view key, const DocumentNode& item,
+             absl::string_view path, absl::string_view owner, Reading* reading,
+             google::protobuf::RepeatedPtrField<std::string>* names);
 // A command as a list: a program and its arguments; empty after reporting.
 std::vector<std::string> ReadCommand(const DocumentNode& node, Reading* reading);
 // An absolute path without "." and ".." in its shortest form; false after reporting.

@@ -174,8 +174,18 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   heard.address = FullAddress(request.data_address(), seen_address);
   heard.config_version = request.config_version();
   heard.controller_epoch = request.controller_epoch();
-  heard.vaults.clear();
-  for (const v1::VaultFact& fact : request.vaults()) heard.vaults[fact.vault()] = fact;
+  std::map<std::string, v1::VaultFact> vaults;
+  for (const v1::VaultFact& fact : request.vaults()) {
+    // With another disk in a vault, a workload may have no backup any more.
+    const auto before = heard.vaults.find(fact.vault());
+    if (before == heard.vaults.end() || before->second.vault_id() != fact.vault_id())
+      em.board.config_versions.by_node.clear();
+    vaults[fact.vault()] = fact;
+  }
+  heard.vaults = std::move(vaults);
+  heard.sights.clear();
+  for (const v1::PeerSight& sight : request.sights()) heard.sights[sight.node()] = sight;
+  heard.memory_available_bytes = request.memory_available_bytes();
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordOrders(em, node, heard, request)));
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordEvents(em, node, request)));
   EMBER_RETURN_IF_ERROR(ToleratingFullDisk(node, RecordSpooled(em, node, request)));
@@ -226,7 +236,11 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
     for (const std::string& serial : peer.superseded_serials())
       config.add_superseded_serials(serial);
   }
+  const bool votes = std::any_of(config.workloads().begin(), config.workloads().end(),
+                                 [](const v1::Assignment& each) { return each.self_fence(); });
+  const bool few = em.catalog->nodes().size() <= kPeersForAllMax;
   for (const auto& [name, peer] : em.catalog->nodes()) {
+    if (!votes && !few) break;
     if (name == node || peer.revoked() || peer.address().empty()) continue;
     v1::Peer* out = config.add_peers();
     out->set_node(name);
@@ -240,14 +254,25 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
   return config;
 }
 
-bool HasNewsFor(const EmState& em, const std::string& node) {
+uint64_t ConfigVersionFor(EmState& em, const std::string& node) {
+  ConfigVersions& versions = em.board.config_versions;
+  if (versions.generation != em.catalog->config_generation()) {
+    versions.generation = em.catalog->config_generation();
+    versions.by_node.clear();
+  }
+  const auto known = versions.by_node.find(node);
+  if (known != versions.by_node.end()) return known->second;
+  return versions.by_node[node] = ConfigFor(em, node).version();
+}
+
+bool HasNewsFor(EmState& em, const std::string& node) {
   const auto heard = em.board.nodes.find(node);
   if (heard == em.board.nodes.end() || em.catalog->meta().observing()) return false;
   for (const auto& [id, order] : em.catalog->orders()) {
     if (order.node() != node || order.finished()) continue;
     if (order.cancelled() || heard->second.accepted_orders.count(id) == 0) return true;
   }
-  return heard->second.config_version != ConfigFor(em, node).version();
+  return heard->second.config_version != ConfigVersionFor(em, node);
 }
 
 v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
@@ -261,8 +286,10 @@ v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
   reply.set_export_number(em.board.wanted_export.number);
   if (em.catalog->nodes().at(node).message_spool() == request.message_spool())
     reply.set_acknowledged_message_seq(em.catalog->nodes().at(node).acknowledged_message_seq());
-  v1::NodeConfig config = ConfigFor(em, node);
-  if (config.version() != request.config_version()) *reply.mutable_config() = std::move(config);
+  if (ConfigVersionFor(em, node) != request.config_version()) {
+    *reply.mutable_config() = ConfigFor(em, node);
+    em.board.config_versions.by_node[node] = reply.config().version();
+  }
   HeardNode& heard = em.board.nodes.at(node);
   // Until it says what it has stored, either may be in force.
   if (reply.has_config()) heard.config_version = 0;
@@ -288,6 +315,8 @@ v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
     if (!IsFinal(update) && unknown) reply.add_cancelled_orders(update.order_id());
   }
   reply.set_acknowledged_event_seq(em.catalog->nodes().at(node).acknowledged_event_seq());
+  for (const std::string& name : em.board.silent)
+    if (name != node) reply.add_look_at(name);
   return reply;
 }
 

@@ -17,15 +17,19 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
 
 // True when a held beat of `node` should be answered now: orders it has not accepted, cancelled
 // ones, a new config.
-bool HasNewsFor(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+bool HasNewsFor(EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The answer to the newest beat recorded of `node`: to be sent, because it grants a lease.
 v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
                                 const v1::HeartbeatRequest& request)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// What `node` must know to go on alone.
+// What `node` must know to go on alone. In an estate of more than kPeersForAllMax nodes those that
+// fence nothing themselves get no peers: they ask for no vote.
 v1::NodeConfig ConfigFor(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+// Its version alone; remembered, because every beat asks for it.
+uint64_t ConfigVersionFor(EmState& em, const std::string& node)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 }  // namespace ember::controller

@@ -36,12 +36,14 @@ struct HeardNode {
   // Receipt of the newest beat that was answered: the lease it granted counts from before then.
   absl::Duration leased_beat = -absl::InfiniteDuration();
   absl::Duration leased_since = -absl::InfiniteDuration();  // without a gap since, in this term
-  uint64_t config_version = 0;  // that it has stored; 0: none, or another one is on its way
-  uint64_t told_version = 0;    // of which the catalog knows that it has stored it
+  uint64_t config_version = 0;    // that it has stored; 0: none, or another one is on its way
+  uint64_t told_version = 0;      // of which the catalog knows that it has stored it
   uint64_t controller_epoch = 0;  // the highest that it has seen
   std::map<std::string, HeardWorkload> workloads;
   std::map<std::string, v1::VaultFact> vaults;
-  std::set<std::string> accepted_orders;  // by the agent process `boot_id`
+  std::map<std::string, v1::PeerSight> sights;  // what it sees of silent nodes
+  int64_t memory_available_bytes = 0;           // 0: not known
+  std::set<std::string> accepted_orders;        // by the agent process `boot_id`
 };
 
 // The catalog export that every vault should have (protect/catalog_exports.h).
@@ -53,8 +55,15 @@ struct WantedExport {
   absl::Duration seen_since;  // monotonic
 };
 
+// Of what each node should have stored, as of a generation of the catalog.
+struct ConfigVersions {
+  uint64_t generation = 0;
+  std::map<std::string, uint64_t> by_node;
+};
+
 struct Board {
   std::map<std::string, HeardNode> nodes;
+  std::set<std::string> silent;  // nodes, as of the last tick: not ALIVE, and not given up
   std::map<std::string, v1::Progress> progress;             // by order id
   std::map<std::string, absl::Duration> commits_noted;      // by vault; monotonic: the last receipt
   std::map<std::string, absl::Duration> application_beats;  // by workload; monotonic
@@ -63,6 +72,7 @@ struct Board {
   absl::Time started;
   int64_t tick_millis_max = 0;
   WantedExport wanted_export;
+  ConfigVersions config_versions;
 };
 
 }  // namespace ember::controller

@@ -86,8 +86,8 @@ FreezeView JudgeFreeze(const FleetView& fleet, const std::vector<NodeVerdict>& v
   }
   // In a small estate those that may be missing without a freeze are more than the rest of it.
   const int missing = counted - dead_before - leased;
-  const bool enough = majority && (missing <= allowed ||
-                                   leased * 100 >= (counted - dead_before) * kThawPercent);
+  const bool enough =
+      majority && (missing <= allowed || leased * 100 >= (counted - dead_before) * kThawPercent);
   if (!enough) {
     freeze.thaw_from = absl::InfiniteDuration();
   } else if (freeze.thaw_from == absl::InfiniteDuration()) {
@@ -134,9 +134,9 @@ LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
   const auto it = std::find_if(fleet.nodes.begin(), fleet.nodes.end(),
                                [&](const NodeView& other) { return other.name == node; });
   if (it == fleet.nodes.end()) return LeaseFence::kUnprovable;
-  const bool lapsed = it->state == State::DEAD ||
-                      (it->revoked && SilenceOf(*it, fleet) >= policy.dead_after &&
-                       !InGrace(fleet, policy) && !fleet.freeze.frozen);
+  const bool lapsed =
+      it->state == State::DEAD || (it->revoked && SilenceOf(*it, fleet) >= policy.dead_after &&
+                                   !InGrace(fleet, policy) && !fleet.freeze.frozen);
   if (!lapsed) return LeaseFence::kPending;
   const absl::Duration last_told = std::max(it->last_beat, it->recorded_beat);
   int voters = 1;

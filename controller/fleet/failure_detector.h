@@ -88,10 +88,10 @@ enum class LeaseFence {
 };
 
 // A DEAD node, and a removed one after the same time, because its beats are refused, has stopped
-// them: unless it counts a majority without a lease in the vote of its peers. Its voters are itself,
-// the peers it was told of, and those it may have been told of meanwhile; also when they are in
-// maintenance, or removed with it. Nothing is proven while fewer than half of them, all of whom it
-// knows, have held a lease for that time. `told`: the peers it asks when it has no lease.
+// them: unless it counts a majority without a lease in the vote of its peers. Its voters are
+// itself, the peers it was told of, and those it may have been told of meanwhile; also when they
+// are in maintenance, or removed with it. Nothing is proven while fewer than half of them, all of
+// whom it knows, have held a lease for that time. `told`: the peers it asks when it has no lease.
 LeaseFence JudgeLeaseFence(const FleetView& fleet, const std::string& node,
                            const std::set<std::string>& told, const DetectorPolicy& policy);
 

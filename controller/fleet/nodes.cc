@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
@@ -55,6 +56,21 @@ FleetView ViewOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   return view;
 }
 
+// What others say of a silent node; empty when none was asked, or none has answered yet.
+std::string SightsText(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  std::vector<std::string> reach;
+  std::vector<std::string> miss;
+  for (const v1::PeerSight& sight : SightsOf(em, node))
+    (sight.answers() ? reach : miss).push_back(sight.node());
+  if (reach.empty() && miss.empty()) return "";
+  if (reach.empty())
+    return absl::StrCat("; ", absl::StrJoin(miss, ", "), " cannot reach it either");
+  return absl::StrCat(
+      "; ", absl::StrJoin(reach, ", "), " can reach it: its link to the controller is cut",
+      miss.empty() ? "" : absl::StrCat(" (", absl::StrJoin(miss, ", "), " cannot)"));
+}
+
 void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   rec::NodeRecord node = em.catalog->nodes().at(verdict.name);
@@ -91,6 +107,7 @@ void WriteNode(const EmState& em, const NodeVerdict& verdict, Batch* batch)
                 : absl::StrCat(
                       ", silent for ",
                       absl::FormatDuration(absl::Trunc(verdict.silent_for, absl::Seconds(1))),
+                      SightsText(em, node.name()),
                       InMaintenance(em, node.name()) ? kInMaintenance : "")));
     node.set_state(verdict.state);
     *node.mutable_state_since() = rpc::ToTimestamp(now);
@@ -134,6 +151,20 @@ bool InMaintenance(const EmState& em, const std::string& node) {
   return it != em.catalog->nodes().end() && it->second.maintenance() && !it->second.revoked();
 }
 
+std::vector<v1::PeerSight> SightsOf(const EmState& em, const std::string& node) {
+  std::vector<v1::PeerSight> sights;
+  for (const auto& [name, heard] : em.board.nodes) {
+    const auto sight = heard.sights.find(node);
+    const auto peer = em.catalog->nodes().find(name);
+    if (sight == heard.sights.end() || peer == em.catalog->nodes().end() ||
+        peer->second.state() != v1::NodeState::ALIVE)
+      continue;
+    sights.push_back(sight->second);
+    sights.back().set_node(name);
+  }
+  return sights;
+}
+
 DetectorPolicy PolicyOf(const EmState& em) {
   const rec::EstateRecord& estate = em.catalog->estate();
   DetectorPolicy policy = PolicyFrom(estate.estate().settings());
@@ -153,7 +184,12 @@ void TellOfDead(const rec::NodeRecord& node, Batch* batch) {
 absl::Status UpdateNodes(EmState& em) {
   const FleetVerdict verdict = JudgeFleet(ViewOf(em), PolicyOf(em));
   Batch batch;
-  for (const NodeVerdict& node : verdict.nodes) WriteNode(em, node, &batch);
+  em.board.silent.clear();
+  for (const NodeVerdict& node : verdict.nodes) {
+    WriteNode(em, node, &batch);
+    if (node.state == v1::NodeState::SUSPECT || node.state == v1::NodeState::UNREACHABLE)
+      em.board.silent.insert(node.name);
+  }
   WriteFreeze(em, verdict.freeze, &batch);
   return em.Commit(batch);
 }

@@ -3,6 +3,7 @@
 #define EMBER_CONTROLLER_FLEET_NODES_H_
 
 #include <string>
+#include <vector>
 
 #include "controller/em_state.h"
 #include "controller/fleet/failure_detector.h"
@@ -15,6 +16,10 @@ absl::Status UpdateNodes(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 // The settings in force, and for as long as leases last that earlier ones granted, the longer
 // times.
 DetectorPolicy PolicyOf(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What the nodes that are ALIVE see of a silent one; each under its own name.
+std::vector<v1::PeerSight> SightsOf(const EmState& em, const std::string& node)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // The silence of `node` is intended: a person said so of it, or of the whole estate.
 bool InMaintenance(const EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

@@ -33,6 +33,7 @@ std::set<std::string> NodesLackingFences(const EmState& em) ABSL_EXCLUSIVE_LOCKS
 
 absl::Status RecordFor(EmState& em, const std::string& node, HeardNode& heard)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (ConfigVersionFor(em, node) != heard.config_version) return absl::OkStatus();
   const v1::NodeConfig config = ConfigFor(em, node);
   if (config.version() != heard.config_version) return absl::OkStatus();
   Batch batch;

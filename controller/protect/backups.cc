@@ -32,7 +32,8 @@ absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
        it != em.catalog->backups().end(); ++it) {
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
-    if (backup.trashed() || !IsStored(backup) || rpc::FromTimestamp(backup.created()) > until)
+    if (backup.trashed() || backup.orphan() || !IsStored(backup) ||
+        rpc::FromTimestamp(backup.created()) > until)
       continue;
     if (best == nullptr || ReceivedAt(it->second) >= ReceivedAt(*best)) best = &it->second;
   }
@@ -85,7 +86,7 @@ std::vector<const rec::BackupRecord*> GoodBackups(const EmState& em, const std::
     const v1::Backup& backup = it->second.backup();
     if (backup.workload() != workload) break;
     if (backup.outcome() == v1::Outcome::OK && backup.verified() && !backup.trashed() &&
-        !it->second.restore_failed() &&
+        !backup.orphan() && !it->second.restore_failed() &&
         (!it->second.copies().empty() || IsDiskThere(em, it->second)))
       good.push_back(&it->second);
   }
@@ -99,7 +100,7 @@ absl::StatusOr<const rec::BackupRecord*> NewestGoodAt(const EmState& em, const s
   std::string workload = text;
   const auto any = em.catalog->backups().lower_bound(absl::StrCat(text, "/"));
   const bool named = any != em.catalog->backups().end() && any->second.backup().workload() == text;
-  if (!named && FindWorkload(em.catalog->estate().estate(), text) == nullptr) {
+  if (!named && em.catalog->FindWorkload(text) == nullptr) {
     EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, ResolveBackup(em, text));
     workload = backup->backup().workload();
   }
@@ -125,7 +126,7 @@ absl::StatusOr<const rec::BackupRecord*> ResolveBackup(const EmState& em, const 
   if (const auto exact = backups.find(text); exact != backups.end()) return &exact->second;
   if (const size_t at = text.find('@'); at != std::string::npos) {
     const std::string workload = text.substr(0, at);
-    if (FindWorkload(em.catalog->estate().estate(), workload) == nullptr &&
+    if (em.catalog->FindWorkload(workload) == nullptr &&
         !NewestBefore(em, workload, absl::InfiniteFuture()).ok()) {
       return WorkloadNotFound(workload);
     }

@@ -67,7 +67,9 @@ class OrderFiller {
       return absl::FailedPreconditionError(absl::StrCat(
           "workload '", spec->name(), "' has no sources: there is nothing to back up"));
     }
-    EMBER_ASSIGN_OR_RETURN(const std::string node, AliveNode(workload->second.node()));
+    rec::WorkloadRecord placed = workload->second;
+    if (!record_.orphan_node().empty()) placed.set_node(record_.orphan_node());
+    EMBER_ASSIGN_OR_RETURN(const std::string node, AliveNode(placed.node()));
     EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, ChooseVault(estate, *spec));
     v1::BackupOrder* backup = order_->mutable_backup();
     backup->set_backup_id(NewBackupId());
@@ -76,13 +78,14 @@ class OrderFiller {
     EMBER_ASSIGN_OR_RETURN(*backup->mutable_domain(), DomainOf(em_, node));
     backup->set_reason(record_.backup_request().reason());
     backup->set_full(record_.backup_request().kind() == "full");
-    order_->set_epoch(workload->second.epoch());
+    order_->set_epoch(placed.epoch());
     EMBER_ASSIGN_OR_RETURN(*backup->mutable_grant(),
-                           GrantFor(em_, workload->second, vault.name(), backup->backup_id()));
+                           GrantFor(em_, placed, vault.name(), backup->backup_id()));
     run().set_backup_id(backup->backup_id());
     // The record exists from the start, so that the id is never given twice.
-    rec::BackupRecord record = NewBackup(workload->second, vault.name(), run());
+    rec::BackupRecord record = NewBackup(placed, vault.name(), run());
     v1::Backup& wire = *record.mutable_backup();
+    wire.set_orphan(!record_.orphan_node().empty());
     wire.set_name(record_.backup_request().name());
     wire.set_kind(backup->full() ? "full" : "incremental");
     *wire.mutable_created() = rpc::ToTimestamp(em_.clock->Now());
@@ -114,7 +117,7 @@ class OrderFiller {
         em_.clock->Now() - rpc::FromTimestamp(em_.catalog->estate().applied());
     if (since > absl::Seconds(kEstateNewSeconds) && host.vaults.count(vault.name()) > 0)
       return false;
-    return host.config_version != ConfigFor(em_, vault.node()).version();
+    return host.config_version != ConfigVersionFor(em_, vault.node());
   }
 
   // The first reachable vault of the workload's policies (of the run's policy, when scheduled).
@@ -202,8 +205,7 @@ class OrderFiller {
     restore->set_dry_run(request.dry_run());
     restore->set_anyway(request.anyway());
     restore->set_keep_existing(!request.confirmed() && !request.dry_run());
-    if (const v1::WorkloadSpec* spec =
-            FindWorkload(em_.catalog->estate().estate(), run().workload()))
+    if (const v1::WorkloadSpec* spec = em_.catalog->FindWorkload(run().workload()))
       *restore->mutable_spec() = *spec;
     if (workload != em_.catalog->workloads().end()) order_->set_epoch(workload->second.epoch());
     return AliveNode(request.to_node().empty() ? placed : request.to_node());

@@ -91,8 +91,7 @@ class RunStep {
         restore.order().has_restore() && action.target_directory().empty() && !action.dry_run();
     if (!in_place || workload == em_.catalog->workloads().end()) return;
     if (workload->second.held() || workload->second.node() != restore.node()) return;
-    if (const v1::WorkloadSpec* spec =
-            FindWorkload(em_.catalog->estate().estate(), run().workload())) {
+    if (const v1::WorkloadSpec* spec = em_.catalog->FindWorkload(run().workload())) {
       batch_.Put(StartOrder(em_, *spec, workload->second, run().id()));
     }
   }
@@ -206,10 +205,11 @@ class RunStep {
 
   // A replication that waited for its source would hold up those from other ones; it comes again.
   bool WaitsForItsVault() const {
-    return IsScheduled(record_) && record_.run().kind() != "replicate";
+    return (IsScheduled(record_) && record_.run().kind() != "replicate") ||
+           !record_.orphan_node().empty();
   }
 
-  // A scheduled run waits for its node and vault; the reason shows in the run.
+  // What nobody waits for waits for its node and vault; the reason shows in the run.
   absl::Status Wait(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (run().error() == why.message()) return absl::OkStatus();
     run().set_error(std::string(why.message()));
@@ -220,7 +220,8 @@ class RunStep {
   std::string RecoveryInTheWay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     if (!TouchesData(record_) || ReadBackIsOpen(record_)) return "";
     const rec::RecoveryRecord* open = OpenRecoveryOf(em_, record_.run().workload());
-    return open == nullptr ? "" : open->recovery().id();
+    if (open == nullptr || open->recovery().id() == record_.recovery_id()) return "";
+    return open->recovery().id();
   }
 
   // One long order per workload at a time.
@@ -271,7 +272,8 @@ class RunStep {
   // It is stored and read back.
   absl::Status EndBackup(const v1::Backup& backup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     const auto workload = em_.catalog->workloads().find(run().workload());
-    if (backup.outcome() == v1::Outcome::OK && workload != em_.catalog->workloads().end()) {
+    if (backup.outcome() == v1::Outcome::OK && !backup.orphan() &&
+        workload != em_.catalog->workloads().end()) {
       rec::WorkloadRecord updated = workload->second;
       updated.set_last_good_backup(backup.id());
       *updated.mutable_last_good_backup_time() = backup.created();

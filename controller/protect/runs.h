@@ -52,14 +52,14 @@ bool IsStored(const v1::Backup& backup);
 // How old its data are; not negative.
 absl::Duration AgeOf(const record::v1::BackupRecord& record, absl::Time now);
 
-// The good backups (OK, read back, not in the trash) of a workload, newest first by the vault's own
-// time.
+// The good backups (OK, read back, not in the trash, no orphans) of a workload, newest first by the
+// vault's own time.
 std::vector<const record::v1::BackupRecord*> GoodBackups(const EmState& em,
                                                          const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// id, name, WORKLOAD@latest, WORKLOAD@TIME (newest not after it; neither is ever one in the trash)
-// or unique prefix.
+// id, name, WORKLOAD@latest, WORKLOAD@TIME (newest not after it; neither is ever one in the trash,
+// or an orphan) or unique prefix.
 absl::StatusOr<const record::v1::BackupRecord*> ResolveBackup(const EmState& em,
                                                               const std::string& text)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

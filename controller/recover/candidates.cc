@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
@@ -48,6 +49,12 @@ absl::Duration LossOf(const BackupChoice& backup, const rec::RecoveryRecord& rec
                       const RecoveryView& view) {
   const absl::Time end = recovery.has_died() ? rpc::FromTimestamp(recovery.died()) : view.now;
   return std::max(absl::ZeroDuration(), end - backup.created);
+}
+
+std::string SizeText(int64_t bytes) {
+  const bool large = bytes >= int64_t{1} << 30;
+  return absl::StrFormat("%.1f %s", static_cast<double>(bytes) / (large ? 1 << 30 : 1 << 20),
+                         large ? "GiB" : "MiB");
 }
 
 // Fills in whether a person must say yes first, to what, and why.
@@ -99,17 +106,6 @@ Candidate Wait(std::string reason) {
   return candidate;
 }
 
-// Why it must not move to `node`; empty when it may.
-std::string RuledOut(const RecoveryView& view, const std::string& node) {
-  for (const auto& [name, place] : view.places) {
-    const auto& apart = view.spec.recovery().apart();
-    const bool together = std::find(apart.begin(), apart.end(), name) == apart.end();
-    if (together && place != node) return absl::StrCat("'", name, "' is on ", place);
-    if (!together && place == node) return absl::StrCat("'", name, "' is there");
-  }
-  return "";
-}
-
 // What it must be with, and that has no place yet.
 std::string CompanyThatMoves(const RecoveryView& view) {
   for (const std::string& name : view.spec.recovery().with()) {
@@ -118,15 +114,21 @@ std::string CompanyThatMoves(const RecoveryView& view) {
   return "";
 }
 
-std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const RecoveryView& view,
-                                    const std::vector<BackupChoice>& usable) {
-  // What was moved may move back home.
+// Where it may move. What was moved may move back home.
+std::vector<std::string> OtherPlaces(const RecoveryView& view) {
   std::vector<std::string> nodes(view.spec.recovery().standby().begin(),
                                  view.spec.recovery().standby().end());
   if (!nodes.empty()) nodes.push_back(view.spec.node());
-  for (const std::string& node : nodes) {
-    if (node == view.workload.node() || !view.IsAlive(node)) continue;
-    if (!RuledOut(view, node).empty()) continue;
+  std::erase(nodes, view.workload.node());
+  return nodes;
+}
+
+std::optional<Candidate> TryStandby(const rec::RecoveryRecord& recovery, const RecoveryView& view,
+                                    const std::vector<BackupChoice>& usable) {
+  for (const std::string& node : OtherPlaces(view)) {
+    if (!view.IsAlive(node)) continue;
+    const int64_t size = usable.empty() ? 0 : usable[0].size_bytes;
+    if (!RuledOut(view, node, size).empty()) continue;
     if (view.spec.sources().empty()) {
       if (!Tried(recovery, Action::START_STANDBY, node, ""))
         return Try(Action::START_STANDBY, node, {});
@@ -145,12 +147,12 @@ bool MayReturn(const RecoveryView& view, const std::string& node) {
   return state == v1::NodeState::SUSPECT || state == v1::NodeState::UNREACHABLE;
 }
 
-// Its standby nodes live, and it may go to none of them; empty when that is not the reason.
-std::string NoCompanyFor(const RecoveryView& view) {
+// Its other nodes live, and it may go to none of them; empty when that is not the reason.
+std::string NoPlaceFor(const RecoveryView& view, const std::vector<BackupChoice>& usable) {
   std::vector<std::string> reasons;
-  for (const std::string& node : view.spec.recovery().standby()) {
-    if (node == view.workload.node() || !view.IsAlive(node)) continue;
-    const std::string why = RuledOut(view, node);
+  for (const std::string& node : OtherPlaces(view)) {
+    if (!view.IsAlive(node)) continue;
+    const std::string why = RuledOut(view, node, usable.empty() ? 0 : usable[0].size_bytes);
     if (why.empty()) return "";
     reasons.push_back(absl::StrCat("not to ", node, ": ", why));
   }
@@ -203,6 +205,28 @@ bool IsApproved(const rec::RecoveryRecord& recovery, const Candidate& candidate)
          asked.target() == candidate.target && asked.backup_id() == candidate.backup.id;
 }
 
+std::string RuledOut(const RecoveryView& view, const std::string& node, int64_t backup_bytes) {
+  if (view.drained.count(node) > 0) return "it is drained";
+  for (const auto& [name, place] : view.places) {
+    const auto& apart = view.spec.recovery().apart();
+    const bool together = std::find(apart.begin(), apart.end(), name) == apart.end();
+    if (together && place != node) return absl::StrCat("'", name, "' is on ", place);
+    if (!together && place == node) return absl::StrCat("'", name, "' is there");
+  }
+  const auto found = view.rooms.find(node);
+  if (found == view.rooms.end()) return "";
+  const Room& room = found->second;
+  // Without how much is free, which is ever different: the same reason again is no news.
+  if (room.memory_bytes > 0 && room.memory_bytes < view.spec.recovery().memory_bytes()) {
+    return absl::StrCat("it needs ", SizeText(view.spec.recovery().memory_bytes()),
+                        " of memory, more than is free");
+  }
+  if (room.data_bytes > 0 && room.data_bytes < backup_bytes) {
+    return absl::StrCat("its data need ", SizeText(backup_bytes), ", more than is free");
+  }
+  return "";
+}
+
 std::string LossText(absl::Duration loss) {
   const absl::Duration unit = loss < absl::Minutes(2) ? absl::Seconds(1) : absl::Minutes(1);
   return absl::FormatDuration(absl::Trunc(loss, unit));
@@ -250,12 +274,14 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
     if (backup.reachable) usable.push_back(backup);
   }
   const bool has_data = !view.spec.sources().empty();
-  if (here_alive) {
-    if (auto in_place = TryInPlace(recovery, view, usable))
-      return WithApproval(*in_place, recovery, view);
-  }
+  // What was stopped here was stopped to be moved.
+  const bool stopped = recovery.fence_proven();
+  std::optional<Candidate> in_place =
+      here_alive ? TryInPlace(recovery, view, usable) : std::nullopt;
+  if (in_place && !stopped) return WithApproval(*in_place, recovery, view);
   if (auto standby = TryStandby(recovery, view, usable))
     return WithApproval(*standby, recovery, view);
+  if (in_place) return WithApproval(*in_place, recovery, view);
   if (here_alive && usable.size() > 1 &&
       !Tried(recovery, Action::RESTORE_PREVIOUS, view.workload.node(), usable[1].id)) {
     return WithApproval(Try(Action::RESTORE_PREVIOUS, view.workload.node(), usable[1]), recovery,
@@ -268,11 +294,11 @@ Candidate ChooseCandidate(const rec::RecoveryRecord& recovery, const RecoveryVie
   if (has_data && usable.empty()) return WithoutBackup(view);
   if (const std::string standby = StandbyThatMayReturn(view); !standby.empty())
     return Wait(absl::StrCat("waiting for its standby node ", standby, ", which is silent"));
-  if (const std::string company = NoCompanyFor(view); !here_alive && !company.empty()) {
+  if (const std::string reason = NoPlaceFor(view, usable); !here_alive && !reason.empty()) {
     if (const std::string name = CompanyThatMoves(view); !name.empty())
       return Wait(absl::StrCat("waiting until '", name, "', which it must be with, has a place"));
     Candidate candidate = GiveUp(
-        absl::StrCat("node ", view.workload.node(), " is dead and it may move nowhere: ", company));
+        absl::StrCat("node ", view.workload.node(), " is dead and it may move nowhere: ", reason));
     candidate.blocked = true;
     return candidate;
   }

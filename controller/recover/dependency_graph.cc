@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace ember::controller {
 namespace {
@@ -18,9 +19,10 @@ int Rank(const v1::WorkloadSpec& spec) {
 
 DependencyGraph::DependencyGraph(const v1::Estate& estate) {
   for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    position_[spec.name()] = static_cast<int>(order_.size());
     order_.push_back(spec.name());
     needs_[spec.name()].assign(spec.depends_on().begin(), spec.depends_on().end());
-    rank_[spec.name()] = Rank(spec);
+    rank_.push_back(Rank(spec));
   }
 }
 
@@ -49,21 +51,53 @@ std::vector<std::string> DependencyGraph::DependantsOf(const std::string& worklo
 
 std::vector<std::vector<std::string>> DependencyGraph::Waves(
     const std::vector<std::string>& workloads) const {
-  std::set<std::string> left(workloads.begin(), workloads.end());
-  std::vector<std::vector<std::string>> waves;
-  while (!left.empty()) {
-    std::vector<std::string> wave;
-    for (const std::string& name : order_) {
-      const std::vector<std::string>& needs = DependenciesOf(name);
-      const bool blocked =
-          std::any_of(needs.begin(), needs.end(), [&](const auto& n) { return left.count(n) > 0; });
-      if (left.count(name) > 0 && !blocked) wave.push_back(name);
+  const size_t count = order_.size();
+  std::vector<bool> wanted(count, false);
+  for (const std::string& name : workloads) {
+    if (const auto it = position_.find(name); it != position_.end()) wanted[it->second] = true;
+  }
+  std::vector<std::vector<int>> needs(count);
+  std::vector<std::vector<int>> needed_by(count);
+  std::vector<int> waits_for(count, 0);
+  for (size_t i = 0; i < count; ++i) {
+    if (!wanted[i]) continue;
+    for (const std::string& name : needs_.at(order_[i])) {
+      const auto need = position_.find(name);
+      if (need == position_.end() || !wanted[need->second]) continue;
+      needs[i].push_back(need->second);
+      needed_by[need->second].push_back(static_cast<int>(i));
+      ++waits_for[i];
     }
-    if (wave.empty()) break;  // names outside the estate: nothing to order
-    std::stable_sort(wave.begin(), wave.end(),
-                     [this](const auto& a, const auto& b) { return rank_.at(a) < rank_.at(b); });
-    for (const std::string& name : wave) left.erase(name);
-    waves.push_back(std::move(wave));
+  }
+  // Kahn, A. B. "Topological sorting of large networks", 1962.
+  std::vector<int> sorted;
+  std::vector<size_t> wave_of(count, 0);
+  for (size_t i = 0; i < count; ++i) {
+    if (wanted[i] && waits_for[i] == 0) sorted.push_back(static_cast<int>(i));
+  }
+  for (size_t next = 0; next < sorted.size(); ++next) {
+    for (const int other : needed_by[sorted[next]]) {
+      wave_of[other] = std::max(wave_of[other], wave_of[sorted[next]] + 1);
+      if (--waits_for[other] == 0) sorted.push_back(other);
+    }
+  }
+  // What others wait for is as critical as they are, and the longer the chain behind it the sooner.
+  std::vector<int> rank = rank_;
+  std::vector<int> behind(count, 0);
+  for (auto it = sorted.rbegin(); it != sorted.rend(); ++it) {
+    for (const int need : needs[*it]) {
+      rank[need] = std::min(rank[need], rank[*it]);
+      behind[need] = std::max(behind[need], behind[*it] + 1);
+    }
+  }
+  std::sort(sorted.begin(), sorted.end(), [&](int a, int b) {
+    return std::tuple(wave_of[a], rank[a], -behind[a], a) <
+           std::tuple(wave_of[b], rank[b], -behind[b], b);
+  });
+  std::vector<std::vector<std::string>> waves;
+  for (const int i : sorted) {
+    if (waves.size() <= wave_of[i]) waves.emplace_back();
+    waves.back().push_back(order_[i]);
   }
   return waves;
 }

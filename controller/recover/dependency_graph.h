@@ -20,13 +20,15 @@ class DependencyGraph {
   // Everything that depends on `workload`, directly or not, nearest first.
   std::vector<std::string> DependantsOf(const std::string& workload) const;
   // `workloads` in waves: each wave depends only on earlier ones (or on workloads outside the set).
-  // Within a wave: critical ones first, then the order of the estate file.
+  // Within a wave: what is critical, or has something critical behind it, first; then the longest
+  // chain behind it; then the order of the estate file. Linear in workloads and arrows.
   std::vector<std::vector<std::string>> Waves(const std::vector<std::string>& workloads) const;
 
  private:
   std::vector<std::string> order_;
   std::map<std::string, std::vector<std::string>> needs_;
-  std::map<std::string, int> rank_;
+  std::map<std::string, int> position_;  // in `order_`
+  std::vector<int> rank_;                // by position
 };
 
 }  // namespace ember::controller

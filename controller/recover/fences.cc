@@ -32,7 +32,7 @@ std::set<std::string> NodesToFence(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUI
     if (recovery.fence_proven() || !recovery.node_death() || nodes.count(node) > 0) continue;
     const std::string& name = recovery.recovery().workload();
     const auto workload = em.catalog->workloads().find(name);
-    const v1::WorkloadSpec* spec = FindWorkload(em.catalog->estate().estate(), name);
+    const v1::WorkloadSpec* spec = em.catalog->FindWorkload(name);
     if (workload == em.catalog->workloads().end() || spec == nullptr) continue;
     const bool waits =
         recovery.recovery().state() == v1::RecoveryState::FENCING && recovery.order_id().empty();

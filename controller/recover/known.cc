@@ -1,5 +1,7 @@
 #include "controller/recover/known.h"
 
+#include <algorithm>
+
 #include "controller/recover/recoveries.h"
 
 namespace ember::controller {
@@ -21,6 +23,21 @@ const HeardWorkload* HeardOf(const EmState& em, const std::string& node,
 
 bool IsGivenUp(State::Value state) {
   return state == State::ESCALATED || state == State::QUARANTINED;
+}
+
+bool IsStarted(const EmState& em, const std::string& workload) {
+  const auto it = em.catalog->workloads().find(workload);
+  if (it == em.catalog->workloads().end() || it->second.held() || it->second.hold_recovery())
+    return false;
+  const HeardWorkload* heard = HeardOf(em, it->second.node(), workload);
+  return heard != nullptr && StateOf(em, it->second.node()) == v1::NodeState::ALIVE &&
+         heard->fact.running() && heard->fact.epoch() >= it->second.epoch();
+}
+
+bool IsMet(const EmState& em, const v1::WorkloadSpec& spec, const std::string& dependency) {
+  const auto& after = spec.starts_after();
+  const bool started_is_enough = std::find(after.begin(), after.end(), dependency) != after.end();
+  return IsVerified(em, dependency) || (started_is_enough && IsStarted(em, dependency));
 }
 
 bool IsVerified(const EmState& em, const std::string& workload) {

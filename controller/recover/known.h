@@ -19,6 +19,13 @@ const HeardWorkload* HeardOf(const EmState& em, const std::string& node,
 // Left to a person: ESCALATED or QUARANTINED.
 bool IsGivenUp(v1::WorkloadState::Value state);
 
+// It was started where it is placed now, healthy or not.
+bool IsStarted(const EmState& em, const std::string& workload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// What `spec` asks of `dependency` before it may start itself.
+bool IsMet(const EmState& em, const v1::WorkloadSpec& spec, const std::string& dependency)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // It runs, and no recovery is under way: what depends on it may start.
 bool IsVerified(const EmState& em, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

@@ -8,6 +8,7 @@
 #include "controller/recover/dependency_graph.h"
 #include "controller/recover/fences.h"
 #include "controller/recover/recoveries.h"
+#include "controller/recover/recovery_view.h"
 
 namespace ember::controller {
 
@@ -69,13 +70,15 @@ absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em,
   if (dying.empty() && !is_node) return WorkloadNotFound(subject);
   v1::PlanRecoveryReply reply;
   std::map<std::string, std::string> moved;  // to where, by the steps before
+  std::map<std::string, Room> taken;         // by node, by those steps
   int wave_number = 0;
+  RecoveryPass pass(em);
   for (const std::vector<std::string>& wave : DependencyGraph(estate).Waves(dying)) {
     ++wave_number;
     for (const std::string& name : wave) {
-      const v1::WorkloadSpec& spec = *FindWorkload(estate, name);
+      const v1::WorkloadSpec& spec = *em.catalog->FindWorkload(name);
       rec::RecoveryRecord draft;
-      RecoveryView view = ViewFor(em, spec, draft);
+      RecoveryView view = ViewFor(em, spec, draft, &pass);
       // In the preview earlier waves count as recovered, and the subject as dead.
       view.unmet_dependencies.clear();
       view.escalated_dependencies.clear();
@@ -91,9 +94,16 @@ absl::StatusOr<v1::PlanRecoveryReply> PreviewRecovery(const EmState& em,
         const auto to = moved.find(other);
         if (to != moved.end()) place = to->second;
       }
-      v1::PlanStep step = StepFor(name, wave_number, ChooseCandidate(draft, view), view,
-                                  WhyNothing(em, spec, view.workload.node()));
-      if (!step.target().empty()) moved[name] = step.target();
+      for (auto& [node, room] : view.rooms)
+        room.Take(taken[node].memory_bytes, taken[node].data_bytes);
+      const Candidate candidate = ChooseCandidate(draft, view);
+      v1::PlanStep step =
+          StepFor(name, wave_number, candidate, view, WhyNothing(em, spec, view.workload.node()));
+      if (!step.target().empty()) {
+        moved[name] = step.target();
+        taken[step.target()].memory_bytes += spec.recovery().memory_bytes();
+        taken[step.target()].data_bytes += candidate.backup.size_bytes;
+      }
       *reply.add_items() = std::move(step);
     }
   }

@@ -12,11 +12,10 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/nodes.h"
 #include "controller/protect/damage.h"
-#include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/recover/dependency_graph.h"
-#include "controller/recover/fences.h"
 #include "controller/recover/known.h"
+#include "controller/recover/recovery_view.h"
 
 namespace ember::controller {
 
@@ -28,7 +27,15 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   const v1::Recovery& recovery = step.recovery.recovery();
   Batch batch;
-  batch.Put(step.recovery);
+  rec::RecoveryRecord record = step.recovery;
+  if (!step.backup_reason.empty()) {
+    rec::RunRecord run = NewRun(em, "backup", recovery.workload());
+    run.set_recovery_id(recovery.id());
+    run.mutable_backup_request()->set_reason(step.backup_reason);
+    record.set_run_id(run.run().id());
+    batch.Put(run);
+  }
+  batch.Put(record);
   batch.Put(step.workload);
   for (const RecoveryEvent& event : step.events) {
     batch.AddEvent(event.type, recovery.id(),
@@ -40,6 +47,10 @@ absl::Status WriteStep(EmState& em, const RecoveryStepResult& step)
     const bool consumed = of_this && step.order_done && order.finished();
     if (consumed) MarkDamageMet(em, order.order(), order.last_update(), &batch);
     if (consumed || id == step.abandoned_order) batch.Erase(order);
+  }
+  if (step.start_again) {
+    const v1::WorkloadSpec* spec = em.catalog->FindWorkload(recovery.workload());
+    batch.Put(StartOrder(em, *spec, step.workload, recovery.id()));
   }
   if (step.order) {
     v1::Order order = *step.order;
@@ -70,11 +81,20 @@ absl::Status ForgetOldRecoveries(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.m
 }  // namespace
 
 const rec::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& workload) {
-  for (const auto& [id, recovery] : em.catalog->recoveries()) {
-    if (recovery.recovery().workload() == workload && IsOpen(recovery.recovery().state()))
-      return &recovery;
+  for (const std::string& id : em.catalog->RecoveriesOf(workload)) {
+    const rec::RecoveryRecord& recovery = em.catalog->recoveries().at(id);
+    if (IsOpen(recovery.recovery().state())) return &recovery;
   }
   return nullptr;
+}
+
+std::string NextRecoveryId(const EmState& em, Batch* batch) {
+  rec::MetaRecord meta = em.catalog->meta();
+  // Of a catalog from before they were counted.
+  meta.set_recoveries_begun(
+      std::max<uint64_t>(meta.recoveries_begun(), em.catalog->recoveries().size()) + 1);
+  batch->Put(meta);
+  return absl::StrCat("r-", meta.recoveries_begun());
 }
 
 absl::Status RefuseWhileRecovered(const EmState& em, const std::string& workload) {
@@ -108,103 +128,24 @@ WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec,
   return JudgeWorkload(spec, &heard->fact, beat);
 }
 
-namespace {
-
-// The first of the backup's vaults whose node is not DEAD; the first when all are.
-v1::VaultAddress VaultThatMayReturn(const EmState& em, const rec::BackupRecord& backup)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  v1::VaultAddress first;
-  first.set_name(backup.vault());
-  for (const std::string& name : HoldersOf(backup)) {
-    const v1::VaultSpec* vault = FindVault(em.catalog->estate().estate(), name);
-    if (vault == nullptr) continue;
-    v1::VaultAddress address;
-    address.set_name(name);
-    address.set_node(vault->node());
-    const auto node = em.catalog->nodes().find(vault->node());
-    if (node != em.catalog->nodes().end() && node->second.state() != v1::NodeState::DEAD)
-      return address;
-    if (name == backup.vault()) first = address;
-  }
-  return first;
-}
-
-}  // namespace
-
-RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
-                     const rec::RecoveryRecord& recovery) {
-  RecoveryView view;
-  view.now = em.clock->Now();
-  view.maintenance = em.catalog->freeze().maintenance();
-  view.frozen = em.catalog->freeze().frozen() || em.catalog->freeze().maintenance();
-  view.spec = spec;
-  view.workload = em.catalog->workloads().at(spec.name());
-  for (const auto& [name, node] : em.catalog->nodes()) view.nodes[name] = node.state();
-  const auto here = em.catalog->nodes().find(view.workload.node());
-  if (here != em.catalog->nodes().end())
-    view.gone_since = rpc::FromTimestamp(here->second.state_since());
-  view.judgement = JudgeNow(em, spec, view.workload);
-  if (const HeardWorkload* heard = HeardOf(em, view.workload.node(), spec.name()))
-    view.fact = heard->fact;
-  const LeaseFence fence = LeaseFenceOf(em, recovery.recovery().node());
-  view.fence_by_lease = fence == LeaseFence::kProven;
-  view.fence_unprovable = fence == LeaseFence::kUnprovable;
-  view.fence_command = FenceCommandOf(em, recovery.recovery().node());
-  for (const std::string& name : spec.depends_on()) {
-    if (IsVerified(em, name)) continue;
-    view.unmet_dependencies.push_back(name);
-    const auto it = em.catalog->workloads().find(name);
-    if (it != em.catalog->workloads().end() && IsGivenUp(it->second.state()))
-      view.escalated_dependencies.push_back(name);
-  }
-  for (const rec::BackupRecord* good : GoodBackups(em, spec.name())) {
-    BackupChoice choice;
-    choice.id = good->backup().id();
-    choice.created = rpc::FromTimestamp(good->backup().created());
-    choice.domain_id = good->domain_id();
-    auto address = NearestCopy(em, *good);
-    choice.reachable = address.ok();
-    choice.vault = address.ok() ? *address : VaultThatMayReturn(em, *good);
-    view.backups.push_back(std::move(choice));
-  }
-  const auto order = em.catalog->orders().find(recovery.order_id());
-  if (order != em.catalog->orders().end() && order->second.finished())
-    view.order_result = order->second.last_update();
-  for (const auto* names : {&spec.recovery().with(), &spec.recovery().apart()}) {
-    for (const std::string& name : *names) {
-      const auto it = em.catalog->workloads().find(name);
-      if (it == em.catalog->workloads().end()) continue;
-      view.places[name] = it->second.node();
-      if (OpenRecoveryOf(em, name) != nullptr) view.moving.insert(name);
-    }
-  }
-  int restoring = 0;
-  for (const auto& [id, other] : em.catalog->recoveries()) {
-    const bool works = other.recovery().state() == v1::RecoveryState::RESTORING;
-    if (!works || other.order_id().empty()) continue;
-    ++restoring;
-    ++view.restoring_to[other.recovery().target()];
-    const auto reads = em.catalog->orders().find(other.order_id());
-    if (reads != em.catalog->orders().end())
-      ++view.restoring_from[reads->second.order().restore().vault().name()];
-  }
-  view.slot_free = restoring < kRecoveriesAtOnce;
-  return view;
-}
-
 absl::Status AdvanceRecoveries(EmState& em) {
-  const v1::Estate estate = em.catalog->estate().estate();
   std::vector<std::string> open;
   for (const auto& [id, recovery] : em.catalog->recoveries()) {
     if (IsOpen(recovery.recovery().state())) open.push_back(recovery.recovery().workload());
   }
-  for (const std::vector<std::string>& wave : DependencyGraph(estate).Waves(open)) {
+  if (open.empty()) return ForgetOldRecoveries(em);
+  RecoveryPass pass(em);
+  for (const std::vector<std::string>& wave :
+       DependencyGraph(em.catalog->estate().estate()).Waves(open)) {
     for (const std::string& name : wave) {
       const rec::RecoveryRecord* recovery = OpenRecoveryOf(em, name);
-      const v1::WorkloadSpec* spec = FindWorkload(estate, name);
+      const v1::WorkloadSpec* spec = em.catalog->FindWorkload(name);
       if (recovery == nullptr || spec == nullptr) continue;
-      const RecoveryStepResult step = AdvanceRecovery(*recovery, ViewFor(em, *spec, *recovery));
-      if (step.changed) EMBER_RETURN_IF_ERROR(WriteStep(em, step));
+      const RecoveryStepResult step =
+          AdvanceRecovery(*recovery, ViewFor(em, *spec, *recovery, &pass));
+      if (!step.changed) continue;
+      EMBER_RETURN_IF_ERROR(WriteStep(em, step));
+      pass.Note(em, step.recovery);
     }
   }
   return ForgetOldRecoveries(em);

@@ -24,14 +24,12 @@ WorkloadJudgement JudgeNow(const EmState& em, const v1::WorkloadSpec& spec,
                            const record::v1::WorkloadRecord& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
-// What the saga needs to know. `recovery` may be a draft (preview).
-RecoveryView ViewFor(const EmState& em, const v1::WorkloadSpec& spec,
-                     const record::v1::RecoveryRecord& recovery)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
-
 // The open recovery of a workload, or null.
 const record::v1::RecoveryRecord* OpenRecoveryOf(const EmState& em, const std::string& workload)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
+// The next one's, counted in `batch`.
+std::string NextRecoveryId(const EmState& em, Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 
 // FAILED_PRECONDITION while a recovery of it is open: that stops and starts it as it needs.
 absl::Status RefuseWhileRecovered(const EmState& em, const std::string& workload)

@@ -8,6 +8,7 @@
 #include "common/base/limits.h"
 #include "common/rpc/convert.h"
 #include "controller/recover/escalation.h"
+#include "controller/recover/planned_move.h"
 
 namespace ember::controller {
 
@@ -54,6 +55,7 @@ class Step {
 
  private:
   void Advance(State::Value state) {
+    if (!out_.recovery.move_to().empty()) return Moving();
     if (state == State::PLANNED || state == State::APPROVAL || state == State::FROZEN)
       ForgetFenceOfReturned();
     if (view_.frozen && MustFreeze(state)) return Freeze();
@@ -98,6 +100,12 @@ class Step {
 
   v1::Recovery& recovery() { return *out_.recovery.mutable_recovery(); }
 
+  // A planned move of which nothing has failed, and in which nobody died.
+  bool AsPlanned() const {
+    return out_.recovery.recovery().planned() && out_.recovery.tried().empty() &&
+           !out_.recovery.node_death();
+  }
+
   void Enter(State::Value state, std::string message) {
     out_.changed = true;
     recovery().set_state(state);
@@ -106,8 +114,12 @@ class Step {
     *step->mutable_time() = rpc::ToTimestamp(view_.now);
     step->set_state(state);
     step->set_message(message);
-    out_.events.push_back(
-        {absl::StrCat("recovery.", absl::AsciiStrToLower(State::Value_Name(state))), message});
+    // Nothing had died.
+    const std::string type = AsPlanned() && state == State::DETECTED ? "moving"
+                             : AsPlanned() && state == State::DONE
+                                 ? "moved"
+                                 : absl::AsciiStrToLower(State::Value_Name(state));
+    out_.events.push_back({absl::StrCat("recovery.", type), message});
   }
 
   bool MustFreeze(State::Value state) const {
@@ -252,6 +264,46 @@ class Step {
     out_.changed = true;
   }
 
+  void Moving() {
+    const MoveDecision next = DecideMove(out_.recovery, view_);
+    switch (next.kind) {
+      case MoveDecision::kWait: return StayBecause(next.reason);
+      case MoveDecision::kBackUp:
+        out_.backup_reason = next.reason;
+        out_.changed = true;
+        return;
+      case MoveDecision::kStop: return FenceForMove(next.candidate);
+      case MoveDecision::kStopped:
+        TakeOrder();
+        out_.recovery.clear_run_id();
+        return Fenced(absl::StrCat("stopped by the agent of ", view_.workload.node()));
+      case MoveDecision::kGo:
+        if (Restores(next.candidate.action) && !HasSlot(next.candidate))
+          return StayBecause("waiting for another restore to end");
+        return Begin(next.candidate);
+      case MoveDecision::kCallOff: return CallOff(next.reason);
+      case MoveDecision::kDied: return Overtaken(next.reason);
+    }
+  }
+
+  void CallOff(const std::string& why) {
+    out_.recovery.clear_move_to();
+    recovery().set_target(view_.workload.node());
+    out_.start_again = recovery().state() != State::DETECTED;
+    Finish(State::CANCELLED,
+           absl::StrCat("called off, it stays on ", view_.workload.node(), ": ", why));
+    out_.workload.set_last_recovery(recovery().id());
+  }
+
+  // What was written up to now, or up to its stop, is what can be lost.
+  void Overtaken(const std::string& why) {
+    *out_.recovery.mutable_died() =
+        out_.recovery.fence_proven() ? out_.recovery.fenced() : rpc::ToTimestamp(view_.now);
+    out_.recovery.clear_move_to();
+    out_.recovery.clear_run_id();
+    FenceAnew(view_.workload.node(), why);
+  }
+
   void Planned() {
     if (HealthyAgain()) return;
     const Candidate candidate = ChooseCandidate(out_.recovery, view_);
@@ -327,11 +379,13 @@ class Step {
     }
     out_.workload.set_hold_recovery(true);
     if (Moves(candidate.action)) {
+      NoteLeftData(candidate.target);
       out_.workload.set_node(candidate.target);
       out_.workload.set_epoch(out_.workload.epoch() + 1);
       out_.workload.set_self_fences(false);
     }
     out_.recovery.set_epoch(out_.workload.epoch());
+    out_.recovery.clear_move_to();
     if (!Restores(candidate.action))
       return SendStart(absl::StrCat(ActionText(candidate.action), ": ", candidate.target));
     v1::Order order = NewOrder("restore", out_.recovery.epoch());
@@ -344,8 +398,26 @@ class Step {
     Send(std::move(order), candidate.target);
     Enter(State::RESTORING,
           absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target,
-                       " (what was written in the last ", LossText(candidate.data_loss),
-                       " before it died is lost)"));
+                       AsPlanned() ? " (nothing is lost)"
+                                   : absl::StrCat(" (what was written in the last ",
+                                                  LossText(candidate.data_loss),
+                                                  " before it died is lost)")));
+  }
+
+  // Unless everything in it was just backed up, or nothing is in it, what stays behind differs from
+  // what is restored elsewhere, and is all that there is of the time since that backup.
+  void NoteLeftData(const std::string& target) {
+    auto* left = out_.workload.mutable_left();
+    const std::string& here = out_.workload.node();
+    for (int i = left->size() - 1; i >= 0; --i) {
+      if (left->Get(i).node() == target || left->Get(i).node() == here) left->DeleteSubrange(i, 1);
+    }
+    const bool empty = view_.spec.sources().empty() || (view_.fact && view_.fact->data_missing());
+    if (empty || !out_.recovery.move_to().empty()) return;
+    rec::LeftData* data = left->Add();
+    data->set_node(here);
+    *data->mutable_since() = rpc::ToTimestamp(view_.now);
+    data->set_recovery(recovery().id());
   }
 
   void Restoring() {
@@ -406,10 +478,12 @@ class Step {
       return Finish(State::DONE, absl::StrCat("healthy on ", recovery().target()));
     }
     if (view_.frozen) return;
-    // Before the first probe since the start, its agent still tells of the time before.
-    const bool probed = same_epoch && view_.fact->probed();
+    // The beat that told of the start may tell of the time before it.
+    const bool of_this_start =
+        same_epoch && (view_.fact->probed() ||
+                       view_.fact_heard > rpc::FromTimestamp(out_.recovery.verify_started()));
     const bool hopeless =
-        probed && (view_.fact->restarts_exhausted() || view_.fact->data_missing());
+        of_this_start && (view_.fact->restarts_exhausted() || view_.fact->data_missing());
     if (hopeless) {
       return TryNext(absl::StrCat("it did not get healthy: ", view_.judgement.cause),
                      Restores(out_.recovery.candidate()));
@@ -428,6 +502,15 @@ class Step {
     const std::string target = recovery().target();
     if (!IsGone(target)) return false;
     Remember(absl::StrCat("node ", target, " died"));
+    const bool moved = target != recovery().node() && Moves(out_.recovery.candidate());
+    if (moved && recovery().state() == State::RESTORING && out_.recovery.fence_proven()) {
+      // Held since before it was placed there, and no order to start it was ever given.
+      out_.abandoned_order = out_.recovery.order_id();
+      out_.recovery.clear_order_id();
+      *out_.recovery.mutable_fenced() = rpc::ToTimestamp(view_.now);
+      Enter(State::PLANNED, absl::StrCat("node ", target, " died before it was started there"));
+      return true;
+    }
     FenceAnew(target, absl::StrCat("node ", target, " died during the recovery"));
     return true;
   }
@@ -483,7 +566,7 @@ class Step {
       out_.workload.set_message("");
       *out_.workload.mutable_state_since() = rpc::ToTimestamp(view_.now);
       out_.workload.set_last_recovery(recovery().id());
-      out_.workload.set_last_recovery_seconds(recovery().total_seconds());
+      if (!AsPlanned()) out_.workload.set_last_recovery_seconds(recovery().total_seconds());
     }
     Enter(state, std::move(message));
   }
@@ -541,6 +624,16 @@ rec::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& s
   *step->mutable_time() = rpc::ToTimestamp(now);
   step->set_state(State::DETECTED);
   step->set_message(std::string(cause));
+  return record;
+}
+
+rec::RecoveryRecord NewMove(const std::string& id, const v1::WorkloadSpec& spec,
+                            const rec::WorkloadRecord& workload, const std::string& target,
+                            absl::string_view cause, absl::Time now) {
+  rec::RecoveryRecord record = NewRecovery(id, spec, workload, cause, now, now, false);
+  record.set_move_to(target);
+  record.mutable_recovery()->set_target(target);
+  record.mutable_recovery()->set_planned(true);
   return record;
 }
 

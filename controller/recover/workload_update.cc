@@ -11,6 +11,7 @@
 #include "controller/recover/fences.h"
 #include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
+#include "controller/recover/recovery_view.h"
 
 namespace ember::controller {
 
@@ -110,7 +111,7 @@ class WorkloadUpdate {
     const bool dependencies_met =
         std::all_of(spec_.depends_on().begin(), spec_.depends_on().end(),
                     [this](const std::string& name)
-                        ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsVerified(em_, name); });
+                        ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsMet(em_, spec_, name); });
     if (!dependencies_met) return false;
     if (last->second.fence_unproven() && StateOf(em_, node_) != v1::NodeState::ALIVE) {
       return LeaseFenceOf(em_, node_) == LeaseFence::kProven ||
@@ -125,8 +126,8 @@ class WorkloadUpdate {
     if (InMaintenance(em_, node_) || em_.catalog->freeze().frozen()) return;
     const absl::Time now = em_.clock->Now();
     const bool node_death = StateOf(em_, node_) != v1::NodeState::ALIVE;
-    const rec::RecoveryRecord recovery =
-        NewRecovery(NextRecoveryId(), spec_, record_, cause, LastHealthy(), now, node_death);
+    const rec::RecoveryRecord recovery = NewRecovery(NextRecoveryId(em_, &batch_), spec_, record_,
+                                                     cause, LastHealthy(), now, node_death);
     const std::string& id = recovery.recovery().id();
     CloseLast(absl::StrCat("it died again: ", id));
     changed_ = true;
@@ -139,15 +140,6 @@ class WorkloadUpdate {
       return GiveUp(recovery, absl::StrCat("it dies again and again (flapping); ", cause));
     batch_.Put(recovery);
     record_.set_state(State::RECOVERING);
-  }
-
-  std::string NextRecoveryId() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    rec::MetaRecord meta = em_.catalog->meta();
-    // Of a catalog from before they were counted.
-    meta.set_recoveries_begun(
-        std::max<uint64_t>(meta.recoveries_begun(), em_.catalog->recoveries().size()) + 1);
-    batch_.Put(meta);
-    return absl::StrCat("r-", meta.recoveries_begun());
   }
 
   void CountFlap(absl::Time now) {

@@ -118,7 +118,7 @@ class EstateServiceImpl : public v1::EstateService::Service {
   absl::Status RefuseMovesOfRunning(const v1::Estate& next) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
     for (const v1::WorkloadSpec& spec : next.workloads()) {
-      const v1::WorkloadSpec* before = FindWorkload(em_.catalog->estate().estate(), spec.name());
+      const v1::WorkloadSpec* before = em_.catalog->FindWorkload(spec.name());
       const auto record = em_.catalog->workloads().find(spec.name());
       if (before == nullptr || record == em_.catalog->workloads().end() ||
           before->node() == spec.node())

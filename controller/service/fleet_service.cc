@@ -14,6 +14,7 @@
 #include "controller/fleet/nodes.h"
 #include "controller/fleet/observing.h"
 #include "controller/protect/runs.h"
+#include "controller/recover/moves.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/refusals.h"
 #include "controller/service/services.h"
@@ -85,6 +86,25 @@ class FleetServiceImpl : public v1::FleetService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status DrainNode(grpc::ServerContext* context, const v1::DrainNodeRequest* request,
+                         v1::DrainNodeReply* reply) override {
+    const std::string who = rpc::CallerOf(*context).name;
+    grpc::Status status =
+        ChangeNode(request->name(), reply->mutable_node(),
+                   [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                     if (request->on() == node->has_drained()) return false;
+                     SetDrained(em_, request->on(), node, batch);
+                     batch->AddEvent("node.drained", node->name(),
+                                     absl::StrCat(request->on() ? "on" : "off", " by ", who));
+                     return true;
+                   });
+    absl::MutexLock lock(&em_.mu);
+    if (!status.ok() || !request->on()) return status;
+    for (v1::DrainStep& step : DrainPlan(em_, request->name()))
+      *reply->add_items() = std::move(step);
+    return status;
+  }
+
   grpc::Status RemoveNode(grpc::ServerContext* context, const v1::RemoveNodeRequest* request,
                           v1::Node* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
@@ -141,14 +161,28 @@ class FleetServiceImpl : public v1::FleetService::Service {
           if (!refused.ok()) return false;
           workload->set_held(false);
           ClearEscalation(workload);
-          const v1::WorkloadSpec* spec =
-              FindWorkload(em_.catalog->estate().estate(), workload->name());
+          const v1::WorkloadSpec* spec = em_.catalog->FindWorkload(workload->name());
           batch->Put(StartOrder(em_, *spec, *workload, "restart"));
           batch->AddEvent("workload.restart", workload->name(), absl::StrCat("asked by ", who),
                           workload->name());
           return true;
         });
     return refused.ok() ? status : rpc::ToGrpc(refused);
+  }
+
+  grpc::Status MoveWorkload(grpc::ServerContext* context, const v1::MoveWorkloadRequest* request,
+                            v1::Recovery* reply) override {
+    const std::string cause = absl::StrCat("asked by ", rpc::CallerOf(*context).name);
+    absl::MutexLock lock(&em_.mu);
+    Batch batch;
+    absl::Status status = RefuseWhileObserving(em_);
+    if (!status.ok()) return rpc::ToGrpc(status);
+    const auto move = BeginMove(em_, request->name(), request->node(), cause, &batch);
+    if (!move.ok()) return rpc::ToGrpc(move.status());
+    if (status = em_.Commit(batch); !status.ok()) return rpc::ToGrpc(status);
+    em_.news = true;
+    *reply = move->recovery();
+    return grpc::Status::OK;
   }
 
   grpc::Status Beat(grpc::ServerContext* context, const v1::BeatRequest* request,
@@ -237,7 +271,7 @@ class FleetServiceImpl : public v1::FleetService::Service {
   template <typename Change>
   grpc::Status ChangeWorkload(const std::string& name, v1::Workload* reply, Change change) {
     absl::MutexLock lock(&em_.mu);
-    const v1::WorkloadSpec* spec = FindWorkload(em_.catalog->estate().estate(), name);
+    const v1::WorkloadSpec* spec = em_.catalog->FindWorkload(name);
     const auto it = em_.catalog->workloads().find(name);
     if (spec == nullptr || it == em_.catalog->workloads().end())
       return rpc::ToGrpc(WorkloadNotFound(name));

@@ -38,7 +38,7 @@ class MessageServiceImpl : public v1::MessageService::Service {
     absl::MutexLock lock(&em_.mu);
     const std::string& workload = request->workload();
     if (absl::Status may = CheckPlaced(*context, workload); !may.ok()) return rpc::ToGrpc(may);
-    if (FindWorkload(em_.catalog->estate().estate(), workload) == nullptr)
+    if (em_.catalog->FindWorkload(workload) == nullptr)
       return rpc::ToGrpc(WorkloadNotFound(workload));
     const absl::Duration until =
         em_.clock->Monotonic() +

@@ -81,8 +81,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     absl::MutexLock lock(&em_.mu);
     const std::string& workload = request->workload();
     int64_t stored = 0;
-    bool known =
-        workload.empty() || FindWorkload(em_.catalog->estate().estate(), workload) != nullptr;
+    bool known = workload.empty() || em_.catalog->FindWorkload(workload) != nullptr;
     for (const auto& [id, backup] : em_.catalog->backups()) {
       if (!workload.empty() && backup.backup().workload() != workload) continue;
       known = true;
@@ -180,7 +179,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
 
   absl::Status StartBackup(const std::string& who, const v1::RunBackupRequest& request,
                            v1::Run* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (FindWorkload(em_.catalog->estate().estate(), request.workload()) == nullptr)
+    if (em_.catalog->FindWorkload(request.workload()) == nullptr)
       return WorkloadNotFound(request.workload());
     if (!request.kind().empty() && request.kind() != "full" && request.kind() != "incremental") {
       return absl::InvalidArgumentError(
@@ -235,7 +234,7 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
           absl::StrCat("target '", request.to_directory(), "' is not an absolute path"));
     }
     const bool in_place = request.to_directory().empty();
-    if (in_place && FindWorkload(em_.catalog->estate().estate(), wire.workload()) == nullptr) {
+    if (in_place && em_.catalog->FindWorkload(wire.workload()) == nullptr) {
       return WithHint(WorkloadNotFound(wire.workload()), "restore it elsewhere with --to NODE:DIR");
     }
     if (in_place && !request.confirmed() && !request.dry_run()) {

@@ -50,7 +50,7 @@ class RecoveryServiceImpl : public v1::RecoveryService::Service {
   }
 
   // Ends it where it is. The workload stays as it is and is held, so that nothing starts behind the
-  // person's back.
+  // person's back. A planned move that has begun nothing at its target is called off instead.
   grpc::Status CancelRecovery(grpc::ServerContext* context, const v1::GetRecoveryRequest* request,
                               v1::Recovery* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
@@ -59,6 +59,11 @@ class RecoveryServiceImpl : public v1::RecoveryService::Service {
                       ABSL_NO_THREAD_SAFETY_ANALYSIS -> absl::Status {
                         if (!IsOpen(record->recovery().state()))
                           return NotIn(*record, "has ended already");
+                        if (!record->move_to().empty()) {
+                          record->set_cancelled_by(who);
+                          batch->Put(*record);
+                          return absl::OkStatus();
+                        }
                         const auto order = em_.catalog->orders().find(record->order_id());
                         if (order != em_.catalog->orders().end()) batch->Erase(order->second);
                         record->clear_order_id();

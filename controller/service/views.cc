@@ -65,7 +65,9 @@ bool AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusR
   const v1::Run* last = nullptr;
   for (const auto& [id, record] : em.catalog->runs()) {
     const v1::Run& run = record.run();
-    if (run.kind() != "backup" || run.workload() != workload || IsOpenRun(record)) continue;
+    if (run.kind() != "backup" || run.workload() != workload || IsOpenRun(record) ||
+        !record.orphan_node().empty())
+      continue;
     if (last == nullptr || later(run.ended(), last->ended())) last = &run;
   }
   if (last != nullptr && last->outcome() == v1::Outcome::FAILED) {
@@ -76,7 +78,7 @@ bool AddBackupAlarms(const EmState& em, const std::string& workload, v1::StatusR
   for (auto it = em.catalog->backups().lower_bound(absl::StrCat(workload, "/"));
        it != em.catalog->backups().end() && it->second.backup().workload() == workload; ++it) {
     const v1::Backup& backup = it->second.backup();
-    if (!IsStored(backup) || backup.trashed()) continue;
+    if (!IsStored(backup) || backup.trashed() || backup.orphan()) continue;
     if (newest == nullptr || later(backup.created(), newest->backup().created()))
       newest = &it->second;
   }
@@ -133,11 +135,17 @@ void AddAlarms(const EmState& em, v1::StatusReply* reply) ABSL_EXCLUSIVE_LOCKS_R
                                      v1::WorkloadState::Value_Name(state), ": ",
                                      workload.message()));
     }
+    for (const v1::LeftCopy& left : workload.left()) {
+      if (left.problem().empty()) continue;
+      reply->add_alarms(absl::StrCat("workload ", workload.name(), ": what ", left.node(),
+                                     " was left with is not kept: ", left.problem(),
+                                     "; it is still there"));
+    }
     if (!workload.rpo_met() && !workload.last_backup().empty()) {
       reply->add_alarms(absl::StrCat("workload ", workload.name(),
                                      ": its newest good backup is older than its RPO"));
     }
-    const v1::WorkloadSpec* spec = FindWorkload(em.catalog->estate().estate(), workload.name());
+    const v1::WorkloadSpec* spec = em.catalog->FindWorkload(workload.name());
     const bool has_data = spec != nullptr && !spec->sources().empty();
     const bool explained = AddBackupAlarms(em, workload.name(), reply);
     if (has_data && workload.last_backup().empty() && !explained) {
@@ -209,6 +217,12 @@ v1::Node NodeWire(const EmState& em, const rec::NodeRecord& node) {
   for (const auto& [name, workload] : em.catalog->workloads()) {
     if (workload.node() == node.name()) wire.add_workloads(name);
   }
+  wire.set_drained(node.has_drained());
+  if (heard != em.board.nodes.end())
+    wire.set_memory_available_bytes(heard->second.memory_available_bytes);
+  if (node.state() != v1::NodeState::ALIVE) {
+    for (const v1::PeerSight& sight : SightsOf(em, node.name())) *wire.add_sights() = sight;
+  }
   return wire;
 }
 
@@ -252,6 +266,14 @@ v1::Workload WorkloadWire(const EmState& em, const v1::WorkloadSpec& spec) {
   for (auto b = em.catalog->backups().lower_bound(absl::StrCat(spec.name(), "/"));
        b != em.catalog->backups().end() && b->second.backup().workload() == spec.name(); ++b) {
     wire.set_backups(wire.backups() + (b->second.backup().trashed() ? 0 : 1));
+  }
+  for (const rec::LeftData& data : record.left()) {
+    v1::LeftCopy* left = wire.add_left();
+    left->set_node(data.node());
+    *left->mutable_since() = data.since();
+    left->set_recovery(data.recovery());
+    left->set_backup_id(data.backup_id());
+    left->set_problem(data.problem());
   }
   return wire;
 }

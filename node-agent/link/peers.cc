@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/convert.h"
 #include "ember/v1/agent.grpc.pb.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
@@ -14,12 +15,46 @@ namespace {
 
 // One question under way. Lives until its completion came off the queue.
 struct Question {
+  size_t number = 0;
   std::unique_ptr<v1::PeerService::Stub> stub;
   grpc::ClientContext context;
   v1::HasLeaseReply reply;
   grpc::Status status;
   std::unique_ptr<grpc::ClientAsyncResponseReader<v1::HasLeaseReply>> reader;
 };
+
+using Answer = absl::StatusOr<v1::HasLeaseReply>;
+
+// Asks all in parallel. Null: its address is not known.
+std::vector<Answer> AskAll(const std::vector<std::shared_ptr<grpc::Channel>>& channels,
+                           absl::Duration timeout) {
+  std::vector<Answer> answers(channels.size(), absl::UnavailableError("its address is not known"));
+  grpc::CompletionQueue queue;
+  int asked = 0;
+  for (size_t i = 0; i < channels.size(); ++i) {
+    if (channels[i] == nullptr) continue;
+    auto* question = new Question;
+    question->number = i;
+    question->stub = v1::PeerService::NewStub(channels[i]);
+    SetTimeout(&question->context, timeout);
+    question->context.set_wait_for_ready(true);
+    question->reader =
+        question->stub->AsyncHasLease(&question->context, v1::HasLeaseRequest(), &queue);
+    question->reader->Finish(&question->reply, &question->status, question);
+    ++asked;
+  }
+  void* tag = nullptr;
+  bool ok = false;
+  for (; asked > 0 && queue.Next(&tag, &ok); --asked) {
+    const std::unique_ptr<Question> question(static_cast<Question*>(tag));
+    const absl::Status status = rpc::FromGrpc(question->status);
+    answers[question->number] = status.ok() ? Answer(question->reply) : Answer(status);
+  }
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  return answers;
+}
 
 class PeerServiceImpl final : public v1::PeerService::Service {
  public:
@@ -70,45 +105,43 @@ void Peers::Redial() {
   for (auto& [key, channel] : peers_) channel = nullptr;
 }
 
-std::vector<std::shared_ptr<grpc::Channel>> Peers::Channels() {
+std::vector<std::pair<std::string, std::shared_ptr<grpc::Channel>>> Peers::Channels() {
   const rpc::Identity identity = identity_();
   absl::MutexLock lock(&mu_);
-  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  std::vector<std::pair<std::string, std::shared_ptr<grpc::Channel>>> channels;
   for (auto& [key, channel] : peers_) {
     if (channel == nullptr && !key.second.empty())
       channel = rpc::Dial(key.second, identity, "agent", key.first);
-    channels.push_back(channel);
+    channels.emplace_back(key.first, channel);
   }
   return channels;
 }
 
+// Whose address is not known has no say, but it counts.
 Vote Peers::Ask(absl::Duration timeout) {
-  const std::vector<std::shared_ptr<grpc::Channel>> channels = Channels();
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (auto& [node, channel] : Channels()) channels.push_back(std::move(channel));
   Vote vote;
   vote.peers = static_cast<int>(channels.size());
-  grpc::CompletionQueue queue;
-  int asked = 0;
-  for (const std::shared_ptr<grpc::Channel>& channel : channels) {
-    if (channel == nullptr) continue;  // its address is not known: it has no say, but it counts
-    auto* question = new Question;
-    question->stub = v1::PeerService::NewStub(channel);
-    SetTimeout(&question->context, timeout);
-    question->context.set_wait_for_ready(true);
-    question->reader =
-        question->stub->AsyncHasLease(&question->context, v1::HasLeaseRequest(), &queue);
-    question->reader->Finish(&question->reply, &question->status, question);
-    ++asked;
-  }
-  void* tag = nullptr;
-  bool ok = false;
-  for (; asked > 0 && queue.Next(&tag, &ok); --asked) {
-    const std::unique_ptr<Question> question(static_cast<Question*>(tag));
-    if (question->status.ok() && !question->reply.has_lease()) ++vote.without_lease;
-  }
-  queue.Shutdown();
-  while (queue.Next(&tag, &ok)) {
+  for (const Answer& answer : AskAll(channels, timeout)) {
+    if (answer.ok() && !answer->has_lease()) ++vote.without_lease;
   }
   return vote;
+}
+
+std::map<std::string, absl::Status> Peers::Reach(const std::set<std::string>& nodes,
+                                                 absl::Duration timeout) {
+  std::vector<std::string> names;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (auto& [node, channel] : Channels()) {
+    if (!nodes.contains(node)) continue;
+    names.push_back(node);
+    channels.push_back(std::move(channel));
+  }
+  const std::vector<Answer> answers = AskAll(channels, timeout);
+  std::map<std::string, absl::Status> reached;
+  for (size_t i = 0; i < names.size(); ++i) reached[names[i]] = answers[i].status();
+  return reached;
 }
 
 std::unique_ptr<grpc::Service> NewPeerService(std::function<bool()> has_lease) {

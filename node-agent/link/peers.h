@@ -35,12 +35,16 @@ class Peers {
   absl::Status Admit(const rpc::Peer& peer);
   // Asks all in parallel; who does not answer within `timeout` has not voted.
   Vote Ask(absl::Duration timeout);
+  // Which of `nodes` answer within `timeout`; of those that are peers.
+  std::map<std::string, absl::Status> Reach(const std::set<std::string>& nodes,
+                                            absl::Duration timeout);
   // The identity changed: dial anew.
   void Redial();
 
  private:
   using Key = std::pair<std::string, std::string>;  // node, address
-  std::vector<std::shared_ptr<grpc::Channel>> Channels();
+  // By node.
+  std::vector<std::pair<std::string, std::shared_ptr<grpc::Channel>>> Channels();
 
   const std::string self_;
   const std::function<rpc::Identity()> identity_;

@@ -6,9 +6,10 @@
 
 namespace ember::agent {
 
-// Must a start wait? What fences itself, and what is exclusive and has a standby, needs a lease. Any
-// other exclusive workload may have been moved by a person while this node was away: it waits until
-// the controller had its say (link/self_fence.h), so that it starts here without a controller, too.
+// Must a start wait? What fences itself, and what is exclusive and has a standby, needs a lease.
+// Any other exclusive workload may have been moved by a person while this node was away: it waits
+// until the controller had its say (link/self_fence.h), so that it starts here without a
+// controller, too.
 bool WaitsForController(const v1::WorkloadSpec& spec, bool self_fence, bool gate_open,
                         bool controller_had_its_say);
 

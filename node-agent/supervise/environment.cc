@@ -1,7 +1,10 @@
 #include "node-agent/supervise/environment.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
+#include "common/base/disk_space.h"
 #include "common/base/file.h"
 #include "common/base/status.h"
 #include "node-agent/probe/probe.h"
@@ -22,6 +25,16 @@ absl::Status CheckData(const v1::WorkloadSpec& spec) {
   return absl::NotFoundError(absl::StrCat("data is missing: ", where));
 }
 
+// The least of its places.
+int64_t FreeBytes(const v1::WorkloadSpec& spec) {
+  const absl::StatusOr<std::unique_ptr<Source>> source = OpenSource(spec);
+  if (!source.ok() || spec.sources().empty()) return 0;
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const std::string& root : (*source)->Roots())
+    least = std::min(least, FreeBytesAt(absl::StrCat("/", root)));
+  return least == std::numeric_limits<int64_t>::max() ? 0 : least;
+}
+
 }  // namespace
 
 Environment HostEnvironment(std::string directory, std::string agent_binary, Clock* clock,
@@ -40,6 +53,7 @@ Environment HostEnvironment(std::string directory, std::string agent_binary, Clo
   };
   host.probe = [](const v1::WorkloadSpec& spec, Service* service) { return Probe(spec, service); };
   host.check_data = CheckData;
+  host.free_bytes = FreeBytes;
   host.urgent = std::move(urgent);
   return host;
 }

@@ -26,6 +26,8 @@ struct Environment {
   std::function<absl::Status(const v1::WorkloadSpec&, Service*)> probe;
   // OK, or NOT_FOUND "data is missing: PATH". A few stat calls.
   std::function<absl::Status(const v1::WorkloadSpec&)> check_data;
+  // Bytes that can still be written where its data are, or would be; 0: not known. Likewise.
+  std::function<int64_t(const v1::WorkloadSpec&)> free_bytes;
   // Something happened that the controller should hear of now. Must not block.
   std::function<void()> urgent;
 };

@@ -129,6 +129,14 @@ bool Supervisor::HasSelfFencing() const {
   return false;
 }
 
+bool Supervisor::IsFenceOverdue() const {
+  absl::MutexLock lock(&mu_);
+  for (const auto& [name, workload] : workloads_) {
+    if (workload->IsFenceOverdue()) return true;
+  }
+  return false;
+}
+
 // --- orders
 // ----------------------------------------------------------------------------------------------------------
 

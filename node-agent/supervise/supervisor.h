@@ -35,6 +35,8 @@ class Supervisor {
   std::vector<v1::WorkloadFact> Facts();
   void SetFence(const FenceState& fence);
   bool HasSelfFencing() const;
+  // One that fences itself runs on, kWatchdogGraceSeconds after it had to be stopped.
+  bool IsFenceOverdue() const;
 
   // Orders; they wait for the service. NOT_FOUND: no such workload here, and the order does not
   // describe it.

@@ -117,6 +117,12 @@ bool Workload::self_fence() const {
   return record_.assignment().self_fence() && (WantRun() || seen_.service.running);
 }
 
+bool Workload::IsFenceOverdue() const {
+  absl::MutexLock lock(&mu_);
+  return record_.assignment().self_fence() && seen_.service.running && fence_.deadline &&
+         environment_->clock->Monotonic() > *fence_.deadline + absl::Seconds(kWatchdogGraceSeconds);
+}
+
 v1::WorkloadFact Workload::Fact() const {
   absl::MutexLock lock(&mu_);
   v1::WorkloadFact fact;
@@ -135,6 +141,7 @@ v1::WorkloadFact Workload::Fact() const {
   // The exit that exhausted them was not followed by a restart.
   fact.set_restarts(static_cast<int32_t>(exits_.size()) - (exhausted_ ? 1 : 0));
   fact.set_pid(seen_.service.pid);
+  fact.set_free_bytes(seen_.free_bytes);
   // Whether an application that beats by itself fails, only the controller knows.
   const bool beats = record_.assignment().spec().health().heartbeat_millis() > 0;
   const bool failing =
@@ -315,6 +322,7 @@ void Workload::Look() {
     seen.open = status.status();
   }
   if (assignment.expect_data()) seen.data = environment_->check_data(assignment.spec());
+  seen.free_bytes = environment_->free_bytes(assignment.spec());
   absl::MutexLock lock(&mu_);
   Note(seen);
 }
@@ -327,6 +335,7 @@ void Workload::Note(const Seen& seen) {
     // Not knowing is not an exit: keep what was seen last.
     seen_.open = seen.open;
     seen_.data = seen.data;
+    seen_.free_bytes = seen.free_bytes;
   } else {
     seen_ = seen;
   }

@@ -47,6 +47,8 @@ class Workload {
   void EndRestore(bool stay_stopped);
   // Does it fence itself, and is there anything to fence?
   bool self_fence() const;
+  // It runs on, kWatchdogGraceSeconds after it had to be stopped.
+  bool IsFenceOverdue() const;
   v1::WorkloadFact Fact() const;
 
   // --- orders; these wait for the service ---
@@ -61,6 +63,7 @@ class Workload {
     ServiceStatus service;
     absl::Status open = absl::OkStatus();  // could the service be opened and asked
     absl::Status data = absl::OkStatus();
+    int64_t free_bytes = 0;
   };
   struct Health {
     uint64_t start = 0;  // the start these probes belong to

@@ -5,13 +5,12 @@ on record only after it.
 Afterwards all goes on by itself, nothing acknowledged is lost, nothing is done twice, and services run on as long as
 only their agent dies.
 """
-import datetime
 import os
 import subprocess
 import time
 
-from estate import (Estate, check, check_equal, check_same_tree, count_files, disk_bytes, exec_service, files, kill,
-                    nasty_tree, remove_tree, run, step, wait_for)
+from estate import (Estate, check, check_equal, check_same_tree, count_files, disk_bytes, exec_service, files, instant,
+                    kill, nasty_tree, remove_tree, run, step, wait_for)
 
 SENT_MIN = 1 << 20  # bytes at the vault that make a backup be under way
 STAGED_MIN = 100  # files in staging that make a restore be under way
@@ -32,13 +31,6 @@ def staged(*directories):
     """Files in the staging directories that a restore has in these."""
     return sum(count_files(os.path.join(parent, name)) for parent in directories if os.path.isdir(parent)
                for name in os.listdir(parent) if name.startswith(".ember-restore-"))
-
-
-def instant(text):
-    """Seconds since 1970 of a time in JSON."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    seconds = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc).timestamp()
-    return seconds + float(f"0.{fraction or 0}")
 
 
 class Crash:

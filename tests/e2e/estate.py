@@ -11,6 +11,7 @@ EMBER_TEST_TOOLS that of ember-nasty-tree and ember-tree-compare.
 """
 import contextlib
 import ctypes
+import datetime
 import fcntl
 import glob
 import http.client
@@ -32,6 +33,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SKIPPED = 77  # the SKIP_RETURN_CODE of the ctests
 PREFIX = "ember-e2e-"
 CLONE_NEWNET = 0x40000000
+NOBODY = "02:00:00:00:00:01"  # the hardware address of no device
 
 # The exit codes of `ember`.
 DONE, FAILED, USAGE, PARTIAL, REFUSED, NOT_FOUND, UNREACHABLE, DAMAGED = range(8)
@@ -72,6 +74,13 @@ def wait_for(predicate, seconds, what, pause=None):
         if waited > seconds:
             raise Failure(f"waited {seconds} s in vain: {what}")
         time.sleep(pause or min(0.5, max(0.05, waited / 8)))
+
+
+def instant(text):
+    """Seconds since 1970 of a time in JSON."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc).timestamp()
+    return seconds + float(f"0.{fraction or 0}")
 
 
 def free_port():
@@ -174,11 +183,12 @@ def die_with_parent():
 
 
 class Namespace:
-    """A network namespace; `address` is what it has on the bridge."""
+    """A network namespace; `address` is what it has on the bridge, by `device`."""
 
-    def __init__(self, name, address):
-        self.name, self.address = name, address
+    def __init__(self, name, address, device="eth0"):
+        self.name, self.address, self.device = name, address, device
         self.path = f"/run/netns/{name}"
+        self.lost = set()  # addresses that what is sent from here does not reach
 
     def make(self):
         run_checked("ip", "netns", "add", self.name)
@@ -196,6 +206,19 @@ class Namespace:
     def enter(self):
         """Prefix of a command that runs inside; it keeps its pid."""
         return ["nsenter", f"--net={self.path}"]
+
+    def _neighbour(self, verb, address, *more):
+        run_checked("ip", "-n", self.name, "neighbour", verb, address, "dev", self.device, *more)
+
+    def lose(self, address):
+        """What is sent from here to `address` is lost on the way, and nobody says so; the other way all is well."""
+        self._neighbour("replace", address, "lladdr", NOBODY, "nud", "permanent")
+        self.lost.add(address)
+
+    def deliver(self, address):
+        if address in self.lost:
+            self._neighbour("delete", address)
+            self.lost.remove(address)
 
     def connect(self, address, timeout=5):
         """A connection made from inside, usable everywhere."""
@@ -254,7 +277,7 @@ class Node:
         self.directory = os.path.join(estate.work, name)
         self.state = os.path.join(self.directory, "state")
         self.srv = os.path.join(self.directory, "srv")
-        os.makedirs(self.srv)
+        os.makedirs(self.srv, exist_ok=True)
         self.port = 7444 if estate.isolated else free_port()
         self.log = os.path.join(estate.logs, f"{name}.log")
         self.agent = None
@@ -292,11 +315,41 @@ class Node:
         return subprocess.run([program("ember-agent"), "down", "--state-dir", self.state], timeout=60,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode
 
+    def lose_power(self):
+        """Its agent and everything else that runs there ends at once."""
+        if self.agent.running():
+            self.agent.kill()
+
+        def nothing_left():
+            pids = self.space.pids()
+            for pid in pids:
+                kill(pid)
+            return not pids
+
+        wait_for(nothing_left, 10, f"nothing runs on {self.name}", pause=0.01)
+
     def cut(self):
         run_checked("ip", "-n", self.estate.hub.name, "link", "set", self.link, "down")
 
+    def _others(self):
+        return [space for space in self.estate.spaces if space is not self.space]
+
+    def mute(self, *spaces):
+        """What it sends to these, or to anybody, is lost; what they send arrives."""
+        for space in spaces or self._others():
+            self.space.lose(space.address)
+
+    def deafen(self):
+        """What anybody sends to it is lost; what it sends arrives."""
+        for space in self._others():
+            space.lose(self.space.address)
+
     def heal(self):
+        """After `cut`, `mute` and `deafen`."""
         run_checked("ip", "-n", self.estate.hub.name, "link", "set", self.link, "up")
+        for space in self._others():
+            self.space.deliver(space.address)
+            space.deliver(self.space.address)
 
     def state_seen(self):
         return self.estate.node(self.name)["state"]
@@ -401,7 +454,7 @@ class Estate:
                 self.nodes[name] = Node(self, name, Loopback())
             return
         self.em_port = 7443
-        self.hub = self._namespace("hub", "10.88.0.1")
+        self.hub = self._namespace("hub", "10.88.0.1", "br0")
         ip_hub = ["ip", "-n", self.hub.name]
         run_checked(*ip_hub, "link", "add", "br0", "type", "bridge")
         run_checked(*ip_hub, "address", "add", "10.88.0.1/24", "dev", "br0")
@@ -415,8 +468,8 @@ class Estate:
             run_checked("ip", "-n", space.name, "link", "set", "eth0", "up")
             self.nodes[name] = Node(self, name, space, link)
 
-    def _namespace(self, name, address):
-        space = Namespace(f"{PREFIX}{os.getpid()}-{name}", address)
+    def _namespace(self, name, address, device="eth0"):
+        space = Namespace(f"{PREFIX}{os.getpid()}-{name}", address, device)
         self.spaces.append(space)
         space.make()
         return space
@@ -566,6 +619,26 @@ def small_disk(directory, mebibytes):
     """A file system of its own, in memory (root); goes with the estate's files."""
     os.makedirs(directory, exist_ok=True)
     run_checked("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "ember-e2e", directory)
+
+
+class Ballast:
+    """Takes all the room of a file system, but `spare` bytes, while it is in use."""
+
+    def __init__(self, directory, spare=0):
+        self.path, self.spare = f"{directory}/ballast", spare
+
+    def __enter__(self):
+        with open(self.path, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * (1 << 16))
+            except OSError:
+                pass
+            size = file.tell()
+        os.truncate(self.path, max(0, size - self.spare))
+
+    def __exit__(self, *_):
+        os.unlink(self.path)
 
 
 def mounts_below(directory):

@@ -1,30 +1,10 @@
 """Full disks: of the vault, of the EM, of an agent. Said with the reason; nothing acknowledged is lost, nothing stops."""
 import os
 
-from estate import (FAILED, Estate, check, check_equal, check_same_tree, exec_service, files, remove_tree, run, small_disk,
-                    step, wait_for)
+from estate import (FAILED, Ballast, Estate, check, check_equal, check_same_tree, exec_service, files, remove_tree, run,
+                    small_disk, step, wait_for)
 
 FILE_BYTES = 4 << 20
-
-
-class Ballast:
-    """Takes all the room of a file system, but `spare` bytes, while it is in use."""
-
-    def __init__(self, directory, spare=0):
-        self.path, self.spare = f"{directory}/ballast", spare
-
-    def __enter__(self):
-        with open(self.path, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * (1 << 16))
-            except OSError:
-                pass
-            size = file.tell()
-        os.truncate(self.path, max(0, size - self.spare))
-
-    def __exit__(self, *_):
-        os.unlink(self.path)
 
 
 def check_says_full(answer):

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from estate import (SHORT_TIMES, Estate, check, check_equal, exec_service, files, kill, run, step, wait_for)
+from estate import (SHORT_TIMES, Estate, check, check_equal, exec_service, files, run, step, wait_for)
 from speaker import SPEAKER, check_never_two, speaks
 
 def states_of(estate, node):
@@ -38,9 +38,7 @@ def plain_words(path):
 def host_dies(estate, path):
     """Agent and services at once, as when the power goes."""
     n1 = estate.nodes["n1"]
-    n1.kill_agent()
-    for pid in n1.space.pids():
-        kill(pid)
+    n1.lose_power()
     died = time.monotonic()
     step("n1 died")
     for state in ("SUSPECT", "UNREACHABLE", "DEAD"):

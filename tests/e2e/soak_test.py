@@ -1,266 +1,441 @@
 """Random faults on four real hosts, one after the other, while backups are made and messages are sent.
 
-    EMBER_BIN=build/bin EMBER_SOAK_FAULTS=120 EMBER_SOAK_SEED=7 python3 tests/e2e/soak_test.py
+    EMBER_BIN=build/bin python3 tests/e2e/soak_test.py                    9 faults, one of each kind: a ctest
+    EMBER_BIN=build/bin EMBER_LONG=1 python3 tests/e2e/soak_test.py       120 faults, some on top of another
+    EMBER_SOAK_SEED=n EMBER_SOAK_FAULTS=n ...                             the same faults again; as many as one likes
 
-As one of the ctests: 10 faults. A seed tells which faults, in which order; what they hit depends on the time. Three exclusive workloads move among the nodes n1, n2, n3; n4 holds the vault. The workloads themselves tell of a double run,
-not Ember: each takes a lock in a directory that all hosts share for as long as it lives, and says "I run" every 50 ms.
-In the end everything is healed, and then: nothing ran twice, every recovery is DONE or ESCALATED, each acknowledged backup
-verifies, each acknowledged message arrives once and in order.
+A seed tells which faults, in which order and for how long; what they hit depends on the time. Each is healed after a while,
+and then all must be well again, by itself or by what Ember tells a person to type. Three exclusive services move among the
+hosts: `store` and `ledger` with their data, which come out of backups, and `front`, which needs `store`. They tell of a
+double run themselves (soak_workload.py), not Ember. In the end: nothing ran twice, every recovery is DONE, or ESCALATED for a
+reason that the faults explain, each acknowledged backup verifies, each acknowledged message came once and in order.
 """
+import collections
 import contextlib
 import os
 import random
+import re
+import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
 
-from estate import (DONE, SHORT_TIMES, Estate, Failure, alive, check, check_equal, exec_service, files, kill, run, step,
-                    wait_for)
-from speaker import check_never_two, words
+from estate import (DONE, HERE, SHORT_TIMES, Estate, Failure, check, check_equal, exec_service, files, instant, run,
+                    small_disk, step, wait_for)
+from soak_faults import SILENT, Faults, plan
+from soak_workload import Witness, processes
 
-FAULTS = int(os.environ.get("EMBER_SOAK_FAULTS", "10"))
-SEED = int(os.environ.get("EMBER_SOAK_SEED", "1"))
-# From the fault that needs it most: a host that dies, is judged dead, is fenced, and whose chain of three is restored.
-SETTLE_SECONDS = 240
-HOMES = {"first": ("n1", ["n2", "n3"]), "second": ("n2", ["n3", "n1"]), "third": ("n3", ["n1", "n2"])}
-NEEDS = {"first": [], "second": ["first"], "third": ["second"]}
+LONG = "EMBER_LONG" in os.environ
+FAULTS = int(os.environ.get("EMBER_SOAK_FAULTS", 120 if LONG else 9))
+SEED = int(os.environ.get("EMBER_SOAK_SEED", random.randrange(1000000) if LONG else 1))
 
-# Says so when another one of its name holds the lock; goes on, as a database that does not know better would.
-WORKLOAD = """
-import fcntl, json, os, sys, time
-shared, name_file = sys.argv[1], sys.argv[2]
-node = open(name_file).read().strip()
-lock = open(shared + ".lock", "w")
-try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
-    with open(shared + ".twice", "a") as twice:
-        twice.write(f"{node} {time.monotonic()}\\n")
-words = open(shared, "a", buffering=1)
-while True:
-    words.write(json.dumps([time.monotonic(), node, os.getpid()]) + "\\n")
-    time.sleep(0.05)
-"""
+# From the fault that needs it most: two hosts are away at once, the estate freezes, thaws, and then restores a chain.
+SETTLE_SECONDS = 300
+# What Ember tries again by itself is left to it for so long after everything was healed.
+PATIENCE_SECONDS = 15
+WAYS_OF_A_PERSON = 4  # tries per workload and fault
+
+HOMES = {"store": ("n1", ["n2", "n3"]), "front": ("n2", ["n3", "n1"]), "ledger": ("n3", ["n4", "n1"])}
+NEEDS = {"front": ["store"]}
+WITH_DATA = ("store", "ledger")
+WEB_PORT = 8080
+GIVEN_UP = ("ESCALATED", "QUARANTINED")
+ENDED = ("DONE", "ESCALATED", "CANCELLED")
 
 
-def describe(estate, script):
+# --- the estate ------------------------------------------------------------------------------------------------------
+
+def service_of(estate, name):
+    data = [f"{estate.srv}/{name}"] if name in WITH_DATA else []
+    return exec_service(sys.executable, f"{HERE}/soak_workload.py", name, f"{estate.work}/shared", f"{estate.srv}/name",
+                        *data)
+
+
+def describe(estate):
     n4 = estate.nodes["n4"]
-    return {
-        "vaults": [{"name": "nas", "node": "n4", "path": f"{n4.directory}/vault"}],
-        "policies": [{"name": "daily", "schedule": "*-*-* 07:00", "vaults": ["nas"]}],
-        "workloads": [{
-            "name": name, "node": node, "policies": ["daily"], "depends_on": NEEDS[name],
-            "sources": files(f"{estate.srv}/{name}"),
-            "service": exec_service(sys.executable, script, f"{estate.work}/{name}", f"{estate.srv}/name"),
-            "health": {"process": True, "every": "1s", "failures": 3},
-            "recovery": {"mode": "automatic", "class": "exclusive", "standby": standby}}
-            for name, (node, standby) in HOMES.items()] +
-        # Whose messages n4 may send.
-        [{"name": "teller", "node": "n4", "service": {"none": {}}}],
-        "settings": SHORT_TIMES}
+    probe = {"every": "1s", "failures": 3}
+    exclusive = [{
+        "name": name, "node": node, "depends_on": NEEDS.get(name, []), "service": service_of(estate, name),
+        "health": {"process": True, **probe},
+        "recovery": {"mode": "automatic", "class": "exclusive", "standby": standby},
+        **({"policies": ["daily"], "sources": files(f"{estate.srv}/{name}")} if name in WITH_DATA else {})}
+        for name, (node, standby) in HOMES.items()]
+    web = {"name": "web", "node": "n4",
+           "service": exec_service(sys.executable, "-m", "http.server", str(WEB_PORT), directory=estate.srv),
+           "health": {"http": f"http://127.0.0.1:{WEB_PORT}/name", **probe},
+           "recovery": {"mode": "automatic", "class": "stateless", "standby": ["n1", "n2"]}}
+    return {"vaults": [{"name": "nas", "node": "n4", "path": f"{n4.directory}/vault"}],
+            "policies": [{"name": "daily", "schedule": "*-*-* 07:00", "vaults": ["nas"]}],
+            "workloads": [*exclusive, web], "settings": SHORT_TIMES}
 
+
+def small_disks(estate):
+    """What is to be filled has a file system of its own: the room of everybody else stays."""
+    small_disk(estate.em_state, 256)
+    small_disk(f"{estate.work}/n4/vault", 512)
+    for name in ("n1", "n2", "n3", "n4"):
+        small_disk(f"{estate.work}/{name}/state", 48)
+        small_disk(f"{estate.work}/{name}/srv", 64)
+
+
+def make_data(estate):
+    os.mkdir(f"{estate.work}/shared")
+    for node in estate.nodes.values():
+        with open(f"{node.srv}/name", "w") as file:
+            file.write(node.name)
+    for name in WITH_DATA:
+        directory = f"{estate.nodes[HOMES[name][0]].srv}/{name}"
+        os.mkdir(directory)
+        with open(f"{directory}/count", "w") as file:
+            file.write("0")
+
+
+# --- what goes on meanwhile ------------------------------------------------------------------------------------------
 
 class Load(threading.Thread):
-    """Backs up and sends in turn, whatever happens; what is acknowledged is remembered."""
+    """Does its turn again and again, whatever happens; an error of its own is kept for whoever joins it."""
 
     def __init__(self, estate):
         super().__init__()
-        self.estate, self.ended = estate, threading.Event()
-        self.backups, self.sent, self.refused = [], 0, 0
+        self.estate, self.over, self.error = estate, threading.Event(), None
 
     def run(self):
-        names, turn = list(HOMES), 0
-        while not self.ended.wait(1):
-            turn += 1
-            with contextlib.suppress(Exception):  # whoever is away is asked again
-                if turn % 3 == 0:
-                    self.back_up(names[turn // 3 % len(names)])
-                else:
-                    self.send()
+        try:
+            while not self.over.wait(1):
+                self.turn()
+        except BaseException as error:
+            self.error = error
 
-    def back_up(self, workload):
-        answer = self.estate.ember("backup", "run", workload, "--json", check_code=None, seconds=120)
-        if answer.code == DONE:
-            self.backups.append(answer.json["id"])
-        else:
+    def ember(self, *arguments, seconds=30):
+        """Its answer, or None when it has none by then."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.estate.ember(*arguments, check_code=None, seconds=seconds)
+
+    def look(self):
+        if self.error is not None:
+            raise self.error
+
+    def end(self):
+        self.over.set()
+        self.join()
+        self.look()
+
+
+class Backups(Load):
+    """Of a service. Of what is acknowledged it remembers when, and from where on the data may lack nothing."""
+
+    def __init__(self, estate, workload):
+        super().__init__(estate)
+        self.workload = workload
+        self.witness = Witness(f"{estate.work}/shared", [workload])
+        self.made, self.refused = [], 0  # (id, number that is in it or None, when)
+
+    def turn(self):
+        before = self.newest()
+        answer = self.ember("backup", "run", self.workload, "--json", seconds=60)
+        if answer is None or answer.code != DONE:
             self.refused += 1
+            return
+        check_equal((answer.json["outcome"], answer.json["verified"]), ("OK", True), "a backup that was acknowledged")
+        # What a moved service is started on is told apart from what it had before.
+        same = before.identity == self.newest().identity
+        self.made.append((answer.json["id"], before.counted if same else None, time.time()))
+        self.over.wait(5)
 
-    def send(self):
-        agent = f"n4@{self.estate.nodes['n4'].listen}"
-        answer = self.estate.ember("message", "send", "first", f"number {self.sent}", "--from", "teller", "--id",
-                                   f"m{self.sent}", "--agent", agent, "--timeout", "3", check_code=None)
-        if answer.code == DONE:
-            self.sent += 1
+    def newest(self):
+        self.witness.read()
+        return self.witness.logs[self.workload].last
 
 
-class Storm:
+class Messages(Load):
+    """Sends numbers one way through the agent of n4 and one to the controller, and takes some of them meanwhile."""
+
     def __init__(self, estate):
-        self.estate, self.dice = estate, random.Random(SEED)
-        self.heal = []  # what the faults under way need to end, oldest first
-        self.counts = {}
+        super().__init__(estate)
+        agent = estate.nodes["n4"]
+        self.ways = {"store": ["--agent", f"n4@{agent.listen}"], "ledger": []}
+        self.sent = {to: 0 for to in self.ways}
+        self.again = 0
+        self.received = {to: [] for to in self.ways}
+        self.unconfirmed = {to: None for to in self.ways}
+        self.turns = 0
 
-    def node(self, *names):
-        return self.estate.nodes[self.dice.choice(names or ["n1", "n2", "n3", "n4"])]
+    def turn(self):
+        self.turns += 1
+        for to in self.ways:
+            self.send(to)
+            if self.turns % 3:
+                self.receive(to)
 
-    def strike(self):
-        fault = self.dice.choice([self.kill_service, self.kill_service, self.kill_agent, self.kill_em, self.power_loss,
-                                  self.power_loss, self.cut, self.cut, self.pause_agent, self.fill_disk])
-        text = fault()
-        self.counts[fault.__name__] = self.counts.get(fault.__name__, 0) + 1
-        step(f"fault {sum(self.counts.values())}: {fault.__name__} {text}")
+    def send(self, to):
+        """The next one once this one is acknowledged; until then the same one again, under its id."""
+        number = self.sent[to]
+        answer = self.ember("message", "send", to, f"number {number}", "--id", f"{to}-{number}", "--timeout", "3",
+                            *self.ways[to])
+        done = answer is not None and answer.code == DONE
+        self.sent[to] += done
+        self.again += not done
+        return done
 
-    def kill_service(self):
-        node = self.node("n1", "n2", "n3")
-        pids = node.pids("workload.py")
-        luck = self.dice.random()
-        if pids:
-            kill(pids[int(luck * len(pids))])
-        return f"{node.name}, {len(pids)} there"
+    def receive(self, to):
+        """Whether there was one. One that could not be confirmed may come again, or not."""
+        answer = self.ember("message", "receive", to, "--timeout", "3")
+        check(answer is not None, "`ember message receive --timeout 3` has no answer after 30 s")
+        text = answer.out.strip()
+        if text and text != self.unconfirmed[to]:
+            self.received[to].append(text)
+        if text:
+            self.unconfirmed[to] = text if answer.code != DONE else None
+        return text != ""
 
-    def kill_agent(self):
-        node = self.node()
-        if node.agent.running():
-            node.kill_agent()
-        self.heal.append(lambda: self.start(node))
-        return node.name
-
-    def start(self, node):
-        if not node.agent.running():
-            node.start()
-
-    def kill_em(self):
-        if self.estate.em.running():
-            self.estate.kill_em()
-        self.heal.append(lambda: self.estate.em.running() or self.estate.start_em())
-        return ""
-
-    def power_loss(self):
-        node = self.node()
-        if node.agent.running():
-            node.kill_agent()
-        for pid in node.space.pids():
-            kill(pid)
-        self.heal.append(lambda: self.start(node))
-        return node.name
-
-    def cut(self):
-        node = self.node()
-        node.cut()
-        self.heal.append(node.heal)
-        return node.name
-
-    def pause_agent(self):
-        node = self.node()
-        pid = node.agent.pid
-        if node.agent.running():
-            kill(pid, signal.SIGSTOP)
-        self.heal.append(lambda: kill(pid, signal.SIGCONT) if alive(pid) else None)
-        return node.name
-
-    def fill_disk(self):
-        """One file takes all that is left, of every host's and the controller's disk at once."""
-        path = os.path.join(self.estate.work, "filler")
-        with contextlib.suppress(OSError):
-            with open(path, "wb") as file:
-                while True:
-                    file.write(bytes(1 << 20))
-        self.heal.append(lambda: os.path.exists(path) and os.remove(path))
-        return ""
-
-    def heal_one(self):
-        if self.heal:
-            self.heal.pop(0)()
-
-    def heal_all(self):
-        while self.heal:
-            self.heal_one()
+    def check_all_came(self):
+        for to in self.ways:
+            wait_for(lambda: self.send(to), 30, f"the last message to {to} is acknowledged")
+            wait_for(lambda: not self.receive(to) and len(self.received[to]) >= self.sent[to], 120,
+                     f"{self.sent[to]} messages to {to} arrive", pause=0.01)
+            check_equal(self.received[to], [f"number {n}" for n in range(self.sent[to])], f"what came to {to}")
 
 
-def ended(estate):
-    items = estate.ask("recovery", "list")["items"]
-    return [item for item in items if item["state"] not in ("DONE", "ESCALATED", "CANCELLED")] == []
+# --- what must come of it --------------------------------------------------------------------------------------------
+
+def explained(recovery, kinds, recoveries):
+    """Whether the faults of this round are a reason for a recovery to be given up."""
+    why = " ".join([recovery["message"], *recovery["diagnostics"]])
+    if "flapping" in recovery["message"]:
+        return sum(r["workload"] == recovery["workload"] for r in recoveries) > 3
+    if re.search(r"its dependency \S+ could not be recovered", recovery["message"]):
+        return any(r["workload"] in NEEDS[recovery["workload"]] and r["state"] == "ESCALATED" for r in recoveries)
+    if re.search("no space left|disk full", why, re.IGNORECASE):
+        return "fill_disk" in kinds
+    if re.search("the vault 'nas' .* which is not ALIVE", recovery["message"]):
+        return any(kind in SILENT for kind in kinds)
+    several_hosts = sum(kind in SILENT for kind in kinds) > 1
+    return several_hosts and re.search("no standby node is ALIVE|nothing proves that it stopped", recovery["message"])
 
 
-def settled(estate):
-    """Nothing is being recovered, and every workload runs or was given up."""
-    with contextlib.suppress(Failure):
-        states = [estate.workload(name)["state"] for name in HOMES]
-        return ended(estate) and all(state in ("RUNNING", "ESCALATED", "QUARANTINED") for state in states) and states
-    return None
+class Person:
+    """Types what Ember says about a recovery that was given up; when that only shows something, starts the service."""
+
+    def __init__(self, estate, healed):
+        self.estate, self.healed = estate, healed
+        self.typed = []
+
+    def help(self, workloads):
+        for name in (*HOMES, "web"):  # what others need goes first
+            workload = next(each for each in workloads if each["name"] == name)
+            if workload["state"] not in GIVEN_UP or time.monotonic() < self.healed + PATIENCE_SECONDS:
+                continue
+            tried = [each for each in self.typed if each[0] == name]
+            check(len(tried) < WAYS_OF_A_PERSON, f"{name} is given up again and again: {tried}, {workload}")
+            words = shlex.split(workload["next_command"])
+            check(words[:1] == ["ember"], f"what to type about {name}: {workload['next_command']}")
+            if tried and tried[-1][1] == words:
+                words = ["ember", "workload", "restart", name]
+            self.typed.append((name, words))
+            self.estate.ember(*words[1:], *(["--yes"] if words[1] == "restore" else []), check_code=None)
+            return True
+        return False
 
 
-def bring_back(estate):
-    """What was given up is started by its owner, once what it waited for is well again."""
-    for name in HOMES:
-        if estate.workload(name)["state"] in ("ESCALATED", "QUARANTINED"):
-            estate.ember("workload", "restart", name, check_code=None)
+class Soak:
+    def __init__(self, estate, dice):
+        self.estate, self.dice = estate, dice
+        self.witness = Witness(f"{estate.work}/shared", HOMES)
+        self.faults = Faults(estate, dice, HOMES)
+        self.messages = Messages(estate)
+        self.backups = {name: Backups(estate, name) for name in WITH_DATA}
+        self.loads = [self.messages, *self.backups.values()]
+        self.known = {}  # recoveries that have ended, by id
+        self.counts = collections.Counter()
+        self.typed = []
+        self.slowest = 0
+
+    def last(self, seconds):
+        """For so long things stay as they are; what the services say meanwhile is read."""
+        until = time.monotonic() + seconds
+
+        def over():
+            self.witness.read()
+            for load in self.loads:
+                load.look()
+            return time.monotonic() >= until
+
+        wait_for(over, seconds + 60, "the fault has lasted", pause=min(0.2, max(0.01, seconds)))
+
+    def round(self, number, fault):
+        began, lives = time.monotonic(), self.lives()
+        with self.faults.strike(fault) as text:
+            self.last(fault.seconds / 2 if fault.companion else fault.seconds)
+            if fault.companion:
+                with self.faults.strike(fault.companion) as other:
+                    self.last(fault.companion.seconds)
+                text += f", and meanwhile {other}"
+                self.last(fault.seconds / 2)
+            text += self.seen(fault)
+        healed = time.monotonic()
+        person = Person(self.estate, healed)
+        wait_for(lambda: self.well(person), SETTLE_SECONDS, f"all is well after {text}")
+        took = time.monotonic() - healed
+        self.slowest = max(self.slowest, took)
+        kinds = [each.kind for each in (fault, fault.companion) if each]
+        self.counts.update(kinds)
+        self.typed += person.typed
+        # Whoever has no controller runs on, and so does what loses its agent for a moment.
+        if kinds == ["kill_controller"] or (kinds == ["kill_agent"] and fault.seconds < 3):
+            check_equal(self.lives(), lives, f"the lives of the services, after {text}")
+        typed = "".join(f"; typed: {shlex.join(words)}" for _, words in person.typed)
+        step(f"fault {number}: {text}; healed after {healed - began:.1f} s, well {took:.1f} s later{self.news(kinds)}{typed}")
+
+    def seen(self, fault):
+        """How Ember sees the hosts that are hit. After a while it must have noticed."""
+        states = {name: self.estate.node(name)["state"] for name in self.faults.hit}
+        noticed = fault.kind not in SILENT or fault.companion or fault.seconds < 15 or "ALIVE" not in states.values()
+        check(noticed, f"{fault} hit nothing: {states}")
+        return f" ({', '.join(states.values())})" if states else ""
+
+    def lives(self):
+        self.witness.read()
+        return {name: log.last.identity for name, log in self.witness.logs.items()}
+
+    def well(self, person):
+        """Every host is heard, each service runs, once, where Ember says it does, and nobody is asked for anything."""
+        self.last(0)
+        self.check_running()
+        answer = self.estate.ember("status", "--json", check_code=None)
+        if answer.code != DONE:
+            return False
+        status = answer.json
+        if status["em"]["frozen"] or any(node["state"] != "ALIVE" for node in status["nodes"]):
+            return False
+        if person.help(status["workloads"]) or status["recoveries"]:
+            return False
+        places = {each["name"]: each["node"] for each in status["workloads"] if each["state"] == "RUNNING"}
+        return len(places) == len(status["workloads"]) and all(
+            [node.name for node, _ in processes(self.estate, name)] == [places[name]] and self.witness.speaks(name)
+            for name in HOMES)
+
+    def check_running(self):
+        """Whatever was started by this test has not ended by itself."""
+        check(self.estate.em.running(), f"the controller ended by itself: {self.estate.em.popen.returncode}")
+        for node in self.estate.nodes.values():
+            check(node.agent.running(), f"the agent of {node.name} ended by itself: {node.agent.popen.returncode}")
+
+    def news(self, kinds):
+        """The recoveries since the last round: each has ended, and well, or for a reason."""
+        recoveries = sorted(self.estate.ask("recovery", "list")["items"], key=lambda each: int(each["id"][2:]))
+        text = ""
+        for recovery in recoveries:
+            if recovery["id"] in self.known:
+                continue
+            what = f"{recovery['id']} of {recovery['workload']} {recovery['node']} -> {recovery['target']}"
+            check(recovery["state"] in ENDED, f"{what} is {recovery['state']}")
+            given_up = recovery["state"] == "ESCALATED"
+            check(not given_up or explained(recovery, kinds, recoveries), f"{what} was given up, after {kinds}: {recovery}")
+            self.known[recovery["id"]] = recovery
+            text += f"; {what}: {recovery['state']} in {recovery['total_seconds']:.0f} s"
+            text += f" ({recovery['message']})" if given_up else ""
+        return text
+
+    # --- in the end
+
+    def check_restored(self):
+        """What a service was started on is no older than any backup that was acknowledged before it was restored."""
+        checked = 0
+        for recovery in self.known.values():
+            times = {each["state"]: instant(each["time"]) for each in recovery["steps"]}
+            failed = any("failed" in each["message"] for each in recovery["steps"])
+            if failed or recovery["state"] != "DONE" or not {"RESTORING", "STARTING"} <= set(times):
+                continue
+            starts = [line for line in self.witness.logs[recovery["workload"]].starts if line.time > times["STARTING"]]
+            least = max((number for _, number, when in self.backups[recovery["workload"]].made
+                         if number is not None and when < times["RESTORING"]), default=0)
+            check(starts and starts[0].counted >= least,
+                  f"{recovery['workload']} began with {starts[:1]}, but {least} was backed up before {recovery}")
+            checked += 1
+        return checked
+
+    def check_order(self):
+        """No recovery starts a service while one of what it needs is under way."""
+        for recovery in self.known.values():
+            for began in [instant(each["time"]) for each in recovery["steps"] if each["state"] == "STARTING"]:
+                for other in self.known.values():
+                    check(other["workload"] not in NEEDS.get(recovery["workload"], []) or
+                          not instant(other["started"]) < began < instant(other["ended"]),
+                          f"{recovery['id']} started {recovery['workload']} during {other['id']} of {other['workload']}")
+
+    def check_backups(self):
+        for name, backups in self.backups.items():
+            check(backups.made, f"no backup of {name} was acknowledged")
+            listed = {backup["id"]: backup for backup in self.estate.backups(name)}
+            for backup, *_ in backups.made:
+                found = listed.get(backup)
+                check(found is not None and found["outcome"] == "OK", f"{backup} was acknowledged: {found}")
+                self.estate.ember("backup", "verify", backup)
+            step(f"{name}: {len(backups.made)} backups acknowledged, {backups.refused} refused: each verifies")
+        self.estate.ember("vault", "check", "nas", "--read-data")
+
+    def check_stops(self):
+        """Everything ends when it is told to, and nothing is left."""
+        check_equal(self.estate.em.kill(signal.SIGTERM), 0, "exit code of the controller after SIGTERM")
+        for node in self.estate.nodes.values():
+            node.stop_agent()
+            check_equal(node.down(), 0, f"exit code of `ember-agent down` on {node.name}")
+        for space in self.estate.spaces:
+            wait_for(lambda: space.pids() == [], 10, f"nothing runs in {space.name}")
+        self.witness.read()
+        for name, log in self.witness.logs.items():
+            check_equal(log.last.what, "stop", f"the last word of {name}")
 
 
-def check_messages(estate, sent):
-    received = []
+def begin(estate):
+    make_data(estate)
+    estate.apply(describe(estate))
+    estate.wait_running(*HOMES, "web")
+    for name in WITH_DATA:
+        estate.backup(name)
+    step("the services run and are backed up")
 
-    def all_there():
-        answer = estate.ember("message", "receive", "first", check_code=None)
-        if answer.code == DONE:
-            received.append(answer.out.strip())
-        return len(received) >= sent and answer.code != DONE
 
-    wait_for(all_there, 120, f"{sent} messages arrive", pause=0.01)
-    check_equal(received[:sent], [f"number {n}" for n in range(sent)], "the messages that were acknowledged")
-    # The last one may have been taken without an answer.
-    check(len(received) <= sent + 1, f"{len(received)} messages of {sent}")
+def finish(soak):
+    for load in soak.loads:
+        load.end()
+    soak.news([])
+    states = collections.Counter(each["state"] for each in soak.known.values())
+    step(f"{sum(soak.counts.values())} faults: {dict(soak.counts)}; the slowest was well again after {soak.slowest:.0f} s")
+    step(f"{len(soak.known)} recoveries: {dict(states)}; a person typed {len(soak.typed)} commands")
+    for name, log in soak.witness.logs.items():
+        hosts = dict(collections.Counter(line.host for line in log.starts))
+        step(f"{name}: {len(log.starts)} lives, on {hosts}, never two at once")
+    soak.check_order()
+    step(f"{soak.check_restored()} services were started on restored data, which lacked nothing that was backed up")
+    soak.messages.check_all_came()
+    step(f"{soak.messages.sent} messages, {soak.messages.again} sent again: each once and in order")
+    soak.check_backups()
+    soak.estate.ember("log", "verify")
+    soak.check_stops()
+    step("everything ended when it was told to")
 
 
 def test():
-    with Estate(["n1", "n2", "n3", "n4"], isolated=True, in_memory=True) as estate:
-        script = os.path.join(estate.work, "workload.py")
-        with open(script, "w") as file:
-            file.write(WORKLOAD)
-        for node in estate.nodes.values():
-            with open(f"{node.srv}/name", "w") as file:
-                file.write(node.name)
-        for name, (node, _) in HOMES.items():
-            os.makedirs(f"{estate.nodes[node].srv}/{name}")
-            with open(f"{estate.nodes[node].srv}/{name}/data", "w") as file:
-                file.write(f"data of {name}\n" * 1000)
-        estate.apply(describe(estate, script))
-        estate.wait_running(*HOMES)
-        for name in HOMES:
-            estate.backup(name)
-        load, storm = Load(estate), Storm(estate)
-        load.start()
+    dice = random.Random(SEED)
+    step(f"EMBER_SOAK_SEED={SEED} EMBER_SOAK_FAULTS={FAULTS}")
+    estate = Estate(["n1", "n2", "n3", "n4"], isolated=True)
+    small_disks(estate)
+    with estate:
+        begin(estate)
+        soak = Soak(estate, dice)
+        for load in soak.loads:
+            load.start()
         try:
-            for fault in range(FAULTS):
-                storm.strike()
-                # Long enough for some hosts to be taken for dead; the next one may come on top of it.
-                time.sleep(storm.dice.uniform(2, 25))
-                while len(storm.heal) > 2 or (storm.heal and storm.dice.random() < 0.35):
-                    storm.heal_one()
-                if fault % 10 == 9:
-                    storm.heal_all()
-                    states = wait_for(lambda: settled(estate), SETTLE_SECONDS, "everything has settled")
-                    step(f"settled: {', '.join(states)}")
-                    bring_back(estate)
-            storm.heal_all()
-            states = wait_for(lambda: settled(estate), SETTLE_SECONDS, "everything has settled")
+            for number, fault in enumerate(plan(dice, FAULTS), 1):
+                soak.round(number, fault)
         finally:
-            load.ended.set()
-            load.join()
-        step(f"{FAULTS} faults: {storm.counts}; {states}; {len(load.backups)} backups, {load.sent} messages")
-        for name in HOMES:
-            twice = f"{estate.work}/{name}.twice"
-            check(not os.path.exists(twice), f"{name} ran twice: {open(twice).read() if os.path.exists(twice) else ''}")
-            step(f"{name}: {len(check_never_two(f'{estate.work}/{name}'))} lives, never two at once")
-        recoveries = estate.ask("recovery", "list")["items"]
-        by_state = {state: sum(item["state"] == state for item in recoveries) for state in ("DONE", "ESCALATED")}
-        check_equal(sum(by_state.values()), len(recoveries), "recoveries that ended")
-        check(words(f"{estate.work}/first"), "the workload has spoken")
-        for backup in load.backups:
-            estate.ember("backup", "verify", backup)
-        check_messages(estate, load.sent)
-        estate.ember("log", "verify")
-        step(f"recoveries: {by_state}; every backup verified, every message once and in order")
+            for load in soak.loads:
+                load.over.set()
+                load.join()
+        finish(soak)
 
 
-run(test, limit_seconds=300 + FAULTS * 30 + (FAULTS // 10 + 1) * SETTLE_SECONDS)
+run(test, limit_seconds=360 + 45 * FAULTS)

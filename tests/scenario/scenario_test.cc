@@ -108,5 +108,32 @@ TEST(Scenario, ControllerCrashAtEveryWriteOfARecovery) {
   EXPECT_GT(writes, 5);
 }
 
+// The same with a move, to which nothing is ever lost.
+TEST(Scenario, ControllerCrashAtEveryWriteOfAMove) {
+  const std::string estate = ReadOrEmpty(absl::StrCat(kRoot, "/estate.yaml"));
+  int64_t writes = 1;
+  for (int64_t k = 0; k < writes; ++k) {
+    SimCluster cluster(estate, 3, SimNetwork{});
+    cluster.RunFor(absl::Seconds(30));
+    const int64_t before = cluster.writes();
+    ASSERT_TRUE(cluster.Do("move_to_host2 db"));
+    if (k > 0) {
+      ASSERT_TRUE(cluster.Do(absl::StrCat("crash_em_at_write ", k)));
+    }
+    cluster.RunFor(absl::Seconds(40));
+    ASSERT_TRUE(cluster.Do("start_em"));
+    cluster.RunFor(absl::Seconds(60));
+    if (k == 0) writes = cluster.writes() - before;
+    EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << "crash at write " << k;
+    EXPECT_EQ(cluster.StateOf("db"), v1::WorkloadState::RUNNING)
+        << "crash at write " << k << "\n"
+        << absl::StrJoin(cluster.Log(), "\n");
+    EXPECT_EQ(cluster.RunningServices(), (std::vector<std::string>{"app", "db", "web"}))
+        << "crash at write " << k;
+    EXPECT_TRUE(cluster.AllRecoveriesEnded()) << "crash at write " << k;
+  }
+  EXPECT_GT(writes, 10);
+}
+
 }  // namespace
 }  // namespace ember::testing

@@ -4,15 +4,19 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/ids.h"
 #include "common/base/limits.h"
+#include "common/crypto/certificate.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/signed.h"
 #include "controller/estate/parser.h"
 #include "controller/fleet/beats.h"
 #include "controller/messages/mailbox.h"
+#include "controller/recover/moves.h"
 #include "controller/recover/recoveries.h"
 #include "controller/tick.h"
 #include "gtest/gtest.h"
@@ -27,6 +31,20 @@ namespace {
 
 constexpr absl::Duration kStep = absl::Milliseconds(250);
 constexpr char kEm[] = "em";
+
+// A key for the host of a vault; one for all clusters, because making one takes long.
+const rpc::Identity& IdentityOf(const std::string& node, absl::Time now) {
+  static auto* const identities = new std::map<std::string, rpc::Identity>;
+  rpc::Identity& identity = (*identities)[node];
+  if (identity.key_pem.empty()) {
+    const auto keys = controller::KeyVault::InMemory();
+    identity.key_pem = NewPrivateKeyPem();
+    identity.ca_pem = keys->ca_pem();
+    identity.certificate_pem =
+        keys->Sign(CreateCsr(identity.key_pem).value(), "agent", node, now).value();
+  }
+  return identity;
+}
 
 }  // namespace
 
@@ -54,6 +72,7 @@ void SimCluster::SetUp(const std::string& estate_yaml) {
   auto estate = controller::ParseEstate(estate_yaml, "estate.yaml");
   ASSERT_TRUE(estate.ok()) << estate.status();
   invariants_ = std::make_unique<SimInvariants>(*estate);
+  estate_ = *estate;
   if (estate->workloads_size() > 0) receiver_ = estate->workloads(0).name();
   absl::MutexLock lock(&em_->mu);
   Batch batch;
@@ -92,8 +111,7 @@ void SimCluster::SetUp(const std::string& estate_yaml) {
     node.set_state(v1::NodeState::JOINED);
     batch.Put(node);
     node_names_.push_back(name);
-    hosts_[name] =
-        std::make_unique<SimHost>(name, [this](const std::string& node) { return RunFence(node); });
+    hosts_[name] = std::make_unique<SimHost>(name, WorldOf(name));
     hosts_[name]->StartAgent(clock_.Monotonic());
   }
   for (const v1::WorkloadSpec& spec : estate->workloads())
@@ -103,7 +121,8 @@ void SimCluster::SetUp(const std::string& estate_yaml) {
 }
 
 bool SimCluster::Connected(const std::string& a, const std::string& b) const {
-  return cut_out_.count(a) == 0 && cut_in_.count(b) == 0;
+  const bool to_em = (a == kEm && cut_em_.count(b) > 0) || (b == kEm && cut_em_.count(a) > 0);
+  return !to_em && cut_out_.count(a) == 0 && cut_in_.count(b) == 0;
 }
 
 absl::Duration SimCluster::Local(const std::string& node) const {
@@ -242,6 +261,54 @@ std::string SimCluster::RunFence(const std::string& node) {
   return "";
 }
 
+v1::OrderUpdate SimCluster::Store(const std::string& from, const v1::Order& order,
+                                  int64_t written) {
+  const v1::BackupOrder& backup = order.backup();
+  const std::string& to = backup.vault().node();
+  v1::OrderUpdate update;
+  update.set_order_id(order.id());
+  const auto host = hosts_.find(to);
+  const bool there = host != hosts_.end() && host->second->agent_up() && !host->second->paused() &&
+                     Connected(from, to) && Connected(to, from);
+  if (!there) {
+    update.set_state(v1::OrderUpdate::FAILED);
+    update.set_code(static_cast<int32_t>(absl::StatusCode::kUnavailable));
+    update.set_error("its vault cannot be reached");
+    return update;
+  }
+  stored_[backup.backup_id()] = written;
+  v1::Receipt receipt;
+  receipt.set_vault_id(absl::StrCat("disk of ", to));
+  receipt.set_backup_id(backup.backup_id());
+  receipt.set_domain_id(backup.domain().id());
+  receipt.set_workload(order.workload());
+  receipt.set_sequence(stored_.size());
+  *receipt.mutable_received() = rpc::ToTimestamp(clock_.Now());
+  v1::BackupResult* result = update.mutable_backup();
+  result->set_outcome(v1::Outcome::OK);
+  result->set_files(10);
+  result->set_size_bytes(1000);
+  result->set_read_back_ok(true);
+  result->mutable_receipt()->set_statement(receipt.SerializeAsString());
+  EXPECT_TRUE(rpc::SignReceipt(IdentityOf(to, start_wall_), result->mutable_receipt()).ok());
+  update.set_state(v1::OrderUpdate::DONE);
+  return update;
+}
+
+SimHost::World SimCluster::WorldOf(const std::string& node) {
+  SimHost::World world;
+  world.run_fence = [this](const std::string& other) { return RunFence(other); };
+  world.store = [this, node](const v1::Order& order, int64_t written) {
+    return Store(node, order, written);
+  };
+  world.fetch = [this](const std::string& backup) { return stored_[backup]; };
+  world.reach = [this, node](const std::string& other) {
+    const SimHost& host = *hosts_.at(other);
+    return Connected(node, other) && Connected(other, node) && host.agent_up() && !host.paused();
+  };
+  return world;
+}
+
 bool SimCluster::SetMaintenance(bool on) {
   if (em_ == nullptr) return false;
   absl::MutexLock lock(&em_->mu);
@@ -265,7 +332,7 @@ bool SimCluster::RemoveNode(const std::string& node) {
 }
 
 bool SimCluster::Approve(const std::string& workload) {
-  if (em_ == nullptr) return false;
+  if (em_ == nullptr) return true;
   absl::MutexLock lock(&em_->mu);
   for (const auto& [id, recovery] : em_->catalog->recoveries()) {
     const v1::Recovery& wire = recovery.recovery();
@@ -274,9 +341,43 @@ bool SimCluster::Approve(const std::string& workload) {
     approved.set_approved(true);
     Batch batch;
     batch.Put(approved);
-    return em_->Commit(batch).ok();
+    (void)em_->Commit(batch);
+    return true;
   }
-  return false;
+  return true;  // nobody asks
+}
+
+// It may refuse, or be away.
+bool SimCluster::Move(const std::string& workload, const std::string& node) {
+  if (em_ == nullptr) return true;
+  absl::MutexLock lock(&em_->mu);
+  Batch batch;
+  if (controller::BeginMove(*em_, workload, node, "asked by a person", &batch).ok())
+    (void)em_->Commit(batch);
+  return true;
+}
+
+bool SimCluster::Cancel(const std::string& workload) {
+  if (em_ == nullptr) return false;
+  absl::MutexLock lock(&em_->mu);
+  const rec::RecoveryRecord* open = controller::OpenRecoveryOf(*em_, workload);
+  if (open == nullptr || open->move_to().empty()) return false;
+  rec::RecoveryRecord record = *open;
+  record.set_cancelled_by("a person");
+  Batch batch;
+  batch.Put(record);
+  return em_->Commit(batch).ok();
+}
+
+bool SimCluster::Drain(const std::string& node, bool on) {
+  if (em_ == nullptr) return true;
+  absl::MutexLock lock(&em_->mu);
+  rec::NodeRecord record = em_->catalog->nodes().at(node);
+  Batch batch;
+  controller::SetDrained(*em_, on, &record, &batch);
+  batch.Put(record);
+  (void)em_->Commit(batch);
+  return true;
 }
 
 bool SimCluster::Do(const std::string& command) {
@@ -339,6 +440,8 @@ bool SimCluster::DoToNode(const std::string& verb, SimHost* host, int64_t number
   } else if (verb == "cut") {
     cut_out_.insert(name);
     cut_in_.insert(name);
+  } else if (verb == "cut_em") {
+    cut_em_.insert(name);
   } else if (verb == "cut_out") {
     cut_out_.insert(name);
   } else if (verb == "cut_in") {
@@ -348,12 +451,17 @@ bool SimCluster::DoToNode(const std::string& verb, SimHost* host, int64_t number
   } else if (verb == "mend_fence") {
     broken_fences_.erase(name);
   } else if (verb == "heal") {
+    cut_em_.erase(name);
     cut_out_.erase(name);
     cut_in_.erase(name);
   } else if (verb == "drift") {
     drift_[name] = static_cast<double>(number);
   } else if (verb == "send") {
     if (host->Send(receiver_, sent_[name] + 1)) ++sent_[name];
+  } else if (verb == "break_restores" || verb == "mend_restores") {
+    host->BreakRestores(verb == "break_restores");
+  } else if (verb == "drain" || verb == "undrain") {
+    return Drain(name, verb == "drain");
   } else if (verb == "remove_node") {
     return RemoveNode(name);
   } else {
@@ -364,6 +472,14 @@ bool SimCluster::DoToNode(const std::string& verb, SimHost* host, int64_t number
 
 bool SimCluster::DoToWorkload(const std::string& verb, const std::string& workload) {
   if (verb == "approve") return Approve(workload);
+  if (verb == "break_home") {
+    for (const v1::WorkloadSpec& spec : estate_.workloads())
+      if (spec.name() == workload) hosts_.at(spec.node())->service(workload).broken = true;
+    return true;
+  }
+  if (verb == "cancel") return Cancel(workload);
+  if (verb == "move_home") return Move(workload, "");
+  if (absl::StartsWith(verb, "move_to_")) return Move(workload, verb.substr(8));
   SimService& service = HostOf(workload).service(workload);
   if (verb == "kill_service") {
     service.running = false;
@@ -391,8 +507,27 @@ void SimCluster::CheckInvariants() {
   invariants_->CheckActive(absl::FormatDuration(now()), active);
   if (em_ == nullptr || checked_writes_ == disk_.writes) return;
   checked_writes_ = disk_.writes;
+  CheckMoves();
   absl::MutexLock lock(&em_->mu);
   invariants_->CheckCatalog(absl::FormatDuration(now()), *em_->catalog);
+}
+
+void SimCluster::CheckMoves() {
+  absl::MutexLock lock(&em_->mu);
+  for (const auto& [id, record] : em_->catalog->recoveries()) {
+    const v1::Recovery& move = record.recovery();
+    const bool restored = move.planned() && move.state() == v1::RecoveryState::STARTING &&
+                          record.tried().empty() && !record.node_death() &&
+                          record.candidate() == rec::Candidate::RESTORE_STANDBY;
+    if (!restored || move.node() == move.target()) continue;
+    const int64_t before = hosts_.at(move.node())->service(move.workload()).written;
+    const int64_t after = stored_[move.backup_id()];
+    if (after < before) {
+      invariants_->Complain(absl::FormatDuration(now()),
+                            absl::StrCat(id, " lost ", before - after, " writes of ",
+                                         move.workload(), " in a planned move"));
+    }
+  }
 }
 
 bool SimCluster::AllMessagesTaken() {

@@ -34,12 +34,14 @@ class SimCluster {
 
   // One line of a story. Of a node: `power_off`, `power_on`, `pause` (SIGSTOP of all of it),
   // `resume`, `kill_agent`, `start_agent`, `crash_agent` (at its next durable write), `cut`,
-  // `cut_out` (what it sends is lost), `cut_in` (what is sent to it), `heal`, `drift PERMILLE` (of
-  // its monotonic clock), `send` (a message to the first workload), `remove_node` (from the estate;
-  // it knows nothing of it). Of a workload: `kill_service`, `break_service`, `mend_service`,
-  // `delete_data`, `approve`. Of the controller: `kill_em`, `start_em`, `pause_em`, `resume_em`,
-  // `crash_em_at_write N` (counted from now), `fill_em` (its disk), `free_em`. `clock NODE|em
-  // SECONDS` moves a wall clock. False: not understood.
+  // `cut_out` (what it sends is lost), `cut_in` (what is sent to it), `cut_em` (from the controller
+  // alone), `heal`, `drift PERMILLE` (of its monotonic clock), `send` (a message to the first
+  // workload), `remove_node` (from the estate; it knows nothing of it). Of a workload:
+  // `kill_service`, `break_service`, `mend_service`, `delete_data`, `approve`, `cancel`,
+  // `move_to_NODE`, `move_home` and `break_home` (it cannot run there any more); of a node also
+  // `drain`, `undrain`, `break_restores` and `mend_restores`. Of the controller: `kill_em`,
+  // `start_em`, `pause_em`, `resume_em`, `crash_em_at_write N` (counted from now), `fill_em` (its
+  // disk), `free_em`. `clock NODE|em SECONDS` moves a wall clock. False: not understood.
   bool Do(const std::string& command);
   // No more lost or slow messages.
   void MendNetwork() { network_ = SimNetwork{}; }
@@ -96,6 +98,13 @@ class SimCluster {
   // Switches it off; empty: it is.
   std::string RunFence(const std::string& node);
   bool Approve(const std::string& workload);
+  bool Cancel(const std::string& workload);
+  bool Move(const std::string& workload, const std::string& node);
+  bool Drain(const std::string& node, bool on);
+  SimHost::World WorldOf(const std::string& node);
+  v1::OrderUpdate Store(const std::string& from, const v1::Order& order, int64_t written);
+  // What was moved as planned has all that was written before.
+  void CheckMoves();
   SimHost& HostOf(const std::string& workload);
 
   FakeClock clock_;
@@ -111,6 +120,7 @@ class SimCluster {
   std::vector<Message> messages_;  // a heap, soonest first
   uint64_t message_count_ = 0;
   bool em_paused_ = false;
+  std::set<std::string> cut_em_;
   std::set<std::string> cut_out_;
   std::set<std::string> cut_in_;
   std::set<std::string> broken_fences_;  // of these nodes: the command fails
@@ -120,7 +130,9 @@ class SimCluster {
   uint64_t events_before_ = 0;
   std::unique_ptr<SimInvariants> invariants_;
   int64_t checked_writes_ = -1;
+  v1::Estate estate_;
   std::string receiver_;
+  std::map<std::string, int64_t> stored_;  // by backup
 };
 
 }  // namespace ember::testing

@@ -14,6 +14,7 @@ namespace {
 
 constexpr absl::Duration kProbeEvery = absl::Seconds(1);
 constexpr absl::Duration kRestoreTakes = absl::Seconds(5);
+constexpr absl::Duration kBackupTakes = absl::Seconds(4);
 constexpr absl::Duration kFenceTakes = absl::Seconds(3);
 
 }  // namespace
@@ -66,6 +67,7 @@ void SimHost::Step(absl::Duration now) {
   for (auto& [name, service] : services_) {
     if (service.running && now >= service.stop_at) service.running = false;
     if (service.running && service.broken) service.running = false;
+    if (service.running && service.data) ++service.written;
   }
   if (!agent_up()) return;
   std::vector<v1::Order> ended;
@@ -137,9 +139,10 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
 }
 
 void SimHost::Begin(const v1::Order& order, absl::Duration now) {
-  const absl::Duration takes = order.has_restore() ? kRestoreTakes
-                               : order.has_fence() ? kFenceTakes
-                                                   : absl::ZeroDuration();
+  const absl::Duration takes = order.has_restore()  ? kRestoreTakes
+                               : order.has_backup() ? kBackupTakes
+                               : order.has_fence()  ? kFenceTakes
+                                                    : absl::ZeroDuration();
   agent_->orders[order.id()] = {order, now + takes};
   if (order.has_restore()) services_[order.workload()].running = false;
 }
@@ -153,16 +156,29 @@ void SimHost::Report(v1::OrderUpdate update) {
 void SimHost::EndFence(const v1::Order& order) {
   v1::OrderUpdate update;
   update.set_order_id(order.id());
-  const std::string error = run_fence_(order.fence().node());
+  const std::string error = world_.run_fence(order.fence().node());
   update.set_state(error.empty() ? v1::OrderUpdate::DONE : v1::OrderUpdate::FAILED);
   update.set_error(error);
   update.mutable_fence();
   Report(std::move(update));
 }
 
+void SimHost::EndBackup(const v1::Order& order) {
+  const SimService& service = services_[order.workload()];
+  if (service.data) return Report(world_.store(order, service.written));
+  v1::OrderUpdate update;
+  update.set_order_id(order.id());
+  update.set_state(v1::OrderUpdate::FAILED);
+  update.set_code(static_cast<int32_t>(absl::StatusCode::kFailedPrecondition));
+  update.set_error("its data is missing");
+  Report(std::move(update));
+}
+
 void SimHost::End(const v1::Order& order, absl::Duration now) {
   agent_->orders.erase(order.id());
   if (order.has_fence()) return EndFence(order);
+  if (order.has_backup() && order.epoch() >= highest_epoch_[order.workload()])
+    return EndBackup(order);
   SimService& service = services_[order.workload()];
   v1::OrderUpdate update;
   update.set_order_id(order.id());
@@ -173,8 +189,13 @@ void SimHost::End(const v1::Order& order, absl::Duration now) {
   if (stale) {
     update.set_state(v1::OrderUpdate::FAILED);
     update.set_error("a higher epoch was seen");
+  } else if (order.has_restore() && restores_fail_) {
+    update.set_state(v1::OrderUpdate::FAILED);
+    update.set_code(static_cast<int32_t>(absl::StatusCode::kInternal));
+    update.set_error("the disk is bad");
   } else if (order.has_restore()) {
     service.data = true;
+    service.written = world_.fetch(order.restore().backup_id());
     update.mutable_restore()->set_files(10);
   } else if (order.has_start() &&
              (agent_->fence.gate_open() || agent_->fence.deadline() == std::nullopt)) {
@@ -228,6 +249,11 @@ v1::HeartbeatRequest SimHost::MakeBeat(absl::Duration now, absl::Time wall) {
     fact->set_restarts_exhausted(service.exhausted);
     if (service.failures > 0) fact->set_probe_message(service.running ? "no data" : "not running");
   }
+  for (const std::string& node : agent_->look_at) {
+    v1::PeerSight* sight = beat.add_sights();
+    sight->set_node(node);
+    sight->set_answers(world_.reach(node));
+  }
   if (agent_->outstanding && now - agent_->beat_sent > absl::Seconds(kBeatDeadlineSeconds))
     agent_->fence.Unanswered();
   agent_->outstanding = true;
@@ -265,6 +291,7 @@ void SimHost::TakeReply(absl::Duration sent, const v1::HeartbeatReply& reply, ab
     if (Crashes()) return;
     if (*accepted) Begin(order, now);
   }
+  agent_->look_at = {reply.look_at().begin(), reply.look_at().end()};
   agent_->messages->Acknowledge(reply.acknowledged_message_seq());
   for (const std::string& id : reply.acknowledged_orders())
     EXPECT_TRUE(agent_->ledger->Acknowledge(id).ok());

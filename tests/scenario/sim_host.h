@@ -22,6 +22,7 @@ namespace ember::testing {
 struct SimService {
   bool running = false;
   bool data = false;
+  int64_t written = 0;  // in its data: grows while it runs
   bool broken = false;  // starts, and ends at once
   uint64_t epoch = 0;
   int failures = 0;
@@ -34,10 +35,17 @@ struct SimService {
 
 class SimHost {
  public:
-  // Runs the fence command of a node; empty: it is off, else what went wrong.
-  using RunFence = std::function<std::string(const std::string& node)>;
-  SimHost(std::string name, RunFence run_fence)
-      : name_(std::move(name)), run_fence_(std::move(run_fence)) {}
+  // What lies beyond the host.
+  struct World {
+    // Runs the fence command of a node; empty: it is off, else what went wrong.
+    std::function<std::string(const std::string& node)> run_fence;
+    // Stores `written` in the vault that the order names, or says why not.
+    std::function<v1::OrderUpdate(const v1::Order& order, int64_t written)> store;
+    // What is in a backup.
+    std::function<int64_t(const std::string& backup_id)> fetch;
+    std::function<bool(const std::string& node)> reach;
+  };
+  SimHost(std::string name, World world) : name_(std::move(name)), world_(std::move(world)) {}
 
   const std::string& name() const { return name_; }
   bool agent_up() const { return powered_ && agent_ != nullptr; }
@@ -51,6 +59,8 @@ class SimHost {
   void Pause() { paused_ = true; }
   void Resume() { paused_ = false; }
   bool paused() const { return paused_; }
+  // From now on restores fail here, as when the disk is bad.
+  void BreakRestores(bool broken) { restores_fail_ = broken; }
   // Its next durable write is its last: what it wrote stays, what was to follow does not happen.
   void CrashAgentAtWrite() { crash_at_write_ = true; }
   // Hands message `number` for `receiver` to the agent. False: it is down.
@@ -90,6 +100,7 @@ class SimHost {
     absl::Duration next_probe = absl::ZeroDuration();
     std::map<std::string, RunningOrder> orders;
     bool vote_asked = false;
+    std::vector<std::string> look_at;
   };
 
   void Probe(const v1::Assignment& assignment, SimService* service);
@@ -97,17 +108,19 @@ class SimHost {
   void Begin(const v1::Order& order, absl::Duration now);
   void End(const v1::Order& order, absl::Duration now);
   void EndFence(const v1::Order& order);
+  void EndBackup(const v1::Order& order);
   // Makes the result durable.
   void Report(v1::OrderUpdate update);
   // True: the agent is gone, having written just now.
   bool Crashes();
 
   const std::string name_;
-  const RunFence run_fence_;
+  const World world_;
   bool powered_ = true;
   int boots_ = 0;
   bool paused_ = false;
   bool crash_at_write_ = false;
+  bool restores_fail_ = false;
   TempDir disk_{FastDirectory()};
   v1::NodeConfig config_;  // survives the agent
   std::map<std::string, SimService> services_;

@@ -63,6 +63,7 @@ class SupervisorTest : public ::testing::Test {
       return service->Status()->running ? absl::OkStatus()
                                         : absl::UnavailableError("it does not run");
     };
+    environment.free_bytes = [](const v1::WorkloadSpec&) { return int64_t{1} << 30; };
     environment.check_data = [this](const v1::WorkloadSpec& spec) -> absl::Status {
       if (Has(lost_, spec.name())) return absl::NotFoundError("data is missing: /srv/db");
       return absl::OkStatus();

@@ -183,6 +183,66 @@ TEST_F(Session, NodeVerbs) {
   EXPECT_THAT(out_, HasSubstr("maintenance of the whole estate: on"));
 }
 
+TEST_F(Session, NodeDrainTellsWhatMovesAndWhatStays) {
+  script_.drain.mutable_node()->set_name("host1");
+  v1::DrainStep* moves = script_.drain.add_items();
+  moves->set_workload("db");
+  moves->set_target("host2");
+  v1::DrainStep* stays = script_.drain.add_items();
+  stays->set_workload("web");
+  stays->set_reason("it has no standby node");
+  EXPECT_EQ(Ember({"node", "drain", "host1"}), 0);
+  EXPECT_TRUE(script_.drain_request.on());
+  EXPECT_THAT(out_, HasSubstr("host2"));
+  EXPECT_THAT(out_, HasSubstr("it has no standby node"));
+  EXPECT_EQ(Ember({"node", "drain", "host1", "--off"}), 0);
+  EXPECT_FALSE(script_.drain_request.on());
+  EXPECT_THAT(out_, HasSubstr("host1 is used again"));
+}
+
+class WorkloadMove : public Session {
+ protected:
+  WorkloadMove() {
+    script_.move.set_id("r-1");
+    script_.move.set_workload("db");
+    script_.move.set_target("host2");
+    script_.move.set_state(v1::RecoveryState::DETECTED);
+    script_.recovery = script_.move;
+    v1::RecoveryStep* step = script_.recovery.add_steps();
+    step->set_message("stopping it");
+    script_.recovery.mutable_ended()->set_seconds(1);
+    script_.recovery.set_total_seconds(12);
+  }
+  int End(v1::RecoveryState::Value state, const std::string& message) {
+    script_.recovery.set_state(state);
+    script_.recovery.set_message(message);
+    return Ember({"workload", "move", "db", "host2"});
+  }
+};
+
+TEST_F(WorkloadMove, TellsItsStepsUntilItIsThere) {
+  EXPECT_EQ(End(v1::RecoveryState::DONE, "healthy on host2"), 0);
+  EXPECT_EQ(script_.move_request.node(), "host2");
+  EXPECT_THAT(err_, HasSubstr("stopping it"));
+  EXPECT_THAT(out_, HasSubstr("moved db to host2 in 12 s"));
+}
+
+TEST_F(WorkloadMove, FailsWhenItIsCalledOffOrEndsElsewhere) {
+  EXPECT_EQ(End(v1::RecoveryState::CANCELLED, "called off: its backup failed"), 1);
+  EXPECT_THAT(err_, HasSubstr("its backup failed"));
+  script_.recovery.set_target("host1");
+  EXPECT_EQ(End(v1::RecoveryState::DONE, "healthy on host1"), 1);
+  EXPECT_THAT(err_, HasSubstr("'db' was not moved to host2\n  why: healthy on host1"));
+}
+
+TEST_F(WorkloadMove, CtrlCCallsItOff) {
+  script_.recovery.clear_ended();
+  clock_.on_sleep = [&] { interrupt_.pressed.Notify(); };
+  EXPECT_NE(Ember({"workload", "move", "db"}), 0);
+  EXPECT_EQ(script_.calls.back(), "CancelRecovery");
+  EXPECT_THAT(err_, HasSubstr("calling off the move of 'db'"));
+}
+
 TEST_F(Session, NodeRemoveAsksFirst) {
   EXPECT_EQ(Ember({"node", "remove", "host1"}), 4);
   EXPECT_THAT(script_.calls, ElementsAre());

@@ -116,6 +116,22 @@ class FakeEm::Fleet : public v1::FleetService::Service {
       return absl::OkStatus();
     });
   }
+  grpc::Status DrainNode(grpc::ServerContext*, const v1::DrainNodeRequest* request,
+                         v1::DrainNodeReply* reply) override {
+    return Reply(s, "DrainNode", [&]() -> absl::Status {
+      s.drain_request = *request;
+      *reply = s.drain;
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status MoveWorkload(grpc::ServerContext*, const v1::MoveWorkloadRequest* request,
+                            v1::Recovery* reply) override {
+    return Reply(s, "MoveWorkload", [&]() -> absl::Status {
+      s.move_request = *request;
+      *reply = s.move;
+      return absl::OkStatus();
+    });
+  }
   grpc::Status SetEstateMaintenance(grpc::ServerContext*, const v1::SetMaintenanceRequest* request,
                                     v1::Em* reply) override {
     return Reply(s, "SetEstateMaintenance", [&]() -> absl::Status {

@@ -30,6 +30,8 @@ struct Script {
   v1::Node node;
   v1::ListWorkloadsReply workloads;
   v1::Workload workload;
+  v1::DrainNodeReply drain;
+  v1::Recovery move;
   v1::ListVaultsReply vaults;
   std::deque<v1::Run> starts;                 // of every call that begins a run
   std::deque<absl::StatusOr<v1::Run>> polls;  // of GetRun; the last repeats
@@ -59,6 +61,8 @@ struct Script {
   v1::CreateTokenRequest token_request;
   v1::SetMaintenanceRequest maintenance_request;
   v1::HoldWorkloadRequest hold_request;
+  v1::DrainNodeRequest drain_request;
+  v1::MoveWorkloadRequest move_request;
   v1::RunBackupRequest backup_request;
   v1::PinBackupRequest pin_request;
   std::vector<v1::DeleteBackupRequest> deletes;

@@ -1,5 +1,7 @@
 #include "controller/recover/dependency_graph.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -39,6 +41,35 @@ TEST(DependencyGraph, CriticalOnesComeFirstWithinAWave) {
   estate.mutable_workloads(2)->set_criticality(v1::Criticality::CRITICAL);
   EXPECT_THAT(DependencyGraph(estate).Waves({"a", "b", "c"}),
               ElementsAre(ElementsAre("c", "b", "a")));
+}
+
+TEST(DependencyGraph, TheCriticalPathComesFirst) {
+  v1::Estate estate = EstateOf({{"alone", {}},
+                                {"short", {}},
+                                {"long", {}},
+                                {"vital", {}},
+                                {"a", {"short"}},
+                                {"b", {"long"}},
+                                {"c", {"b"}},
+                                {"d", {"vital"}}});
+  estate.mutable_workloads(7)->set_criticality(v1::Criticality::CRITICAL);
+  EXPECT_THAT(
+      DependencyGraph(estate).Waves({"alone", "short", "long", "vital", "a", "b", "c", "d"}),
+      ElementsAre(ElementsAre("vital", "long", "short", "alone"), ElementsAre("d", "b", "a"),
+                  ElementsAre("c")));
+}
+
+TEST(DependencyGraph, ALongChainIsPutInOrderAtOnce) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> chain = {{"w0", {}}};
+  std::vector<std::string> names = {"w0"};
+  for (int i = 1; i < 10000; ++i) {
+    names.push_back(absl::StrCat("w", i));
+    chain.push_back({names.back(), {names[i - 1]}});
+  }
+  const DependencyGraph graph(EstateOf(chain));
+  const absl::Time before = absl::Now();
+  EXPECT_EQ(graph.Waves(names).size(), 10000u);
+  EXPECT_LT(absl::Now() - before, absl::Seconds(1));
 }
 
 TEST(DependencyGraph, DependantsAreTransitiveNearestFirst) {

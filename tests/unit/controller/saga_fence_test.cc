@@ -278,16 +278,41 @@ TEST(SagaFence, IfItCannotBeStoppedItIsNotStartedElsewhere) {
   EXPECT_EQ(story.view.workload.node(), "host1");
 }
 
-TEST(SagaFence, TheTargetDyingIsFencedLikeAnyOtherNode) {
+TEST(SagaFence, TheTargetDyingIsFencedLikeAnyOtherNodeOnceItWasToStart) {
   Story story;
   story.Die();
   story.Run();
   ASSERT_EQ(story.recovery.recovery().target(), "host2");
+  story.Answer(true);
+  story.Run();
+  ASSERT_EQ(story.state(), State::STARTING);
   story.view.nodes["host2"] = v1::NodeState::DEAD;
   const RecoveryStepResult step = story.Step();
   EXPECT_FALSE(step.abandoned_order.empty());
   EXPECT_EQ(story.state(), State::FENCING);
   EXPECT_FALSE(story.recovery.fence_proven());
+}
+
+// It was held before it was placed there.
+TEST(SagaFence, ATargetThatDiesBeforeItWasToStartNeedsNoFence) {
+  Story story;
+  story.view.spec.mutable_recovery()->add_standby("host3");
+  story.view.nodes["host3"] = v1::NodeState::SUSPECT;  // which it waits for
+  story.Die();
+  story.Run();
+  ASSERT_EQ(story.state(), State::RESTORING);
+  story.view.nodes["host2"] = v1::NodeState::DEAD;
+  story.view.now += absl::Seconds(60);
+  story.view.gone_since = story.view.now;
+  const RecoveryStepResult step = story.Step();
+  EXPECT_FALSE(step.abandoned_order.empty());
+  EXPECT_EQ(story.state(), State::PLANNED);
+  EXPECT_TRUE(story.recovery.fence_proven());
+  story.Step();
+  EXPECT_TRUE(story.recovery.fence_proven()) << "it has been gone since";
+  story.view.gone_since += absl::Seconds(60);
+  story.Step();
+  EXPECT_FALSE(story.recovery.fence_proven()) << "it was back meanwhile, whatever it did";
 }
 
 }  // namespace

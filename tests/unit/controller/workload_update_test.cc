@@ -4,6 +4,7 @@
 #include "controller/fleet/beats.h"
 #include "controller/fleet/told.h"
 #include "controller/recover/recoveries.h"
+#include "controller/recover/recovery_view.h"
 #include "controller/service/views.h"
 #include "tests/unit/controller/em_fixture.h"
 

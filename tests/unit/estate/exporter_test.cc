@@ -144,7 +144,9 @@ class RandomEstate {
       if (!workload->sources().empty() && Coin()) workload->add_policies(policy.name());
     }
     for (int other = 0; other < i; ++other) {
-      if (Coin()) workload->add_depends_on(absl::StrCat("w", other));
+      if (Coin()) continue;
+      workload->add_depends_on(absl::StrCat("w", other));
+      if (Coin()) workload->add_starts_after(absl::StrCat("w", other));
     }
     SetService(workload->mutable_service());
     SetHealth(workload->mutable_health());
@@ -154,6 +156,8 @@ class RandomEstate {
     if (recovery->class_() == v1::RecoverySpec::STATELESS && Coin())
       recovery->add_standby("standby");
     if (Coin()) recovery->set_max_auto_rpo_seconds(Seconds());
+    if (Coin()) recovery->set_memory_bytes((1 + Below(4000)) * int64_t{1024});
+    if (Coin() && !recovery->standby().empty()) recovery->set_fail_back_seconds(Seconds());
     for (int other = 0; other < i; ++other) {
       if (Below(3) > 0) continue;
       (Coin() ? recovery->mutable_with() : recovery->mutable_apart())

@@ -552,5 +552,36 @@ TEST(EstateParser, FailoverOfExclusiveWorkNeedsThreeNodes) {
                         "e.yaml"));
 }
 
+TEST(EstateParser, DependenciesMayAskForAStartAlone) {
+  const auto estate = ParseEstate(
+      ValidBut("depends_on: [db]", "depends_on: [{workload: db, needs: started}]"), "e.yaml");
+  ASSERT_OK(estate);
+  const v1::WorkloadSpec& app = estate->workloads(1);
+  EXPECT_THAT(app.depends_on(), ElementsAre("db"));
+  EXPECT_THAT(app.starts_after(), ElementsAre("db"));
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "depends_on: [{workload: db, needs: luck}]")),
+              HasSubstr("luck"));
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "depends_on: [{needs: started}]")),
+              HasSubstr("workload"));
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "depends_on: [db, {workload: db}]")),
+              HasSubstr("workload 'db' is repeated in depends_on"));
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "depends_on: [{workload: dbs}]")),
+              HasSubstr("'dbs' of workload 'app' is not known"));
+}
+
+TEST(EstateParser, FailBackAndMemory) {
+  const auto estate =
+      ParseEstate(ValidBut("depends_on: [db]",
+                           "recovery: {standby: [nas1, host3], fail_back: 10m, memory: 2GiB}"),
+                  "e.yaml");
+  ASSERT_OK(estate);
+  EXPECT_EQ(estate->workloads(1).recovery().fail_back_seconds(), 600);
+  EXPECT_EQ(estate->workloads(1).recovery().memory_bytes(), int64_t{2} << 30);
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "recovery: {fail_back: 10m}")),
+              HasSubstr("workload 'app' has fail_back and no standby"));
+  EXPECT_THAT(ErrorOf(ValidBut("depends_on: [db]", "recovery: {memory: 2}")),
+              HasSubstr("a size such as 512MiB or 2GiB"));
+}
+
 }  // namespace
 }  // namespace ember::controller
