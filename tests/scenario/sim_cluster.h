@@ -37,11 +37,12 @@ class SimCluster {
   // `cut_out` (what it sends is lost), `cut_in` (what is sent to it), `cut_em` (from the controller
   // alone), `heal`, `drift PERMILLE` (of its monotonic clock), `send` (a message to the first
   // workload), `remove_node` (from the estate; it knows nothing of it). Of a workload:
-  // `kill_service`, `break_service`, `mend_service`, `delete_data`, `approve`, `cancel`,
-  // `move_to_NODE`, `move_home` and `break_home` (it cannot run there any more); of a node also
-  // `drain`, `undrain`, `break_restores` and `mend_restores`. Of the controller: `kill_em`,
-  // `start_em`, `pause_em`, `resume_em`, `crash_em_at_write N` (counted from now), `fill_em` (its
-  // disk), `free_em`. `clock NODE|em SECONDS` moves a wall clock. False: not understood.
+  // `kill_service`, `break_service`, `mend_service`, `delete_data`, `approve`, `look_and_approve`
+  // (only what is true), `cancel`, `move_to_NODE`, `move_home` and `break_home` (it cannot run
+  // there any more); of a node also `drain`, `undrain`, `break_restores` and `mend_restores`. Of
+  // the controller: `kill_em`, `start_em`, `pause_em`, `resume_em`, `crash_em_at_write N` (counted
+  // from now), `fill_em` (its disk), `free_em`. `clock NODE|em SECONDS` moves a wall clock. False:
+  // not understood.
   bool Do(const std::string& command);
   // No more lost or slow messages.
   void MendNetwork() { network_ = SimNetwork{}; }
@@ -98,6 +99,7 @@ class SimCluster {
   // Switches it off; empty: it is.
   std::string RunFence(const std::string& node);
   bool Approve(const std::string& workload);
+  bool RunsWhereSilent(const std::string& workload);
   bool Cancel(const std::string& workload);
   bool Move(const std::string& workload, const std::string& node);
   bool Drain(const std::string& node, bool on);

@@ -125,7 +125,7 @@ class Storm {
         "mend_restores " + node,
         "break_fence " + node,
         "mend_fence " + node,
-        "approve app",
+        "look_and_approve app",
         "undrain " + node,
         "kill_em",
         "start_em",
@@ -153,7 +153,7 @@ class Storm {
     while (cluster_.now() < until && quiet < kQuiet) {
       cluster_.RunFor(absl::Seconds(2));
       Do("start_em");  // it may have had a write left at which to crash
-      Do("approve app");
+      Do("look_and_approve app");
       story_.resize(story_.size() - 2);
       const bool ended = cluster_.AllRecoveriesEnded() && cluster_.AllMessagesTaken();
       quiet = ended ? quiet + absl::Seconds(2) : absl::ZeroDuration();
