@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "common/base/deadlock_checks.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
@@ -185,6 +186,7 @@ int main(int argc, char** argv) {
   using namespace ember::controller;
   CommandLine line;
   if (const auto code = Parse(argc, argv, std::cout, std::cerr, &line)) return *code;
+  ember::SkipDeadlockChecks();
   ember::ConfigureLog(ember::LogLevel::kInfo, line.log_json);
   if (line.init) return Init(line.options.state_directory, line.options.listen, !line.no_install);
   if (line.bootstrap) return Bootstrap(line.from, line.options.listen, !line.no_install);

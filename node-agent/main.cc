@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/allocator.h"
+#include "common/base/deadlock_checks.h"
 #include "common/base/errors.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -186,5 +187,6 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   ember::LimitAllocator();
+  ember::SkipDeadlockChecks();
   return ember::agent::Main(argc, argv);
 }

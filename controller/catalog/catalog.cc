@@ -150,24 +150,26 @@ const v1::WorkloadSpec* Catalog::FindWorkload(const std::string& name) const {
 }
 
 bool Catalog::ChangesConfigs(const Record& record) const {
-  return std::visit(Overloaded{
-                        [&](const rec::NodeRecord& r) {
-                          const auto known = nodes_.find(r.name());
-                          return known == nodes_.end() || known->second.state() != r.state() ||
-                                 known->second.address() != r.address() ||
-                                 known->second.revoked() != r.revoked() ||
-                                 !std::equal(r.superseded_serials().begin(),
-                                             r.superseded_serials().end(),
-                                             known->second.superseded_serials().begin(),
-                                             known->second.superseded_serials().end());
-                        },
-                        [](const rec::EstateRecord&) { return true; },
-                        [](const rec::WorkloadRecord&) { return true; },
-                        [](const rec::BackupRecord&) { return true; },
-                        [](const rec::DomainRecord&) { return true; },
-                        [](const auto&) { return false; },
-                    },
-                    record);
+  return std::visit(
+      Overloaded{
+          [&](const rec::NodeRecord& r) {
+            const auto known = nodes_.find(r.name());
+            // Whether a vault can be reached says whether its backups are there.
+            const bool reachable = known != nodes_.end() && known->second.state() == r.state();
+            return known == nodes_.end() || (!reachable && vault_hosts_.count(r.name()) > 0) ||
+                   known->second.address() != r.address() ||
+                   known->second.revoked() != r.revoked() ||
+                   !std::equal(r.superseded_serials().begin(), r.superseded_serials().end(),
+                               known->second.superseded_serials().begin(),
+                               known->second.superseded_serials().end());
+          },
+          [](const rec::EstateRecord&) { return true; },
+          [](const rec::WorkloadRecord&) { return true; },
+          [](const rec::BackupRecord&) { return true; },
+          [](const rec::DomainRecord&) { return true; },
+          [](const auto&) { return false; },
+      },
+      record);
 }
 
 void Catalog::Apply(const Record& record, bool erase) {
@@ -178,6 +180,9 @@ void Catalog::Apply(const Record& record, bool erase) {
           [&](const rec::EstateRecord& r) {
             estate_ = r;
             declared_.clear();
+            vault_hosts_.clear();
+            for (const v1::VaultSpec& vault : r.estate().vaults())
+              vault_hosts_.insert(vault.node());
             for (int i = 0; i < r.estate().workloads_size(); ++i)
               declared_.emplace(r.estate().workloads(i).name(), i);
           },

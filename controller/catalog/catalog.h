@@ -131,6 +131,7 @@ class Catalog {
   std::map<std::string, record::v1::RecoveryRecord> recoveries_;
   std::map<std::string, std::set<std::string>> recoveries_of_;  // by workload
   std::map<std::string, int> declared_;  // workloads, by name: where in the estate
+  std::set<std::string> vault_hosts_;    // nodes
   std::map<std::string, record::v1::DomainRecord> domains_;
   std::map<std::string, record::v1::TokenRecord> tokens_;
   std::map<std::string, record::v1::VaultRecord> vaults_;

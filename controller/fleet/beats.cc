@@ -144,6 +144,19 @@ absl::Status ToleratingFullDisk(const std::string& node, const absl::Status& sta
   return absl::OkStatus();
 }
 
+ConfigVersions& VersionsNow(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  ConfigVersions& versions = em.board.config_versions;
+  if (versions.generation == em.catalog->config_generation()) return versions;
+  versions = ConfigVersions{.generation = em.catalog->config_generation()};
+  for (const auto& [name, node] : em.catalog->nodes()) {
+    if (node.revoked()) versions.revoked.push_back(name);
+    versions.superseded_serials.insert(versions.superseded_serials.end(),
+                                       node.superseded_serials().begin(),
+                                       node.superseded_serials().end());
+  }
+  return versions;
+}
+
 std::string FullAddress(const std::string& announced, const std::string& seen_host) {
   return absl::StartsWith(announced, ":") ? absl::StrCat(seen_host, announced) : announced;
 }
@@ -199,7 +212,7 @@ absl::Status RecordBeat(EmState& em, const std::string& node, const std::string&
   return absl::OkStatus();
 }
 
-v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
+v1::NodeConfig ConfigFor(EmState& em, const std::string& node) {
   const v1::Estate& estate = em.catalog->estate().estate();
   const bool has_majority = HasFailoverMajority(estate);
   v1::NodeConfig config;
@@ -231,11 +244,10 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
   for (const v1::VaultSpec& vault : estate.vaults()) {
     if (vault.node() == node) *config.add_vaults() = vault;
   }
-  for (const auto& [name, peer] : em.catalog->nodes()) {
-    if (peer.revoked()) config.add_revoked(name);
-    for (const std::string& serial : peer.superseded_serials())
-      config.add_superseded_serials(serial);
-  }
+  const ConfigVersions& shared = VersionsNow(em);
+  config.mutable_revoked()->Assign(shared.revoked.begin(), shared.revoked.end());
+  config.mutable_superseded_serials()->Assign(shared.superseded_serials.begin(),
+                                              shared.superseded_serials.end());
   const bool votes = std::any_of(config.workloads().begin(), config.workloads().end(),
                                  [](const v1::Assignment& each) { return each.self_fence(); });
   const bool few = em.catalog->nodes().size() <= kPeersForAllMax;
@@ -255,14 +267,9 @@ v1::NodeConfig ConfigFor(const EmState& em, const std::string& node) {
 }
 
 uint64_t ConfigVersionFor(EmState& em, const std::string& node) {
-  ConfigVersions& versions = em.board.config_versions;
-  if (versions.generation != em.catalog->config_generation()) {
-    versions.generation = em.catalog->config_generation();
-    versions.by_node.clear();
-  }
-  const auto known = versions.by_node.find(node);
-  if (known != versions.by_node.end()) return known->second;
-  return versions.by_node[node] = ConfigFor(em, node).version();
+  const auto known = VersionsNow(em).by_node.find(node);
+  if (known != em.board.config_versions.by_node.end()) return known->second;
+  return em.board.config_versions.by_node[node] = ConfigFor(em, node).version();
 }
 
 bool HasNewsFor(EmState& em, const std::string& node) {

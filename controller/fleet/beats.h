@@ -26,8 +26,7 @@ v1::HeartbeatReply ComposeReply(EmState& em, const std::string& node,
 
 // What `node` must know to go on alone. In an estate of more than kPeersForAllMax nodes those that
 // fence nothing themselves get no peers: they ask for no vote.
-v1::NodeConfig ConfigFor(const EmState& em, const std::string& node)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+v1::NodeConfig ConfigFor(EmState& em, const std::string& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 // Its version alone; remembered, because every beat asks for it.
 uint64_t ConfigVersionFor(EmState& em, const std::string& node)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);

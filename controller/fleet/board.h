@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "ember/v1/agent.pb.h"
@@ -59,6 +60,9 @@ struct WantedExport {
 struct ConfigVersions {
   uint64_t generation = 0;
   std::map<std::string, uint64_t> by_node;
+  // The same for all.
+  std::vector<std::string> revoked;
+  std::vector<std::string> superseded_serials;
 };
 
 struct Board {

@@ -191,7 +191,7 @@ absl::Status Run(const std::string& path, const std::string& address) {
                                              &later, &mu, &counts));
     Agent* const agent = agents.back().get();
     // Not all in one instant: that is what a restarted controller is for.
-    later.Add(absl::Now() + absl::Milliseconds(i), [agent] { agent->Beat(); });
+    later.Add(absl::Now() + absl::Milliseconds(5 * i), [agent] { agent->Beat(); });
   }
   std::signal(SIGTERM, [](int) { stopping = 1; });
   absl::Time told = absl::Now();
