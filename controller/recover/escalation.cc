@@ -63,8 +63,7 @@ std::string NextCommand(const rec::RecoveryRecord& recovery, const RecoveryView&
   if (!view.escalated_dependencies.empty())
     return absl::StrCat("ember workload show ", view.escalated_dependencies[0]);
   const std::string& node = view.workload.node();
-  if (!view.IsAlive(node) || !view.fact)
-    return absl::StrCat("ember node show ", node);
+  if (!view.IsAlive(node) || !view.fact) return absl::StrCat("ember node show ", node);
   const std::string restart = absl::StrCat("ember workload restart ", view.spec.name());
   const bool restored = std::any_of(recovery.tried().begin(), recovery.tried().end(),
                                     [](const rec::Tried& t) { return !t.backup_id().empty(); });

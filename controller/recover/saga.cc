@@ -379,7 +379,7 @@ class Step {
     }
     out_.workload.set_hold_recovery(true);
     if (Moves(candidate.action)) {
-      NoteLeftData(candidate.target);
+      NoteLeftData(out_.recovery, view_, candidate.target, &out_.workload);
       out_.workload.set_node(candidate.target);
       out_.workload.set_epoch(out_.workload.epoch() + 1);
       out_.workload.set_self_fences(false);
@@ -402,22 +402,6 @@ class Step {
                                    : absl::StrCat(" (what was written in the last ",
                                                   LossText(candidate.data_loss),
                                                   " before it died is lost)")));
-  }
-
-  // Unless everything in it was just backed up, or nothing is in it, what stays behind differs from
-  // what is restored elsewhere, and is all that there is of the time since that backup.
-  void NoteLeftData(const std::string& target) {
-    auto* left = out_.workload.mutable_left();
-    const std::string& here = out_.workload.node();
-    for (int i = left->size() - 1; i >= 0; --i) {
-      if (left->Get(i).node() == target || left->Get(i).node() == here) left->DeleteSubrange(i, 1);
-    }
-    const bool empty = view_.spec.sources().empty() || (view_.fact && view_.fact->data_missing());
-    if (empty || !out_.recovery.move_to().empty()) return;
-    rec::LeftData* data = left->Add();
-    data->set_node(here);
-    *data->mutable_since() = rpc::ToTimestamp(view_.now);
-    data->set_recovery(recovery().id());
   }
 
   void Restoring() {
@@ -599,44 +583,6 @@ class Step {
 
 }  // namespace
 
-bool IsOpen(State::Value state) {
-  return state != State::DONE && state != State::ESCALATED && state != State::CANCELLED &&
-         state != State::UNKNOWN;
-}
-
-rec::RecoveryRecord NewRecovery(const std::string& id, const v1::WorkloadSpec& spec,
-                                const rec::WorkloadRecord& workload, absl::string_view cause,
-                                absl::Time died, absl::Time now, bool node_death) {
-  rec::RecoveryRecord record;
-  v1::Recovery& recovery = *record.mutable_recovery();
-  recovery.set_id(id);
-  recovery.set_workload(spec.name());
-  recovery.set_node(workload.node());
-  recovery.set_target(workload.node());
-  recovery.set_state(State::DETECTED);
-  recovery.set_cause(std::string(cause));
-  *recovery.mutable_started() = rpc::ToTimestamp(now);
-  recovery.set_detect_seconds(absl::ToDoubleSeconds(now - died));
-  *record.mutable_died() = rpc::ToTimestamp(died);
-  record.set_epoch(workload.epoch());
-  record.set_node_death(node_death);
-  v1::RecoveryStep* step = recovery.add_steps();
-  *step->mutable_time() = rpc::ToTimestamp(now);
-  step->set_state(State::DETECTED);
-  step->set_message(std::string(cause));
-  return record;
-}
-
-rec::RecoveryRecord NewMove(const std::string& id, const v1::WorkloadSpec& spec,
-                            const rec::WorkloadRecord& workload, const std::string& target,
-                            absl::string_view cause, absl::Time now) {
-  rec::RecoveryRecord record = NewRecovery(id, spec, workload, cause, now, now, false);
-  record.set_move_to(target);
-  record.mutable_recovery()->set_target(target);
-  record.mutable_recovery()->set_planned(true);
-  return record;
-}
-
 RecoveryStepResult AdvanceRecovery(const rec::RecoveryRecord& recovery, const RecoveryView& view) {
   return Step(recovery, view).Run();
 }
@@ -644,14 +590,6 @@ RecoveryStepResult AdvanceRecovery(const rec::RecoveryRecord& recovery, const Re
 RecoveryStepResult EscalateRecovery(const rec::RecoveryRecord& recovery, const RecoveryView& view,
                                     const std::string& why) {
   return Step(recovery, view).RunToEscalation(why);
-}
-
-void CloseEscalation(rec::RecoveryRecord* recovery, absl::string_view why, absl::Time now) {
-  recovery->mutable_recovery()->clear_next_command();
-  v1::RecoveryStep* step = recovery->mutable_recovery()->add_steps();
-  *step->mutable_time() = rpc::ToTimestamp(now);
-  step->set_state(recovery->recovery().state());
-  step->set_message(std::string(why));
 }
 
 }  // namespace ember::controller

@@ -135,6 +135,12 @@ RecoveryStepResult AdvanceRecovery(const record::v1::RecoveryRecord& recovery,
 RecoveryStepResult EscalateRecovery(const record::v1::RecoveryRecord& recovery,
                                     const RecoveryView& view, const std::string& why);
 
+// The workload is about to go to `target`. Unless everything at its place was just backed up, or
+// nothing is there, what stays behind differs from what is restored elsewhere, and is all that
+// there is of the time since that backup.
+void NoteLeftData(const record::v1::RecoveryRecord& recovery, const RecoveryView& view,
+                  const std::string& target, record::v1::WorkloadRecord* workload);
+
 // One that has ended waits for nobody any more.
 void CloseEscalation(record::v1::RecoveryRecord* recovery, absl::string_view why, absl::Time now);
 

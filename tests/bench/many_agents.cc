@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -195,9 +196,10 @@ absl::Status Run(const std::string& path, const std::string& address) {
   }
   std::signal(SIGTERM, [](int) { stopping = 1; });
   absl::Time told = absl::Now();
+  absl::Notification never;
   while (stopping == 0) {
     later.SendDue(absl::Now());
-    absl::SleepFor(absl::Milliseconds(5));
+    SystemClock()->Sleep(absl::Milliseconds(5), never);
     if (absl::Now() - told < absl::Seconds(1)) continue;
     told = absl::Now();
     absl::MutexLock lock(&mu);
