@@ -229,7 +229,7 @@ std::string RuledOut(const RecoveryView& view, const std::string& node, int64_t 
 
 std::string LossText(absl::Duration loss) {
   const absl::Duration unit = loss < absl::Minutes(2) ? absl::Seconds(1) : absl::Minutes(1);
-  return absl::FormatDuration(absl::Trunc(loss, unit));
+  return absl::FormatDuration(std::max(absl::Seconds(1), absl::Trunc(loss, unit)));
 }
 
 bool FencesItselfWhenSilent(const v1::WorkloadSpec& spec, const rec::WorkloadRecord& workload) {

@@ -397,11 +397,12 @@ class Step {
     *out_.recovery.mutable_restore_started() = rpc::ToTimestamp(view_.now);
     Send(std::move(order), candidate.target);
     Enter(State::RESTORING,
-          absl::StrCat("restoring ", candidate.backup.id, " on ", candidate.target,
-                       AsPlanned() ? " (nothing is lost)"
-                                   : absl::StrCat(" (what was written in the last ",
-                                                  LossText(candidate.data_loss),
-                                                  " before it died is lost)")));
+          absl::StrCat(
+              "restoring ", candidate.backup.id, " on ", candidate.target,
+              candidate.data_loss == absl::ZeroDuration()
+                  ? " (nothing is lost)"
+                  : absl::StrCat(" (what was written in the last ", LossText(candidate.data_loss),
+                                 " before it died is lost)")));
   }
 
   void Restoring() {

@@ -96,7 +96,7 @@ def test():
         doctor = estate.ember("doctor", n1.srv, check_code=None)
         check(doctor.code in (DONE, 1), doctor.out + doctor.err)
         doctor.expect_text("identity", "clock")
-        estate.ember("node", "drain", "n1", check_code=USAGE).expect_text("later version")
+        estate.ember("drill", "run", "svc", check_code=USAGE).expect_text("later version")
         step("doctor, and a verb of a later version")
         damaged(estate, last, vault)
 
