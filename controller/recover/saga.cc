@@ -396,13 +396,14 @@ class Step {
     *restore->mutable_spec() = view_.spec;
     *out_.recovery.mutable_restore_started() = rpc::ToTimestamp(view_.now);
     Send(std::move(order), candidate.target);
+    const bool nothing = candidate.data_loss == absl::ZeroDuration();
     Enter(State::RESTORING,
           absl::StrCat(
               "restoring ", candidate.backup.id, " on ", candidate.target,
-              candidate.data_loss == absl::ZeroDuration()
-                  ? " (nothing is lost)"
-                  : absl::StrCat(" (what was written in the last ", LossText(candidate.data_loss),
-                                 " before it died is lost)")));
+              AsPlanned() ? " (nothing is lost)"
+              : nothing   ? " (as it was when it was stopped)"
+                          : absl::StrCat(" (what was written in the last ",
+                                         LossText(candidate.data_loss), " before it died is lost)")));
   }
 
   void Restoring() {

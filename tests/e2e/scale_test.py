@@ -80,7 +80,7 @@ def test():
         step(f"{beats / seconds:.0f} beats a second, one per {AGENTS * seconds / beats:.1f} s and agent: "
              f"{share * 100:.0f} % of a core, {each / 1000:.0f} KB per connection, "
              f"slowest answer {crowd.now()['slowest']:.2f} s, tick {estate.ask('status')['em']['tick_millis_max']} ms at most")
-        check_equal(crowd.now()["failures"], 0, "beats that failed")
+        check_equal(crowd.now()["failures"], before["failures"], "beats that failed")
         check(AGENTS * seconds / beats < 5, "they beat less than once in 5 s")
         if LONG:
             check(share <= 0.5, f"the controller used {share * 100:.0f} % of a core")
