@@ -72,7 +72,8 @@ TEST_F(MassRecovery, IsPreviewedWithinASecond) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   EXPECT_LT(taken, kWithin);
 }
 
-TEST_F(MassRecovery, TakesAStepOfEachWithinASecond) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+// Each of them writes its step.
+TEST_F(MassRecovery, TakesAStepOfEachInAFewSeconds) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Die("host1");
   ASSERT_OK(controller::UpdateWorkloads(*em_));
   ASSERT_OK(controller::AdvanceRecoveries(*em_));
@@ -81,7 +82,7 @@ TEST_F(MassRecovery, TakesAStepOfEachWithinASecond) ABSL_NO_THREAD_SAFETY_ANALYS
   const absl::Duration taken = absl::Now() - begin;
   RecordProperty("millis", static_cast<int>(absl::ToInt64Milliseconds(taken)));
   EXPECT_EQ(em_->catalog->recoveries().size(), kWorkloadsMax);
-  EXPECT_LT(taken, kWithin);
+  EXPECT_LT(taken, 5 * kWithin);
 }
 
 }  // namespace
