@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -90,6 +91,7 @@ void Workload::SetFence(const FenceState& fence) {
     const bool moved = fence.deadline.has_value() && fence.deadline != fence_.deadline;
     fence_ = fence;
     if (!record_.assignment().self_fence() || (!fenced_now && !moved)) return;
+    if (starting_ && !fenced_now) return;  // it gets it when it is started
     service = service_;
     deadline = fenced_now ? environment_->clock->Monotonic() : *fence.deadline;
   }
@@ -257,17 +259,47 @@ void Workload::SetDeadlineOf(Service* service, absl::Duration deadline) {
   }
 }
 
+// Decided upon some time ago, and it takes some: meanwhile it may have been placed elsewhere.
+absl::Status Workload::StillWanted() const {
+  const bool fenced = record_.assignment().self_fence() && fence_.fenced;
+  if (WantRun() && epoch_current_ && !restoring_ && !fenced && !Waits()) return absl::OkStatus();
+  return absl::AbortedError(
+      absl::StrCat("workload '", name_, "' is not to run here any more: it is not started"));
+}
+
+// The right to run and the deadline that goes with it are read in one. Whatever withdraws that
+// right is in force before the lease that came with it, so that a start which was overtaken has a
+// deadline of the past, and is refused; a newer one is given to it only when it is started, and
+// still wanted.
 absl::Status Workload::DoStart() {
   EMBER_ASSIGN_OR_RETURN(const std::shared_ptr<Service> service, OpenedService());
   bool self_fence = false;
   absl::Duration deadline = absl::InfiniteDuration();
   {
     absl::MutexLock lock(&mu_);
+    EMBER_RETURN_IF_ERROR(StillWanted());
     self_fence = record_.assignment().self_fence();
     if (self_fence && fence_.deadline.has_value()) deadline = *fence_.deadline;
+    starting_ = true;
   }
   absl::Status started = self_fence ? service->SetDeadline(deadline) : absl::OkStatus();
   if (started.ok()) started = service->Start();
+  absl::Duration newest = deadline;
+  {
+    absl::MutexLock lock(&mu_);
+    starting_ = false;
+    const absl::Status wanted = StillWanted();
+    if (started.ok() && !wanted.ok()) {
+      started = wanted;
+    } else if (fence_.deadline.has_value()) {
+      newest = *fence_.deadline;
+    }
+  }
+  if (absl::IsAborted(started)) {
+    EMBER_RETURN_IF_ERROR(service->Stop());
+  } else if (started.ok() && self_fence && newest != deadline) {
+    SetDeadlineOf(service.get(), newest);
+  }
   const absl::StatusOr<ServiceStatus> status = started.ok() ? service->Status() : started;
   absl::MutexLock lock(&mu_);
   health_ = Health{.start = health_.start + 1};
@@ -277,7 +309,7 @@ absl::Status Workload::DoStart() {
     LogInfo("supervise", "started", {{"workload", name_}, {"epoch", record_.assignment().epoch()}});
   } else {
     health_.message = std::string(started.message());
-    NoteExit();
+    if (!absl::IsAborted(started)) NoteExit();
   }
   return started;
 }

@@ -96,6 +96,7 @@ class Workload {
   Situation SituationNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status StillWanted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status DoStart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   absl::Status DoStop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -114,6 +115,7 @@ class Workload {
   v1::ServiceSpec opened_spec_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Service> service_ ABSL_GUARDED_BY(mu_);
   bool epoch_current_ ABSL_GUARDED_BY(mu_) = true;
+  bool starting_ ABSL_GUARDED_BY(mu_) = false;
   bool restoring_ ABSL_GUARDED_BY(mu_) = false;
   FenceState fence_ ABSL_GUARDED_BY(mu_);
   Seen seen_ ABSL_GUARDED_BY(mu_);

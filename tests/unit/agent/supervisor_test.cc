@@ -23,6 +23,7 @@ using testing::HasCodeAndText;
 struct Watched {
   std::atomic<int> looks{0};
   std::atomic<bool> without_deadline{false};
+  std::function<void()> before_start;  // once
 };
 class WatchedService : public testing::FakeService {
  public:
@@ -31,6 +32,10 @@ class WatchedService : public testing::FakeService {
   absl::StatusOr<ServiceStatus> Status() override {
     ++watched_.looks;
     return FakeService::Status();
+  }
+  absl::Status Start() override {
+    if (auto before = std::exchange(watched_.before_start, nullptr)) before();
+    return FakeService::Start();
   }
   absl::Status SetDeadline(absl::Duration deadline) override {
     watched_.without_deadline = deadline == absl::InfiniteDuration();
@@ -432,6 +437,37 @@ TEST_F(SupervisorTest, AnOrderToStartWhatIsNotHereNeedsItsSpec) {
   EXPECT_OK(supervisor_->Start("db", 1, order));
   EXPECT_TRUE(Runs("db"));
   EXPECT_OK(supervisor_->Stop("unknown"));
+}
+
+// Found by a host that stood still: it decided to start by what it knew before, and what it heard
+// then gave it a lease, and the workload to another host.
+TEST_F(SupervisorTest, AStartThatIsOvertakenByItsPlacementElsewhereDoesNotHappen) {
+  const absl::Duration soon = SystemClock()->Monotonic() + absl::Milliseconds(300);
+  supervisor_->SetFence({.deadline = soon, .gate_open = true, .controller_had_its_say = true});
+  WatchedOf("db").before_start = [this, soon] {
+    EXPECT_TRUE(Eventually([&] { return SystemClock()->Monotonic() > soon; }));
+    v1::Assignment elsewhere = Assigned("db", v1::Assignment::HOLD, 2);
+    elsewhere.set_self_fence(true);
+    EXPECT_THAT(Apply({elsewhere}), ::testing::IsEmpty());
+    supervisor_->SetFence({.deadline = SystemClock()->Monotonic() + absl::Seconds(100),
+                           .gate_open = true,
+                           .controller_had_its_say = true});
+  };
+  v1::Assignment here = Assigned("db");
+  here.set_self_fence(true);
+  Apply({here});
+  ASSERT_TRUE(Eventually([&] { return Fact("db").epoch() == 2; }));
+  LetItLook("db");
+  EXPECT_EQ(Process("db")->starts(), 0);
+}
+
+// Without a deadline nothing refuses it: it is stopped again.
+TEST_F(SupervisorTest, AStartThatIsNotWantedAnyMoreIsUndone) {
+  WatchedOf("db").before_start = [this] { Apply({Assigned("db", v1::Assignment::HOLD, 2)}); };
+  Apply({Assigned("db")});
+  ASSERT_TRUE(Eventually([&] { return Fact("db").epoch() == 2; }));
+  LetItLook("db");
+  EXPECT_FALSE(Runs("db"));
 }
 
 }  // namespace
