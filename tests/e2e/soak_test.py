@@ -273,8 +273,7 @@ class Soak:
         # Whoever holds a lease runs on without the controller, and without its agent for a moment.
         undisturbed = kinds == ["kill_controller"] or (kinds == ["kill_agent"] and fault.seconds < 3)
         if undisturbed:
-            now = time.time()
-            wait_for(lambda: heard_since(self.status(), now), 30, "every host has had an answer and is heard again")
+            self.wait_leased()
         began, lives = time.time(), self.lives()
         with self.faults.strike(fault) as text:
             self.last(fault.seconds / 2 if fault.companion else fault.seconds)
@@ -295,6 +294,12 @@ class Soak:
             check_equal(self.lives(), lives, f"the lives of the services, after {text}")
         typed = "".join(f"; typed: {shlex.join(words)}" for _, words in person.typed)
         step(f"fault {number}: {text}; healed after {healed - began:.1f} s, well {took:.1f} s later{self.news(kinds)}{typed}")
+
+    def wait_leased(self):
+        """A beat that was underway while its link was cut may have had no answer; the next one has when another follows it."""
+        for _ in range(2):
+            now = time.time()
+            wait_for(lambda: heard_since(self.status(), now), 30, "every host is heard again")
 
     def seen(self, fault):
         """How Ember sees the hosts that are hit. It must have noticed, also when it was just started itself."""
