@@ -51,6 +51,7 @@ class AgentImpl final : public Agent {
   void Refused(const rpc::Peer& peer, absl::string_view method, const absl::Status& why);
   // The link comes last and goes first; until then and after there is nobody to urge.
   void Urge();
+  void TryNow();
 
   const AgentOptions options_;
   Clock* const clock_;
@@ -198,6 +199,7 @@ void AgentImpl::BuildLease() {
   ports.ask_peers = [this](absl::Duration timeout) { return peers_->Ask(timeout); };
   ports.has_self_fencing = [this] { return supervisor_->HasSelfFencing(); };
   ports.apply = [this](const FenceState& fence) { supervisor_->SetFence(fence); };
+  ports.controller_is_up = [this] { TryNow(); };
   ports.event = [this](absl::string_view type, absl::string_view message) {
     events_->Add(type, em_->node(), message);
   };
@@ -265,6 +267,11 @@ void AgentImpl::BuildLink() {
 void AgentImpl::Urge() {
   absl::MutexLock lock(&mu_);
   if (urged_ != nullptr) urged_->Urge();
+}
+
+void AgentImpl::TryNow() {
+  absl::MutexLock lock(&mu_);
+  if (urged_ != nullptr) urged_->TryNow();
 }
 
 void AgentImpl::Refused(const rpc::Peer& peer, absl::string_view method, const absl::Status& why) {

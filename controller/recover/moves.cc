@@ -104,6 +104,16 @@ absl::StatusOr<std::string> PlaceFor(const EmState& em, const v1::WorkloadSpec& 
   return first;
 }
 
+// The open move of a workload; null: there is none.
+const v1::Recovery* OpenMove(const EmState& em, const std::string& workload)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  for (const std::string& id : em.catalog->RecoveriesOf(workload)) {
+    const v1::Recovery& recovery = em.catalog->recoveries().at(id).recovery();
+    if (recovery.planned() && IsOpen(recovery.state())) return &recovery;
+  }
+  return nullptr;
+}
+
 bool IsMovingAwayFrom(const EmState& em, const std::string& node)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
   return std::any_of(
@@ -227,7 +237,9 @@ std::vector<v1::DrainStep> DrainPlan(const EmState& em, const std::string& node)
     if (it == em.catalog->workloads().end() || it->second.node() != node) continue;
     v1::DrainStep step;
     step.set_workload(spec.name());
-    const absl::StatusOr<std::string> place = PlaceFor(em, spec, it->second);
+    const v1::Recovery* move = OpenMove(em, spec.name());
+    const absl::StatusOr<std::string> place =
+        move != nullptr ? move->target() : PlaceFor(em, spec, it->second);
     if (place.ok()) {
       step.set_target(*place);
     } else {

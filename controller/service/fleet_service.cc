@@ -89,20 +89,18 @@ class FleetServiceImpl : public v1::FleetService::Service {
   grpc::Status DrainNode(grpc::ServerContext* context, const v1::DrainNodeRequest* request,
                          v1::DrainNodeReply* reply) override {
     const std::string who = rpc::CallerOf(*context).name;
-    grpc::Status status =
-        ChangeNode(request->name(), reply->mutable_node(),
-                   [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                     if (request->on() == node->has_drained()) return false;
-                     SetDrained(em_, request->on(), node, batch);
-                     batch->AddEvent("node.drained", node->name(),
-                                     absl::StrCat(request->on() ? "on" : "off", " by ", who));
-                     return true;
-                   });
-    absl::MutexLock lock(&em_.mu);
-    if (!status.ok() || !request->on()) return status;
-    for (v1::DrainStep& step : DrainPlan(em_, request->name()))
-      *reply->add_items() = std::move(step);
-    return status;
+    return ChangeNode(request->name(), reply->mutable_node(),
+                      [&](rec::NodeRecord* node, Batch* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                        if (request->on()) {
+                          for (v1::DrainStep& step : DrainPlan(em_, node->name()))
+                            *reply->add_items() = std::move(step);
+                        }
+                        if (request->on() == node->has_drained()) return false;
+                        SetDrained(em_, request->on(), node, batch);
+                        batch->AddEvent("node.drained", node->name(),
+                                        absl::StrCat(request->on() ? "on" : "off", " by ", who));
+                        return true;
+                      });
   }
 
   grpc::Status RemoveNode(grpc::ServerContext* context, const v1::RemoveNodeRequest* request,

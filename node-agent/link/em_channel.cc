@@ -53,6 +53,8 @@ std::shared_ptr<grpc::Channel> EmChannel::channel() const {
   return channel_;
 }
 
+void EmChannel::DialNow() { grpc::experimental::ChannelResetConnectionBackoff(channel().get()); }
+
 rpc::Identity EmChannel::identity() const {
   absl::MutexLock lock(&mu_);
   return identity_;

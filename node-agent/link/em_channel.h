@@ -32,6 +32,8 @@ class EmChannel {
                                                          Clock* clock);
 
   std::shared_ptr<grpc::Channel> channel() const;
+  // Waits no longer before the next attempt to connect. Never blocks.
+  void DialNow();
   rpc::Identity identity() const;
   const std::string& address() const { return address_; }
   // The name in the certificate.

@@ -95,6 +95,9 @@ void LeaseKeeper::Ask(absl::Duration timeout) {
       {{"peers", vote.peers},
        {"without_lease", vote.without_lease},
        {"verdict", ControllerIsDown(vote) ? "controller down, keep running" : "no majority"}});
+  // It may have come back just now, to the peers first: no workload is to stop for a wait between
+  // two attempts to reach it.
+  if (!ControllerIsDown(vote)) ports_.controller_is_up();
   {
     absl::MutexLock lock(&mu_);
     fence_.Voted(asked, vote, lease_.length());

@@ -24,6 +24,8 @@ class LeaseKeeper {
     std::function<Vote(absl::Duration timeout)> ask_peers;
     std::function<bool()> has_self_fencing;  // else nobody needs to be asked
     std::function<void(const FenceState&)> apply;
+    // Peers hold a lease, so the controller is up. Must not block.
+    std::function<void()> controller_is_up;
     std::function<void(absl::string_view type, absl::string_view message)> event;
   };
   explicit LeaseKeeper(Ports ports);
@@ -52,7 +54,7 @@ class LeaseKeeper {
   mutable absl::Mutex mu_;
   Lease lease_ ABSL_GUARDED_BY(mu_);
   SelfFence fence_ ABSL_GUARDED_BY(mu_);
-  bool had_its_say_ ABSL_GUARDED_BY(mu_) = false;  // as it was applied last
+  bool had_its_say_ ABSL_GUARDED_BY(mu_) = false;   // as it was applied last
   absl::Mutex apply_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // an older state never overwrites a newer one
   absl::Notification stop_;
   std::thread thread_;

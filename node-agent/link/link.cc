@@ -28,6 +28,7 @@ void Link::Stop() {
     stopping_ = true;
     if (held_ != nullptr) held_->TryCancel();
     if (!stop_.HasBeenNotified()) stop_.Notify();
+    EndWait();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -36,6 +37,29 @@ void Link::Urge() {
   absl::MutexLock lock(&mu_);
   urgent_ = true;
   if (held_ != nullptr) held_->TryCancel();
+}
+
+void Link::TryNow() {
+  absl::MutexLock lock(&mu_);
+  ports_.em->DialNow();
+  EndWait();
+}
+
+void Link::EndWait() {
+  if (waiting_ != nullptr) waiting_->Notify();
+  waiting_ = nullptr;
+}
+
+void Link::WaitToTryAgain() {
+  const auto waiting = std::make_shared<absl::Notification>();
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return;
+    waiting_ = waiting;
+  }
+  ports_.clock->Sleep(Backoff(), *waiting);
+  absl::MutexLock lock(&mu_);
+  waiting_ = nullptr;
 }
 
 void Link::Loop() {
@@ -52,7 +76,7 @@ void Link::Loop() {
     } else {
       if (absl::IsPermissionDenied(beat) && !ports_.em->HasExpired()) ports_.refused();
       ports_.unanswered();
-      ports_.clock->Sleep(Backoff(), stop_);
+      WaitToTryAgain();
     }
   }
 }
@@ -69,6 +93,9 @@ absl::Status Link::Beat() {
   const auto stub = v1::AgentService::NewStub(ports_.em->channel());
   grpc::ClientContext context;
   SetTimeout(&context, absl::Seconds(kBeatDeadlineSeconds));
+  // Why a connection breaks is told at once; after that a beat leaves as soon as there is one
+  // again.
+  context.set_wait_for_ready(failures_ > 0);
   {
     absl::MutexLock lock(&mu_);
     if (stopping_ || urgent_) return absl::CancelledError("stopping, or more is urgent");

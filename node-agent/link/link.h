@@ -3,6 +3,7 @@
 #define EMBER_NODE_AGENT_LINK_LINK_H_
 
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -41,12 +42,16 @@ class Link {
   void Stop();
   // Sends a beat now; the one being held is given up. Never blocks.
   void Urge();
+  // The controller seems to be up: what waits to try again tries now. Never blocks.
+  void TryNow();
 
  private:
   void Loop();
   // OK, or why there was no reply. CANCELLED: given up for an urgent one.
   absl::Status Beat();
   void Note(const absl::Status& status);
+  void WaitToTryAgain();
+  void EndWait() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration Backoff();
   void Handle(const v1::HeartbeatReply& reply, absl::Duration sent);
 
@@ -55,6 +60,7 @@ class Link {
   grpc::ClientContext* held_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool urgent_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::shared_ptr<absl::Notification> waiting_ ABSL_GUARDED_BY(mu_);  // null: nothing waits
   // Of the thread only.
   bool connected_ = false;
   bool rejected_ = false;

@@ -112,6 +112,19 @@ TEST_F(LinkTest, ComesBackAfterTheControllerWasDown) {
   EXPECT_TRUE(Eventually([&] { return replies() > replied; }));
 }
 
+TEST_F(LinkTest, ToldThatTheControllerIsUpItWaitsNoLonger) {
+  Connect();
+  ASSERT_TRUE(Eventually([&] { return em_.beats().size() == 1; }));
+  em_.Down();
+  ASSERT_TRUE(Eventually([&] { return unanswered_ >= 1; }));
+  em_.Up();
+  const size_t before = em_.beats().size();
+  ASSERT_TRUE(Eventually([&] {
+    link_->TryNow();
+    return em_.beats().size() > before;
+  }));
+}
+
 TEST_F(LinkTest, ADuplicateIsToldOnceAndBeatsNoMore) {
   Connect();
   v1::HeartbeatReply reply;

@@ -144,6 +144,9 @@ TEST_F(Moves, ADrainMovesItOnceAndTellsWhatStays) ABSL_NO_THREAD_SAFETY_ANALYSIS
   Due();
   ASSERT_NE(Open(), nullptr);
   EXPECT_EQ(Open()->recovery().cause(), "node n1 is drained");
+  plan = controller::DrainPlan(*em_, "n1");
+  ASSERT_EQ(plan.size(), 1u);
+  EXPECT_EQ(plan[0].target(), "nas1") << "it is on its way: " << plan[0].reason();
   End();
   Due();
   EXPECT_EQ(Open(), nullptr) << "what failed is not tried again by itself";
