@@ -12,11 +12,11 @@ namespace ember::cli {
 namespace {
 
 constexpr LaterVerb kLater[] = {
-    {"backup", "cat"}, {"backup", "export"}, {"backup", "import"},    {"clean", ""},
-    {"drill", "run"},  {"drill", "list"},    {"audit", ""},           {"plan", ""},
-    {"report", ""},    {"approval", "list"}, {"approval", "approve"}, {"approval", "deny"},
-    {"user", "add"},   {"user", "list"},     {"user", "role"},        {"key", "kit"},
-    {"key", "verify"}, {"key", "rotate"},    {"key", "shares"},
+    {"backup", "export"},    {"backup", "import"}, {"drill", "run"},  {"drill", "list"},
+    {"audit", ""},           {"plan", ""},         {"report", ""},    {"approval", "list"},
+    {"approval", "approve"}, {"approval", "deny"}, {"user", "add"},   {"user", "list"},
+    {"user", "role"},        {"key", "kit"},       {"key", "verify"}, {"key", "rotate"},
+    {"key", "shares"},
 };
 
 }  // namespace

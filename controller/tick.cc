@@ -11,6 +11,7 @@
 #include "controller/fleet/observing.h"
 #include "controller/fleet/told.h"
 #include "controller/protect/catalog_exports.h"
+#include "controller/protect/clean.h"
 #include "controller/protect/orphans.h"
 #include "controller/protect/reserved_backups.h"
 #include "controller/protect/rollbacks.h"
@@ -87,6 +88,7 @@ absl::Status Tick(EmState& em) {
     EMBER_RETURN_IF_ERROR(KeepOrphans(em));
     EMBER_RETURN_IF_ERROR(NoticeRollbacks(em));
     EMBER_RETURN_IF_ERROR(AddDueRuns(em));
+    EMBER_RETURN_IF_ERROR(AddDueDeletions(em));
     EMBER_RETURN_IF_ERROR(ReserveBackups(em));
     EMBER_RETURN_IF_ERROR(AdvanceRuns(em));
   }

@@ -121,7 +121,7 @@ absl::StatusOr<ExitCode> ListBackups(Context& context, const ListArguments& argu
   *context.out << table.Format(ColorsWelcome(context)) << Counted(reply.items_size(), "backup")
                << ", " << FormatBytes(reply.stored_bytes()) << " stored\n";
   for (const std::string& line : reply.retention()) *context.out << Escape(line) << "\n";
-  if (reply.retention_size() > 0) *context.out << "this version removes nothing by itself\n";
+  if (reply.retention_size() > 0) *context.out << "what goes, and why: ember clean --dry-run\n";
   return exit;
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,6 +44,9 @@ class RestoreTarget {
 struct RestoreOptions {
   std::vector<std::string>
       paths;  // as Entry.path; an entry is wanted when it is one of them or below; empty: all
+  // Restore: of each file's content only the records that reach into [from, until).
+  int64_t from = 0;
+  int64_t until = std::numeric_limits<int64_t>::max();
   int sample_percent = 0;  // Verify: of the files, drawn anew each time; 0: all
   bool anyway = false;  // a damaged or absent record becomes a hole instead of ending the restore
   int threads = 2;

@@ -74,6 +74,13 @@ absl::Status RestoreRun::Pull() {
     EMBER_RETURN_IF_ERROR(FollowHardLink(&part.entry));
   }
   part.extents.Swap(part.entry.mutable_extents());
+  part.extents.erase(std::remove_if(part.extents.begin(), part.extents.end(),
+                                    [&](const Extent& extent) {
+                                      return extent.offset() >= context_.options->until ||
+                                             extent.offset() + extent.length() <=
+                                                 context_.options->from;
+                                    }),
+                     part.extents.end());
   part.inline_content.swap(*part.entry.mutable_inline_content());
   ahead_.push_back(std::move(part));
   return absl::OkStatus();

@@ -252,6 +252,10 @@ inline constexpr size_t kDamagedIdsMax = 16384;
 inline constexpr int64_t kTrashDays = 7;
 // Of a vault's backups, within a day of the vault's clock, without a person's word; at least one.
 inline constexpr int kDeletionBudgetPercent = 10;
+// The rules of `keep` are looked at after each backup, and this often, because time passes.
+inline constexpr int64_t kRetentionEverySeconds = 3600;
+// Deletions by rule under way at once: some seconds of a vault's time.
+inline constexpr int kRetentionDeletesMax = 50;
 // Ids looked up, and asked of another vault, at a time: some pack reads, and never a message's worth of memory.
 inline constexpr size_t kReplicaBatchIds = 1024;
 // What could not be copied because a vault was away is tried again after this.
@@ -450,7 +454,9 @@ inline constexpr size_t kFollowPastEvents = 10;
 // A page of `backup files`: it travels in a beat and lies in the catalog for minutes, so it stays well
 // below a gRPC message; one row with the longest path and target fits.
 inline constexpr size_t kListingBytesMax = 256 << 10;
-// Ended listings that the controller keeps for whoever asked: as many as people list at once.
+// A part of a file for `backup cat`, which travels and lies there likewise.
+inline constexpr int64_t kFilePartBytesMax = 512 << 10;
+// Ended listings, and parts of files, that the controller keeps for whoever asked: as many as people ask for at once.
 inline constexpr size_t kListingsKept = 16;
 // A person's identity is renewed by the CLI when less than this part of its life is left: what is used
 // once a month never runs out.
@@ -461,6 +467,8 @@ inline constexpr size_t kSyntaxCheckFilesMax = 2000;
 inline constexpr size_t kSyntaxCheckBytesMax = 1 << 20;
 // `doctor` warns below this much room: less than a day of logs and a small backup.
 inline constexpr int64_t kDoctorFreeBytes = 1 << 30;
+// `schedule next` of one policy, at most.
+inline constexpr int kNextRunsMax = 1000;
 // Width of tables: fits a terminal, an e-mail and a bug report.
 inline constexpr size_t kTableColumns = 100;
 

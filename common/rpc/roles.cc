@@ -58,6 +58,10 @@ constexpr Row kTable[] = {
     // The names in a backup are data: who may read them may restore it.
     {"/ember.v1.ProtectionService/ListFiles", kOperator},
     {"/ember.v1.ProtectionService/DiffBackups", kOperator},
+    {"/ember.v1.ProtectionService/ReadFile", kOperator},
+    {"/ember.v1.ProtectionService/PlanClean", kViewer},
+    {"/ember.v1.ProtectionService/Clean", kAdmin},
+    {"/ember.v1.ProtectionService/ListNextRuns", kViewer},
     {"/ember.v1.ProtectionService/GetRun", kViewer},
     {"/ember.v1.ProtectionService/CancelRun", kOperator},
     {"/ember.v1.ProtectionService/ListBackups", kViewer},

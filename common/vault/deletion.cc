@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/deletion_budget.h"
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -31,12 +32,6 @@ absl::Status CheckHeld(const std::string& backup_id, const StoredBackups::Entry&
 }
 
 }  // namespace
-
-int64_t DeletionBudget(int percent, int64_t committed, int64_t deleted) {
-  // Of the backups as they were a day ago, so that using the budget does not make it smaller.
-  const int64_t total = committed + deleted;
-  return std::max<int64_t>(0, std::max<int64_t>(1, total * percent / 100) - deleted);
-}
 
 absl::Status DeletionJobs::CheckBudget(int64_t wanted, int percent, absl::Time now) {
   const int64_t deleted = backups_.CountDeletedByRule(now - kBudgetWindow);

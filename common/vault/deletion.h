@@ -15,11 +15,6 @@
 
 namespace ember::vault {
 
-// How many more backups may go without a person's word, `percent` of the vault's backups within 24
-// hours of the vault's time. `committed`: those that are there now; `deleted`: what went without a
-// person's word in the last 24 hours.
-int64_t DeletionBudget(int percent, int64_t committed, int64_t deleted);
-
 // Safe for concurrent use: what the budget allows is counted and used up in one go.
 class DeletionJobs {
  public:

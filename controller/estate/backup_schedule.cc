@@ -94,12 +94,7 @@ class Merger {
     return at;
   }
 
-  bool ReadKeep(MapReader* map, int* keep) {
-    if (!map->Int("keep", 1, kKeepCountMax, keep)) return false;
-    reading_->problems.Warn(map->Of("keep"),
-                            "keep: retention is recorded; this version never removes backups");
-    return true;
-  }
+  bool ReadKeep(MapReader* map, int* keep) { return map->Int("keep", 1, kKeepCountMax, keep); }
 
   void SetSchedule(const std::string& schedule, const DocumentNode& node, v1::PolicySpec* policy) {
     const absl::StatusOr<Calendar> calendar = ParseCalendar(schedule);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/limits.h"
+#include "controller/estate/tiers.h"
 
 namespace ember::controller {
 namespace {
@@ -177,6 +178,7 @@ class Checker {
     CheckCompany(workload, owner, path);
     CheckFailover(workload, owner, path);
     WarnAboutSharedFate(workload, owner, path);
+    WarnAboutRpo(workload, owner, path);
   }
 
   void CheckSourcesAgainstVaults(const v1::WorkloadSpec& workload, absl::string_view owner,
@@ -274,6 +276,28 @@ class Checker {
     problems_->Warn(positions_.Of(path),
                     absl::StrCat("all vaults of ", owner, " are on its own node '", workload.node(),
                                  "': losing the node loses the backups too"));
+  }
+
+  void WarnAboutRpo(const v1::WorkloadSpec& workload, absl::string_view owner,
+                    const std::string& path) {
+    if (workload.rpo_seconds() == 0 || workload.sources().empty() || workload.policies().empty())
+      return;
+    std::vector<const v1::PolicySpec*> policies;
+    for (const std::string& name : workload.policies()) {
+      const auto policy = policies_.find(name);
+      if (policy == policies_.end()) return;  // an error already
+      policies.push_back(&estate_.policies(policy->second));
+    }
+    const absl::Duration rpo = absl::Seconds(workload.rpo_seconds());
+    const absl::Duration gap = LongestGap(policies);
+    if (gap <= rpo) return;
+    problems_->Warn(
+        positions_.Of(path),
+        absl::StrCat(owner, " has an rpo of ", absl::FormatDuration(rpo), " and ",
+                     gap == absl::InfiniteDuration()
+                         ? "no schedule: nothing backs it up by itself"
+                         : absl::StrCat("backups that come up to ", absl::FormatDuration(gap),
+                                        " apart: tighten a schedule, or allow more")));
   }
 
   // What it waits for when it is recovered: `number`th of what it depends on, then of what it must

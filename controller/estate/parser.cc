@@ -9,6 +9,7 @@
 #include "controller/estate/document.h"
 #include "controller/estate/map_reader.h"
 #include "controller/estate/sections.h"
+#include "controller/estate/tiers.h"
 
 namespace ember::controller {
 namespace {
@@ -45,6 +46,7 @@ absl::StatusOr<v1::Estate> ParseEstate(absl::string_view text, absl::string_view
   ReadSection("nodes", &map, &reading, estate.mutable_nodes(), ReadNode);
   ReadSettings(map.Take("settings"), &reading, estate.mutable_settings());
   map.RejectUnknownKeys();
+  AddTiers(&estate);
   if (map.is_map()) CheckEstate(estate, reading.positions, &reading.problems);
   EMBER_RETURN_IF_ERROR(reading.problems.ToStatus());
   if (warnings != nullptr) {

@@ -45,8 +45,6 @@ void ReadKeep(const DocumentNode& node, Reading* reading, v1::Keep* keep) {
     reading->problems.Error(node.position,
                             "keep names no backups to keep; leave it out to keep all");
   }
-  reading->problems.Warn(node.position,
-                         "keep: retention is recorded; this version never removes backups");
 }
 
 // The `every` of `drill`, `gc` and `check`.

@@ -18,12 +18,6 @@ namespace rec = record::v1;
 
 namespace {
 
-// When the vault received it: unlike the controller's own clock, that never goes back.
-absl::Time ReceivedAt(const rec::BackupRecord& record) {
-  return rpc::FromTimestamp(record.has_vault_received() ? record.vault_received()
-                                                        : record.backup().created());
-}
-
 absl::StatusOr<const rec::BackupRecord*> NewestBefore(const EmState& em,
                                                       const std::string& workload, absl::Time until)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -74,6 +68,11 @@ int64_t HoldSeconds(const EmState& em, const std::string& workload)
 }
 
 }  // namespace
+
+absl::Time ReceivedAt(const rec::BackupRecord& record) {
+  return rpc::FromTimestamp(record.has_vault_received() ? record.vault_received()
+                                                        : record.backup().created());
+}
 
 bool IsStored(const v1::Backup& backup) {
   return backup.outcome() == v1::Outcome::OK || backup.outcome() == v1::Outcome::PARTIAL;
@@ -194,6 +193,7 @@ absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order*
   if (order->has_restore()) of_backup(order->mutable_restore());
   if (order->has_verify()) of_backup(order->mutable_verify());
   if (order->has_list_files()) of_backup(order->mutable_list_files());
+  if (order->has_read_file()) of_backup(order->mutable_read_file());
   if (order->has_diff()) {
     of_backup(order->mutable_diff());
     EMBER_RETURN_IF_ERROR(GrantIn(em, grant, order->mutable_diff()->mutable_other_vault()));
@@ -208,13 +208,14 @@ absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order*
 }
 
 rec::BackupRecord NewBackup(const rec::WorkloadRecord& workload, const std::string& vault,
-                            const v1::Run& run) {
+                            const rec::RunRecord& run) {
   rec::BackupRecord record;
   record.set_domain_id(DomainOfNode(workload.node()));
   record.set_vault(vault);
-  record.set_run_id(run.id());
+  record.set_run_id(run.run().id());
   v1::Backup& wire = *record.mutable_backup();
-  wire.set_id(run.backup_id());
+  wire.set_id(run.run().backup_id());
+  wire.set_policy(run.policy());
   wire.set_workload(workload.name());
   wire.set_outcome(v1::Outcome::RUNNING);
   wire.set_node(workload.node());

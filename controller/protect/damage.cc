@@ -22,6 +22,8 @@ Reading ReadBy(const v1::Order& order) {
   if (order.has_restore()) return {order.restore().backup_id(), order.restore().vault().name()};
   if (order.has_list_files())
     return {order.list_files().backup_id(), order.list_files().vault().name()};
+  if (order.has_read_file())
+    return {order.read_file().backup_id(), order.read_file().vault().name()};
   return {order.verify().backup_id(), order.verify().vault().name()};
 }
 

@@ -1,5 +1,6 @@
 #include "controller/protect/deletable.h"
 
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,37 +23,56 @@ absl::Status Kept(const std::string& id, absl::string_view why, absl::string_vie
       hint);
 }
 
-// The run or recovery that reads it; empty when none does.
-std::string UserOf(const EmState& em, const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  for (const auto& [run_id, run] : em.catalog->runs()) {
-    if (run.run().backup_id() == id && IsOpenRun(run) && !IsVaultJob(run.run())) return run_id;
-  }
-  for (const auto& [recovery_id, recovery] : em.catalog->recoveries()) {
-    if (recovery.recovery().backup_id() == id && IsOpen(recovery.recovery().state()))
-      return recovery_id;
-  }
-  return "";
+struct Obstacle {
+  std::string why;
+  std::string hint;
+};
+
+std::optional<Obstacle> ObstacleTo(const EmState& em, const v1::Backup& backup,
+                                   const std::map<std::string, std::string>& in_use)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  if (backup.trashed())
+    return Obstacle{"it is in the trash already",
+                    absl::StrCat("ember backup undelete ", backup.id())};
+  if (backup.pinned())
+    return Obstacle{"it is pinned", absl::StrCat("ember backup unpin ", backup.id())};
+  if (rpc::FromTimestamp(backup.held_until()) > em.clock->Now())
+    return Obstacle{
+        absl::StrCat("a policy's `hold` keeps it until ",
+                     absl::FormatTime("%Y-%m-%d %H:%M UTC", rpc::FromTimestamp(backup.held_until()),
+                                      absl::UTCTimeZone())),
+        "delete it after that time; its vault refuses everybody before"};
+  if (const auto user = in_use.find(backup.id()); user != in_use.end())
+    return Obstacle{absl::StrCat("it is in use by ", user->second),
+                    "try again when that has ended"};
+  return std::nullopt;
 }
 
 }  // namespace
 
+std::map<std::string, std::string> BackupsInUse(const EmState& em) {
+  std::map<std::string, std::string> in_use;
+  for (const auto& [id, run] : em.catalog->runs()) {
+    if (!IsOpenRun(run) || IsVaultJob(run.run())) continue;
+    in_use.emplace(run.run().backup_id(), id);
+    if (run.has_diff_request()) in_use.emplace(run.diff_request().other(), id);
+  }
+  for (const auto& [id, recovery] : em.catalog->recoveries()) {
+    if (IsOpen(recovery.recovery().state())) in_use.emplace(recovery.recovery().backup_id(), id);
+  }
+  return in_use;
+}
+
+std::string WhyNotDeletable(const EmState& em, const rec::BackupRecord& backup,
+                            const std::map<std::string, std::string>& in_use) {
+  const std::optional<Obstacle> obstacle = ObstacleTo(em, backup.backup(), in_use);
+  return obstacle.has_value() ? obstacle->why : "";
+}
+
 absl::Status CheckDeletable(const EmState& em, const rec::BackupRecord& record) {
   const v1::Backup& backup = record.backup();
-  if (backup.trashed())
-    return Kept(backup.id(), "it is in the trash already",
-                absl::StrCat("ember backup undelete ", backup.id()));
-  if (backup.pinned())
-    return Kept(backup.id(), "it is pinned", absl::StrCat("ember backup unpin ", backup.id()));
-  if (rpc::FromTimestamp(backup.held_until()) > em.clock->Now())
-    return Kept(
-        backup.id(),
-        absl::StrCat("a policy's `hold` keeps it until ",
-                     absl::FormatTime("%Y-%m-%d %H:%M UTC", rpc::FromTimestamp(backup.held_until()),
-                                      absl::UTCTimeZone())),
-        "delete it after that time; its vault refuses everybody before");
-  if (const std::string user = UserOf(em, backup.id()); !user.empty())
-    return Kept(backup.id(), absl::StrCat("it is in use by ", user),
-                "try again when that has ended");
+  if (const std::optional<Obstacle> obstacle = ObstacleTo(em, backup, BackupsInUse(em)))
+    return Kept(backup.id(), obstacle->why, obstacle->hint);
   if (!IsStored(backup))
     return Kept(backup.id(), "it was never completed, its vault holds nothing to delete",
                 "what a failed backup left in the vault goes with `ember vault gc`");

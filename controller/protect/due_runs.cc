@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/errors.h"
+#include "common/base/limits.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
 #include "controller/protect/runs.h"
@@ -129,6 +131,39 @@ absl::Time NextDue(const v1::PolicySpec& policy, absl::Time after) {
   if (!HasSchedule(policy)) return absl::InfiniteFuture();
   const auto calendar = CalendarOf(policy);
   return calendar.ok() ? NextAfter(*calendar, after, ZoneOf(policy)) : absl::InfiniteFuture();
+}
+
+absl::StatusOr<v1::ListNextRunsReply> NextRuns(const EmState& em,
+                                               const v1::ListNextRunsRequest& request) {
+  const int count = std::max(1, request.count());
+  if (count > kNextRunsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("more than ", kNextRunsMax, " runs of each policy are not listed"));
+  }
+  if (!request.workload().empty() && em.catalog->FindWorkload(request.workload()) == nullptr)
+    return WorkloadNotFound(request.workload());
+  v1::ListNextRunsReply reply;
+  const v1::Estate& estate = em.catalog->estate().estate();
+  for (const v1::WorkloadSpec& spec : estate.workloads()) {
+    if (!request.workload().empty() && spec.name() != request.workload()) continue;
+    for (const std::string& name : spec.policies()) {
+      const v1::PolicySpec* policy = FindPolicy(estate, name);
+      absl::Time time = em.clock->Now();
+      for (int n = 0; policy != nullptr && n < count; ++n) {
+        time = NextDue(*policy, time);
+        if (time == absl::InfiniteFuture()) break;
+        v1::NextRun* run = reply.add_items();
+        *run->mutable_time() = rpc::ToTimestamp(time);
+        run->set_workload(spec.name());
+        run->set_policy(name);
+      }
+    }
+  }
+  std::stable_sort(reply.mutable_items()->begin(), reply.mutable_items()->end(),
+                   [](const v1::NextRun& a, const v1::NextRun& b) {
+                     return rpc::FromTimestamp(a.time()) < rpc::FromTimestamp(b.time());
+                   });
+  return reply;
 }
 
 absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec) {

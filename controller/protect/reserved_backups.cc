@@ -231,7 +231,7 @@ absl::Status TakeOfflineBackup(EmState& em, const std::string& node,
   run.mutable_run()->clear_error();
   *run.mutable_run()->mutable_started() = taken.due();
 
-  rec::BackupRecord backup = NewBackup(workload, taken.vault(), run.run());
+  rec::BackupRecord backup = NewBackup(workload, taken.vault(), run);
   backup.mutable_backup()->set_kind("incremental");
   *backup.mutable_backup()->mutable_created() = taken.due();
   backup.mutable_backup()->set_reason(reason);

@@ -35,14 +35,25 @@ class OrderFiller {
   v1::Run& run() { return *record_.mutable_run(); }
 
   absl::StatusOr<std::string> FillByKind() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
-    if (IsVaultJob(run())) return FillVaultOrder(em_, record_, order_, &batch_);
+    if (IsVaultJob(run())) return FillVaultJob();
     order_->set_workload(run().workload());
     if (run().kind() == "backup" && !ReadBackIsOpen(record_)) return FillBackup();
     const auto backup = em_.catalog->backups().find(run().backup_id());
     if (backup == em_.catalog->backups().end()) return BackupNotFound(run().backup_id());
     if (run().kind() == "files") return FillListing(backup->second);
     if (run().kind() == "diff") return FillDiff(backup->second);
+    if (run().kind() == "read") return FillReadFile(backup->second);
     return run().kind() == "restore" ? FillRestore(backup->second) : FillVerify(backup->second);
+  }
+
+  absl::StatusOr<std::string> FillVaultJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    // A deletion by a rule that the vault does not know yet would be refused by the former ones.
+    const bool by_rule = run().kind() == "delete" && IsScheduled(record_);
+    const absl::StatusOr<v1::VaultAddress> vault = AddressOf(em_, run().vault());
+    if (by_rule && vault.ok() && NotYetTold(*vault))
+      return absl::UnavailableError(
+          absl::StrCat("node ", vault->node(), " has not taken in the new estate yet"));
+    return FillVaultOrder(em_, record_, order_, &batch_);
   }
 
   absl::StatusOr<std::string> AliveNode(const std::string& name) const
@@ -83,7 +94,7 @@ class OrderFiller {
                            GrantFor(em_, placed, vault.name(), backup->backup_id()));
     run().set_backup_id(backup->backup_id());
     // The record exists from the start, so that the id is never given twice.
-    rec::BackupRecord record = NewBackup(placed, vault.name(), run());
+    rec::BackupRecord record = NewBackup(placed, vault.name(), record_);
     v1::Backup& wire = *record.mutable_backup();
     wire.set_orphan(!record_.orphan_node().empty());
     wire.set_name(record_.backup_request().name());
@@ -186,6 +197,20 @@ class OrderFiller {
     diff->set_domain_id(backup.domain_id());
     diff->set_path(request.path());
     diff->set_after(request.after());
+    return AliveNode(vault.node());
+  }
+
+  absl::StatusOr<std::string> FillReadFile(const rec::BackupRecord& backup)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    const v1::ReadFileRequest& request = record_.read_request();
+    EMBER_ASSIGN_OR_RETURN(const v1::VaultAddress vault, NearestCopy(em_, backup));
+    v1::ReadFileOrder* read = order_->mutable_read_file();
+    read->set_backup_id(run().backup_id());
+    *read->mutable_vault() = vault;
+    read->set_domain_id(backup.domain_id());
+    read->set_path(request.path());
+    read->set_offset(request.offset());
+    read->set_reader_key(request.reader_key());
     return AliveNode(vault.node());
   }
 

@@ -31,9 +31,10 @@ namespace {
 // Starts that belong to no recovery: nobody else waits for their result.
 constexpr char kByHand[] = "by-hand/";
 
-// What is in a backup, or differs between two.
+// What is in a backup, or differs between two, or a part of a file.
 bool IsListing(const rec::RunRecord& run) {
-  return run.run().kind() == "files" || run.run().kind() == "diff";
+  const std::string& kind = run.run().kind();
+  return kind == "files" || kind == "diff" || kind == "read";
 }
 
 bool Retryable(int code) {
@@ -75,6 +76,7 @@ class RunStep {
     if (update.has_verify()) return TakeVerify(update.verify());
     if (update.has_files()) *run().mutable_files() = update.files();
     if (update.has_diff()) *run().mutable_diff() = update.diff();
+    if (update.has_part()) *run().mutable_part() = update.part();
     if (IsVaultJob(run())) return TakeVault(update.vault());
     const bool holes = update.restore().holes_size() > 0;
     for (const v1::PathProblem& hole : update.restore().holes()) *run().add_problems() = hole;
@@ -277,6 +279,7 @@ class RunStep {
       rec::WorkloadRecord updated = workload->second;
       updated.set_last_good_backup(backup.id());
       *updated.mutable_last_good_backup_time() = backup.created();
+      updated.clear_retention_judged();  // an older one may go now
       batch_.Put(updated);
     }
     return End(backup.outcome(),

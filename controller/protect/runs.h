@@ -33,6 +33,12 @@ absl::Status AddDueRuns(EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 // it has none.
 absl::Time NextDue(const v1::PolicySpec& policy, absl::Time after);
 
+// The next runs of each scheduled policy, soonest first. NOT_FOUND: no such workload.
+// INVALID_ARGUMENT: more than kNextRunsMax of each.
+absl::StatusOr<v1::ListNextRunsReply> NextRuns(const EmState& em,
+                                               const v1::ListNextRunsRequest& request)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+
 // When the workload's next scheduled backup comes; InfiniteFuture when it has no schedule.
 absl::Time NextBackup(const EmState& em, const v1::WorkloadSpec& spec)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
@@ -48,6 +54,9 @@ record::v1::OrderRecord StartOrder(const EmState& em, const v1::WorkloadSpec& sp
 
 // Its vault took it, whole (OK) or with problems (PARTIAL).
 bool IsStored(const v1::Backup& backup);
+
+// When the vault received it: unlike the controller's own clock, that never goes back.
+absl::Time ReceivedAt(const record::v1::BackupRecord& record);
 
 // How old its data are; not negative.
 absl::Duration AgeOf(const record::v1::BackupRecord& record, absl::Time now);
@@ -86,7 +95,7 @@ absl::Status GrantReading(const EmState& em, const std::string& node, v1::Order*
 // The record, in RUNNING and not yet written, of the backup that `run` makes on the workload's
 // node.
 record::v1::BackupRecord NewBackup(const record::v1::WorkloadRecord& workload,
-                                   const std::string& vault, const v1::Run& run);
+                                   const std::string& vault, const record::v1::RunRecord& run);
 
 // The keys of the domain that backups taken on `node` belong to; created at first need.
 absl::StatusOr<v1::DomainKeys> DomainOf(EmState& em, const std::string& node)

@@ -10,6 +10,7 @@
 #include "common/base/errors.h"
 #include "common/base/status.h"
 #include "common/rpc/convert.h"
+#include "controller/protect/clean.h"
 #include "controller/protect/damage.h"
 #include "controller/protect/deletable.h"
 #include "controller/protect/replicas.h"
@@ -46,6 +47,7 @@ absl::Status FillDelete(const EmState& em, const rec::RunRecord& run, v1::Delete
   const rec::BackupRecord* backup = FindBackup(em, run.run().backup_id());
   if (backup == nullptr) return BackupNotFound(run.run().backup_id());
   EMBER_RETURN_IF_ERROR(CheckDeletable(em, *backup));
+  if (run.who().empty()) EMBER_RETURN_IF_ERROR(CheckStillGoes(em, *backup));
   job->add_backup_ids(run.run().backup_id());
   job->set_by_person(!run.who().empty());
   job->set_who(run.who());
@@ -216,8 +218,8 @@ absl::StatusOr<std::string> TakeVaultResult(const EmState& em, const rec::RunRec
   if (const rec::BackupRecord* backup = FindBackup(em, run.run().backup_id()))
     SetTrashed(em, *backup, deleted, batch);
   const std::string& why = run.delete_request().why();
-  return absl::StrCat(deleted ? "deleted by " : "undeleted by ", run.who(), why.empty() ? "" : ": ",
-                      why);
+  return absl::StrCat(deleted ? "deleted by " : "undeleted by ",
+                      run.who().empty() ? "its policies" : run.who(), why.empty() ? "" : ": ", why);
 }
 
 void TakeVaultFailure(const EmState& em, const rec::RunRecord& run, absl::StatusCode code,

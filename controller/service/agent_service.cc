@@ -271,6 +271,7 @@ class AgentServiceImpl
     const std::string wanted = action.has_restore()      ? action.restore().domain_id()
                                : action.has_list_files() ? action.list_files().domain_id()
                                : action.has_diff()       ? action.diff().domain_id()
+                               : action.has_read_file()  ? action.read_file().domain_id()
                                                          : action.verify().domain_id();
     if (wanted.empty() || wanted != request.domain_id()) {
       return PeerRefused(

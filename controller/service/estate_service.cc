@@ -15,6 +15,7 @@
 #include "controller/fleet/nodes.h"
 #include "controller/fleet/observing.h"
 #include "controller/messages/mailbox.h"
+#include "controller/protect/clean.h"
 #include "controller/recover/known.h"
 #include "controller/recover/recoveries.h"
 #include "controller/service/services.h"
@@ -85,6 +86,10 @@ class EstateServiceImpl : public v1::EstateService::Service {
     for (std::string& warning : warnings) reply->add_warnings(std::move(warning));
     WarnAboutUnknownNodes(next, reply);
     EMBER_RETURN_IF_ERROR(RefuseMovesOfRunning(next));
+    for (std::string& loss : WhatMoreWouldGo(em_, next)) {
+      reply->add_warnings(std::move(loss));
+      needs_confirmation = true;
+    }
     reply->set_needs_confirmation(needs_confirmation);
     if (request.dry_run() || plan.empty()) return absl::OkStatus();
     if (needs_confirmation && !request.confirmed()) {

@@ -9,6 +9,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/server.h"
 #include "controller/fleet/observing.h"
+#include "controller/protect/clean.h"
 #include "controller/protect/replicas.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/vault_jobs.h"
@@ -55,6 +56,12 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
                            v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
     return rpc::ToGrpc(StartDiff(*request, reply));
+  }
+
+  grpc::Status ReadFile(grpc::ServerContext*, const v1::ReadFileRequest* request,
+                        v1::Run* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return rpc::ToGrpc(StartReading(*request, reply));
   }
 
   grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
@@ -136,6 +143,24 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     return rpc::ToGrpc(StartVaultJob(WishUndelete(em_, who, request->id()), "", reply));
   }
 
+  grpc::Status PlanClean(grpc::ServerContext*, const v1::PlanCleanRequest* request,
+                         v1::CleanPlan* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return Answer(PlanCleanOf(em_, request->workload()), reply);
+  }
+
+  grpc::Status Clean(grpc::ServerContext* context, const v1::CleanRequest* request,
+                     v1::CleanReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return Answer(controller::Clean(em_, rpc::CallerOf(*context).name, *request), reply);
+  }
+
+  grpc::Status ListNextRuns(grpc::ServerContext*, const v1::ListNextRunsRequest* request,
+                            v1::ListNextRunsReply* reply) override {
+    absl::MutexLock lock(&em_.mu);
+    return Answer(NextRuns(em_, *request), reply);
+  }
+
   grpc::Status RunVaultJob(grpc::ServerContext* context, const v1::VaultJobRequest* request,
                            v1::Run* reply) override {
     absl::MutexLock lock(&em_.mu);
@@ -148,6 +173,12 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
   }
 
  private:
+  template <typename Reply>
+  static grpc::Status Answer(absl::StatusOr<Reply> answer, Reply* reply) {
+    if (answer.ok()) *reply = *std::move(answer);
+    return rpc::ToGrpc(answer.status());
+  }
+
   // What is in the trash may be purged at any moment.
   static absl::Status CheckNotTrashed(const v1::Backup& backup) {
     if (!backup.trashed()) return absl::OkStatus();
@@ -325,6 +356,20 @@ class ProtectionServiceImpl : public v1::ProtectionService::Service {
     rec::RunRecord run = NewRun(em_, "files", wire.workload());
     run.mutable_run()->set_backup_id(wire.id());
     *run.mutable_files_request() = request;
+    Batch batch;
+    return Record(std::move(run), &batch, reply);
+  }
+
+  absl::Status StartReading(const v1::ReadFileRequest& request, v1::Run* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {
+    if (request.path().empty()) return absl::InvalidArgumentError("a path is missing: which file?");
+    EMBER_RETURN_IF_ERROR(CheckAbsolute({request.path()}));
+    if (request.offset() < 0)
+      return absl::InvalidArgumentError(absl::StrCat("offset ", request.offset(), " is negative"));
+    EMBER_ASSIGN_OR_RETURN(const rec::BackupRecord* backup, Listable(request.backup()));
+    rec::RunRecord run = NewRun(em_, "read", backup->backup().workload());
+    run.mutable_run()->set_backup_id(backup->backup().id());
+    *run.mutable_read_request() = request;
     Batch batch;
     return Record(std::move(run), &batch, reply);
   }

@@ -52,6 +52,8 @@ class HostActions final : public OrderActions {
         return Take(RunVaultJob(order, plane_, context), update->mutable_vault());
       case v1::Order::kListFiles:
         return Take(RunListFiles(order, plane_, context), update->mutable_files());
+      case v1::Order::kReadFile:
+        return Take(RunReadFile(order, plane_, context), update->mutable_part());
       case v1::Order::kDiff: return Take(RunDiff(order, plane_, context), update->mutable_diff());
       case v1::Order::kStart:
         return supervisor_->Start(order.workload(), order.epoch(), order.start());

@@ -73,6 +73,11 @@ absl::StatusOr<v1::VaultResult> RunVaultJob(const v1::Order& order, const DataPl
 absl::StatusOr<v1::FileList> RunListFiles(const v1::Order& order, const DataPlane& plane,
                                           const OrderContext& context);
 
+// The part of order.read_file(), sealed to whoever asked. NOT_FOUND as above. INVALID_ARGUMENT:
+// it is no file.
+absl::StatusOr<v1::FilePart> RunReadFile(const v1::Order& order, const DataPlane& plane,
+                                         const OrderContext& context);
+
 // The page of order.diff(), likewise.
 absl::StatusOr<v1::DiffResult> RunDiff(const v1::Order& order, const DataPlane& plane,
                                        const OrderContext& context);

@@ -125,7 +125,8 @@ void OrderRunner::Work(Lane lane) {
 // Verifying, listing, restoring elsewhere and work on a vault touch nothing that a placement owns.
 absl::Status OrderRunner::CheckEpoch(const v1::Order& order) {
   if (order.has_verify() || order.has_vault() || order.has_list_files() || order.has_diff() ||
-      order.has_fence() || (order.has_restore() && !RestoresInPlace(order)))
+      order.has_read_file() || order.has_fence() ||
+      (order.has_restore() && !RestoresInPlace(order)))
     return absl::OkStatus();
   return ports_.epochs->Raise(order.workload(), order.epoch());
 }

@@ -3,10 +3,12 @@ back, damage that is remembered; `doctor`; verbs that are not built.
 """
 import glob
 import os
+import subprocess
 import time
 
 from estate import (DAMAGED, DONE, NOT_FOUND, USAGE, Estate, check, check_equal, files, flip, packs, run, step, wait_for)
 
+LARGE = "".join(f"line {n}\n" for n in range(120000))
 OLD, NEW = '{"port": 1}\n', '{"port": 2}\n'
 
 
@@ -22,7 +24,7 @@ def read(path):
 
 def listing(estate, data, backup):
     rows = {row["path"]: row for row in estate.ask("backup", "files", backup, data)["items"]}
-    check_equal(sorted(rows), [data, f"{data}/link", f"{data}/odd\nname", f"{data}/settings.json"], "the paths")
+    check_equal(sorted(rows), [data, f"{data}/large", f"{data}/link", f"{data}/odd\nname", f"{data}/settings.json"], "the paths")
     row = rows[f"{data}/settings.json"]
     check_equal((row["type"], int(row["size"]), row["mode"] & 0o777), ("file", len(OLD), 0o640), "one file")
     check_equal(rows[f"{data}/link"]["type"], "symlink", "the link's type")
@@ -32,6 +34,21 @@ def listing(estate, data, backup):
     check_equal(len(lines), len(rows), "lines, one for each path whatever is in its name")
     estate.ember("backup", "files", backup, f"{data}/nothing", check_code=NOT_FOUND)
     step("a look into a backup")
+
+
+def cat(estate, data, backup):
+    check_equal(estate.ember("backup", "cat", backup, f"{data}/settings.json").out, OLD, "a file as it is in the backup")
+    shown = estate.ask("backup", "cat", backup, f"{data}/settings.json")
+    check_equal((shown["content"], shown["size_bytes"]), (OLD, len(OLD)), "as JSON")
+    check(estate.ember("backup", "cat", backup, f"{data}/large").out == LARGE, "a file of several parts differs")
+    estate.ember("backup", "cat", backup, f"{data}/link", check_code=USAGE).expect_text("symbolic link to settings.json")
+    estate.ember("backup", "cat", backup, data, check_code=USAGE).expect_text("is a directory")
+    estate.ember("backup", "cat", backup, f"{data}/nothing", check_code=NOT_FOUND)
+    estate.kill_em()
+    found = subprocess.run(["grep", "-rlF", OLD.strip(), estate.em_state], stdout=subprocess.PIPE, text=True)
+    check_equal(found.stdout, "", "what was read is in the controller's files")
+    estate.start_em()
+    step("files as they are in a backup, which the controller cannot read")
 
 
 def by_time(estate, data, first):
@@ -79,6 +96,7 @@ def test():
         put(f"{data}/settings.json", OLD)
         os.chmod(f"{data}/settings.json", 0o640)
         put(f"{data}/odd\nname", "x")
+        put(f"{data}/large", LARGE)
         os.symlink("settings.json", f"{data}/link")
         estate.apply({
             "vaults": [{"name": "nas", "node": "n1", "path": vault}],
@@ -86,6 +104,7 @@ def test():
             "workloads": [{"name": "svc", "node": "n1", "policies": ["daily"], "sources": files(data)}]})
         first = estate.backup("svc")
         listing(estate, data, first["id"])
+        cat(estate, data, first["id"])
         put(f"{data}/settings.json", NEW)
         # Ids and times of backups are of a second.
         wait_for(lambda: int(time.time()) % 60 != int(first["created"][17:19]), 5, "another second")

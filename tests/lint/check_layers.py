@@ -38,7 +38,7 @@ ONLY_IN = {
 
 # Pure deciders: no clock, no catalog, no gRPC, no threads.
 PURE = [
-    "controller/fleet/failure_detector", "controller/protect/schedule", "controller/recover/dependency_graph",
+    "controller/fleet/failure_detector", "controller/protect/schedule", "controller/protect/retention", "controller/recover/dependency_graph",
     "controller/recover/fence_command",
     "controller/notify/notices", "controller/recover/judge", "controller/recover/candidates", "controller/recover/saga", "controller/estate/",
     "node-agent/link/lease.", "node-agent/link/self_fence.", "node-agent/supervise/decide",

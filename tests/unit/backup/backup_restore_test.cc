@@ -75,6 +75,31 @@ TEST_F(BackupRestore, BringsBackEveryKindOfEntry) {
   EXPECT_EQ(Difference(tree_, RestoreAll(kFirst)), "");
 }
 
+TEST_F(BackupRestore, OfAPartOfAFileOnlyItsRecordsAreRead) {
+  Populate(&tree_);
+  ASSERT_OK(bench_.Backup(tree_, &vault_, kFirst));
+  const std::string content = Noise(2, 5 << 20);
+  RestoreOptions options;
+  for (const char* path : {"srv/large", "srv/small/a-link"}) {
+    options.paths = {path};
+    for (const int64_t from : {0, 1234567, (5 << 20) - 10, 6 << 20}) {
+      options.from = from;
+      options.until = from + 1000;
+      FakeTarget target = RestoreAll(kFirst, options);
+      ASSERT_EQ(target.files.count(path), 1u);
+      std::string restored(content.size(), '\0');
+      size_t bytes = 0;
+      for (const auto& [offset, piece] : target.files.at(path).data) {
+        restored.replace(offset, piece.size(), piece);
+        bytes += piece.size();
+      }
+      EXPECT_LE(bytes, size_t{2} << 20) << "two of the largest records";
+      if (from > static_cast<int64_t>(content.size())) continue;
+      EXPECT_EQ(restored.substr(from, 1000), content.substr(from, 1000)) << path << " at " << from;
+    }
+  }
+}
+
 TEST_F(BackupRestore, AnEmptyBackupIsABackup) {
   ASSERT_OK_AND_ASSIGN(const v1::BackupResult result, bench_.Backup(tree_, &vault_, kFirst));
   EXPECT_EQ(result.entries(), 0);

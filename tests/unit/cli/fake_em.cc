@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/rpc/reader_key.h"
 
 namespace ember::cli {
 namespace {
@@ -231,6 +232,50 @@ class FakeEm::Protection : public v1::ProtectionService::Service {
     return Reply(s, "DiffBackups", [&]() -> absl::Status {
       s.diffs.push_back(*request);
       *reply = Start(s);
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status ReadFile(grpc::ServerContext*, const v1::ReadFileRequest* request,
+                        v1::Run* reply) override {
+    return Reply(s, "ReadFile", [&]() -> absl::Status {
+      *reply = Start(s);
+      const auto offset = static_cast<size_t>(request->offset());
+      auto sealed = rpc::SealForReader(request->reader_key(), request->backup(), request->path(),
+                                       request->offset(), s.file.substr(offset, s.file_part));
+      if (!sealed.ok()) return sealed.status();
+      reply->set_outcome(v1::Outcome::OK);
+      reply->mutable_part()->set_sealed(*sealed);
+      reply->mutable_part()->set_size(static_cast<int64_t>(s.file.size()));
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status PlanClean(grpc::ServerContext*, const v1::PlanCleanRequest*,
+                         v1::CleanPlan* reply) override {
+    return Reply(s, "PlanClean", [&]() -> absl::Status {
+      *reply = s.clean_plan;
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status Clean(grpc::ServerContext*, const v1::CleanRequest* request,
+                     v1::CleanReply* reply) override {
+    return Reply(s, "Clean", [&]() -> absl::Status {
+      s.cleans.push_back(*request);
+      if (!s.cost.empty() && !request->confirmed()) return NeedsConfirmation(s.cost);
+      for (const std::string& id : request->ids()) {
+        v1::Run run = Start(s);
+        run.set_kind("delete");
+        run.set_backup_id(id);
+        run.set_outcome(v1::Outcome::OK);
+        *reply->add_runs() = run;
+      }
+      return absl::OkStatus();
+    });
+  }
+  grpc::Status ListNextRuns(grpc::ServerContext*, const v1::ListNextRunsRequest* request,
+                            v1::ListNextRunsReply* reply) override {
+    return Reply(s, "ListNextRuns", [&]() -> absl::Status {
+      s.next_runs_request = *request;
+      *reply = s.next_runs;
       return absl::OkStatus();
     });
   }

@@ -57,6 +57,12 @@ struct Script {
   std::vector<v1::RestoreRequest> restores;
   std::vector<v1::ListFilesRequest> listings;
   std::vector<v1::DiffBackupsRequest> diffs;
+  std::string file;  // what ReadFile reads, in parts of file_part bytes
+  size_t file_part = 4;
+  v1::CleanPlan clean_plan;
+  std::vector<v1::CleanRequest> cleans;
+  v1::ListNextRunsReply next_runs;
+  v1::ListNextRunsRequest next_runs_request;
   v1::VerifyBackupRequest verify_request;
   v1::CreateTokenRequest token_request;
   v1::SetMaintenanceRequest maintenance_request;

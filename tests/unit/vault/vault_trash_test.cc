@@ -1,3 +1,4 @@
+#include "common/base/deletion_budget.h"
 #include "common/base/errors.h"
 #include "common/base/file.h"
 #include "common/vault/deletion.h"
@@ -153,13 +154,13 @@ TEST_F(VaultTrash, TheBudgetIsOfAnyTwentyFourHoursWhateverHappens) {
 }
 
 TEST(DeletionBudgetTest, IsAShareOfTheBackupsAndAtLeastOne) {
-  EXPECT_EQ(vault::DeletionBudget(10, 1, 0), 1);
-  EXPECT_EQ(vault::DeletionBudget(10, 19, 0), 1);
-  EXPECT_EQ(vault::DeletionBudget(10, 100, 0), 10);
-  EXPECT_EQ(vault::DeletionBudget(10, 95, 5), 5);
-  EXPECT_EQ(vault::DeletionBudget(10, 90, 10), 0);
-  EXPECT_EQ(vault::DeletionBudget(10, 50, 50), 0);
-  EXPECT_EQ(vault::DeletionBudget(0, 100, 0), 1);
+  EXPECT_EQ(DeletionBudget(10, 1, 0), 1);
+  EXPECT_EQ(DeletionBudget(10, 19, 0), 1);
+  EXPECT_EQ(DeletionBudget(10, 100, 0), 10);
+  EXPECT_EQ(DeletionBudget(10, 95, 5), 5);
+  EXPECT_EQ(DeletionBudget(10, 90, 10), 0);
+  EXPECT_EQ(DeletionBudget(10, 50, 50), 0);
+  EXPECT_EQ(DeletionBudget(0, 100, 0), 1);
 }
 
 TEST_F(VaultTrash, AfterItsTimeADeletedBackupIsGoneAndLeavesATombstone) {
