@@ -205,6 +205,9 @@ class AgentServiceImpl
     // What may run elsewhere waits, on a node that comes back, for the first answer.
     const bool begins =
         heard == em_.board.nodes.end() || heard->second.boot_id != beat->request().boot_id();
+    // A beat that comes late has little of its time left, and its lease begins when it was sent.
+    const bool was_silent = !begins && em_.clock->Monotonic() - heard->second.last_beat >
+                                           absl::Seconds(2 * kBeatSeconds);
     const uint64_t messages_before = MessagesTaken(beat->node());
     const absl::Status recorded = RecordBeat(em_, beat->node(), beat->seen_host, beat->request());
     if (const auto older = held_.find(beat->node()); older != held_.end()) {
@@ -218,7 +221,8 @@ class AgentServiceImpl
     beat->release_at = em_.clock->Monotonic() + absl::Seconds(kBeatSeconds);
     // More messages may wait with the agent.
     const bool took = MessagesTaken(beat->node()) != messages_before;
-    if (begins || took || beat->request().urgent() || HasNewsFor(em_, beat->node())) Answer(beat);
+    if (begins || was_silent || took || beat->request().urgent() || HasNewsFor(em_, beat->node()))
+      Answer(beat);
   }
 
   uint64_t MessagesTaken(const std::string& node) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(em_.mu) {

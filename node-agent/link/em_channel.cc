@@ -55,6 +55,11 @@ std::shared_ptr<grpc::Channel> EmChannel::channel() const {
 
 void EmChannel::DialNow() { grpc::experimental::ChannelResetConnectionBackoff(channel().get()); }
 
+void EmChannel::DialAnew() {
+  absl::MutexLock lock(&mu_);
+  channel_ = rpc::Dial(address_, identity_, "controller", "em");
+}
+
 rpc::Identity EmChannel::identity() const {
   absl::MutexLock lock(&mu_);
   return identity_;

@@ -34,6 +34,8 @@ class EmChannel {
   std::shared_ptr<grpc::Channel> channel() const;
   // Waits no longer before the next attempt to connect. Never blocks.
   void DialNow();
+  // Leaves the connection there is: calls after this make one of their own. Never blocks.
+  void DialAnew();
   rpc::Identity identity() const;
   const std::string& address() const { return address_; }
   // The name in the certificate.

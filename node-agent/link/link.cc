@@ -41,8 +41,15 @@ void Link::Urge() {
 
 void Link::TryNow() {
   absl::MutexLock lock(&mu_);
-  ports_.em->DialNow();
   EndWait();
+  // The controller answers within kBeat. What is silent for longer is a connection that waits for a
+  // lost packet, or for a link that was cut, and it may wait for seconds more.
+  const bool stuck =
+      held_ != nullptr && ports_.clock->Monotonic() - held_since_ > absl::Seconds(kBeatSeconds + 1);
+  if (!stuck) return ports_.em->DialNow();
+  ports_.em->DialAnew();
+  urgent_ = true;
+  held_->TryCancel();
 }
 
 void Link::EndWait() {
@@ -76,6 +83,7 @@ void Link::Loop() {
     } else {
       if (absl::IsPermissionDenied(beat) && !ports_.em->HasExpired()) ports_.refused();
       ports_.unanswered();
+      if (absl::IsDeadlineExceeded(beat)) ports_.em->DialAnew();
       WaitToTryAgain();
     }
   }
@@ -89,7 +97,8 @@ absl::Status Link::Beat() {
     urgent = std::exchange(urgent_, false);
   }
   v1::HeartbeatRequest request = ports_.facts();
-  request.set_urgent(urgent);
+  // After a beat that failed the lease may be short: what comes now is not to be held.
+  request.set_urgent(urgent || failures_ > 0);
   const auto stub = v1::AgentService::NewStub(ports_.em->channel());
   grpc::ClientContext context;
   SetTimeout(&context, absl::Seconds(kBeatDeadlineSeconds));
@@ -100,6 +109,7 @@ absl::Status Link::Beat() {
     absl::MutexLock lock(&mu_);
     if (stopping_ || urgent_) return absl::CancelledError("stopping, or more is urgent");
     held_ = &context;
+    held_since_ = ports_.clock->Monotonic();
   }
   v1::HeartbeatReply reply;
   const absl::Duration sent = ports_.clock->Monotonic();

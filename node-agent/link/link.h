@@ -58,6 +58,7 @@ class Link {
   const Ports ports_;
   absl::Mutex mu_;
   grpc::ClientContext* held_ ABSL_GUARDED_BY(mu_) = nullptr;
+  absl::Duration held_since_ ABSL_GUARDED_BY(mu_);
   bool urgent_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::shared_ptr<absl::Notification> waiting_ ABSL_GUARDED_BY(mu_);  // null: nothing waits

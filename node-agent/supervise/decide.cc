@@ -11,7 +11,7 @@ bool WaitsForController(const v1::WorkloadSpec& spec, bool self_fence, bool gate
 
 Decision Decide(const Situation& s) {
   if (!s.has_service) return Decision::kNothing;
-  const bool must_stop = !s.want_run || s.restoring || (s.self_fence && s.fenced);
+  const bool must_stop = !s.want_run || s.restoring || s.fenced;
   if (must_stop) return s.running ? Decision::kStop : Decision::kNothing;
   if (s.running) return Decision::kNothing;
   const bool may_start = s.epoch_current && !s.data_lost && !s.waits;

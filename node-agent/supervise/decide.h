@@ -19,9 +19,8 @@ struct Situation {
   bool epoch_current = true;  // no higher placement epoch was ever seen here
   bool restoring = false;     // an in-place restore is accepted or under way
   bool data_lost = false;     // data is expected and plainly gone
-  bool self_fence = false;
-  bool fenced = false;  // without lease and majority
-  bool waits = false;   // see WaitsForController
+  bool fenced = false;        // it fences itself, and there is neither lease nor majority
+  bool waits = false;         // see WaitsForController
   bool running = false;
   int restarts = 0;  // exits within the restart window
   int restart_limit = 0;

@@ -259,10 +259,16 @@ void Workload::SetDeadlineOf(Service* service, absl::Duration deadline) {
   }
 }
 
+bool Workload::IsFenced() const {
+  const bool over =
+      fence_.deadline.has_value() && environment_->clock->Monotonic() >= *fence_.deadline;
+  return record_.assignment().self_fence() && (fence_.fenced || over);
+}
+
 // Decided upon some time ago, and it takes some: meanwhile it may have been placed elsewhere.
 absl::Status Workload::StillWanted() const {
-  const bool fenced = record_.assignment().self_fence() && fence_.fenced;
-  if (WantRun() && epoch_current_ && !restoring_ && !fenced && !Waits()) return absl::OkStatus();
+  if (WantRun() && epoch_current_ && !restoring_ && !IsFenced() && !Waits())
+    return absl::OkStatus();
   return absl::AbortedError(
       absl::StrCat("workload '", name_, "' is not to run here any more: it is not started"));
 }
@@ -389,8 +395,11 @@ void Workload::Note(const Seen& seen) {
 
 void Workload::NoteExit() {
   expected_up_ = false;
-  const bool fenced = record_.assignment().self_fence() && fence_.fenced;
-  if (!WantRun() || restoring_ || fenced) return;
+  if (!WantRun() || restoring_) return;
+  if (IsFenced()) {
+    LogWarning("supervise", "stopped: this node has no lease", {{"workload", name_}});
+    return;
+  }
   const absl::Duration now = environment_->clock->Monotonic();
   restart_not_before_ =
       now + absl::Milliseconds(kRestartDelayMillis) * static_cast<int64_t>(exits_.size());

@@ -97,6 +97,9 @@ class Workload {
   bool Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MayStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status StillWanted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // It may not run: fenced, or its deadline has passed, upon which its guard acts at once and the
+  // verdict may follow later.
+  bool IsFenced() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status DoStart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   absl::Status DoStop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(act_mu_);
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

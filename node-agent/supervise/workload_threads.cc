@@ -31,8 +31,7 @@ Situation Workload::SituationNow() {
   situation.epoch_current = epoch_current_;
   situation.restoring = restoring_;
   situation.data_lost = absl::IsNotFound(seen_.data);
-  situation.self_fence = record_.assignment().self_fence();
-  situation.fenced = fence_.fenced;
+  situation.fenced = IsFenced();
   situation.waits = Waits();
   situation.running = seen_.service.running;
   situation.restarts = static_cast<int>(exits_.size());

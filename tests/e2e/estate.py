@@ -174,6 +174,11 @@ def command_of(pid):
         return ""
 
 
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])
+
+
 def all_pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
@@ -303,6 +308,13 @@ class Node:
         command = [program("ember-agent"), "--state-dir", self.state, "--name", self.name, "--listen", self.listen]
         self.agent = Process(self._inside(command + list(arguments)), self.log, environment)
 
+    def agent_pid(self):
+        return self.agent.pid
+
+    def check_agent(self):
+        """It has not ended by itself."""
+        check(self.agent.running(), f"the agent of {self.name} ended by itself: {self.agent.popen.returncode}")
+
     def kill_agent(self):
         check(self.agent.running(), f"the agent of {self.name} is not running")
         self.agent.kill()
@@ -319,7 +331,9 @@ class Node:
         """Its agent and everything else that runs there ends at once."""
         if self.agent.running():
             self.agent.kill()
+        self.kill_all()
 
+    def kill_all(self):
         def nothing_left():
             pids = self.space.pids()
             for pid in pids:
@@ -327,6 +341,14 @@ class Node:
             return not pids
 
         wait_for(nothing_left, 10, f"nothing runs on {self.name}", pause=0.01)
+
+    def halt(self):
+        """The way it is meant to end, once its agent and its services are down."""
+
+    def end(self):
+        """Whatever state it is in; what its agent has started may run on."""
+        if self.agent is not None:
+            self.agent.kill()
 
     def cut(self):
         run_checked("ip", "-n", self.estate.hub.name, "link", "set", self.link, "down")
@@ -362,6 +384,12 @@ class Node:
             candidates = self.estate.own_pids(self.directory)
         return [pid for pid in candidates if text in command_of(pid) and alive(pid) and
                 not command_of(pid).startswith(program("ember-agent"))]
+
+    def guard_pid(self, workload):
+        """What looks after a service of this node for its agent, or None."""
+        text = f"/workloads/{workload}/"
+        commands = {pid: command_of(pid) for pid in self.space.pids()}
+        return next((pid for pid, command in commands.items() if " guard " in command and text in command), None)
 
     def pid(self, text):
         found = self.pids(text)
@@ -407,6 +435,8 @@ class Answer:
 
 
 class Estate:
+    node_kind = Node
+
     def __init__(self, nodes=("n1", "n2", "n3"), isolated=False, in_memory=False):
         """`in_memory`: all files in a tmpfs, for tests of many files that need no real file system (root)."""
         self.isolated, self.in_memory = isolated, in_memory
@@ -416,9 +446,10 @@ class Estate:
             run_checked("mount", "-t", "tmpfs", "-o", "size=4g", "ember-e2e", self.work)
         self.logs = os.path.join(self.work, "logs")
         self.srv = os.path.join(self.work, "srv")
+        self.shared = os.path.join(self.work, "shared")  # all nodes see it
         self.em_state = os.path.join(self.work, "em")
-        os.makedirs(self.logs, exist_ok=True)
-        os.makedirs(self.srv, exist_ok=True)
+        for directory in (self.logs, self.srv, self.shared):
+            os.makedirs(directory, exist_ok=True)
         self.spaces = []
         self.nodes = {}
         self.em = None
@@ -451,7 +482,7 @@ class Estate:
             self.hub = Loopback()
             self.em_port = free_port()
             for name in self._names:
-                self.nodes[name] = Node(self, name, Loopback())
+                self.nodes[name] = self.node_kind(self, name, Loopback())
             return
         self.em_port = 7443
         self.hub = self._namespace("hub", "10.88.0.1", "br0")
@@ -466,7 +497,7 @@ class Estate:
             run_checked(*ip_hub, "link", "set", link, "master", "br0", "up")
             run_checked("ip", "-n", space.name, "address", "add", f"{space.address}/24", "dev", "eth0")
             run_checked("ip", "-n", space.name, "link", "set", "eth0", "up")
-            self.nodes[name] = Node(self, name, space, link)
+            self.nodes[name] = self.node_kind(self, name, space, link)
 
     def _namespace(self, name, address, device="eth0"):
         space = Namespace(f"{PREFIX}{os.getpid()}-{name}", address, device)
@@ -490,8 +521,7 @@ class Estate:
         step("cleaning up")
         signal.alarm(0)
         for node in self.nodes.values():
-            if node.agent is not None:
-                node.agent.kill()
+            node.end()
         if self.em is not None:
             self.em.kill()
         for node in self.nodes.values():
@@ -664,15 +694,16 @@ def open_directory(path):
         os.close(descriptor)
 
 
+def abandoned(directory):
+    """Names of what is there of tests that live no more."""
+    for name in os.listdir(directory) if os.path.isdir(directory) else []:
+        pid = name[len(PREFIX):].split("-")[0]
+        if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            yield name
+
+
 def sweep():
     """Takes away what tests left that were killed before they could: namespaces, what runs in them, files."""
-
-    def abandoned(directory):
-        for name in os.listdir(directory) if os.path.isdir(directory) else []:
-            pid = name[len(PREFIX):].split("-")[0]
-            if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
-                yield name
-
     with open_directory(tempfile.gettempdir()) as temporary:
         fcntl.flock(temporary, fcntl.LOCK_EX)  # tests that begin together would sweep the same things
         for name in abandoned(tempfile.gettempdir()):

@@ -100,10 +100,10 @@ class Faults:
         yield f"{name} on {node.name}, {len(killed)} times" if node else "none, for none runs"
 
     def kill_guard(self):
-        name, node, pid = self.pick_service()
+        name, node, _ = self.pick_service()
+        pid = node and node.guard_pid(name)
         if pid:
-            with open(f"/proc/{pid}/stat") as stat:
-                kill(int(stat.read().rsplit(")", 1)[1].split()[1]))
+            kill(pid)
         yield f"{name} on {node.name}" if pid else "none, for none runs"
 
     def kill_controller(self):
@@ -125,9 +125,10 @@ class Faults:
 
     def pause_agent(self):
         with self.host() as node:
-            kill(node.agent.pid, signal.SIGSTOP)
+            pid = node.agent_pid()
+            kill(pid, signal.SIGSTOP)
             yield node.name
-            kill(node.agent.pid, signal.SIGCONT)
+            kill(pid, signal.SIGCONT)
 
     def cut(self):
         with self.host() as node:

@@ -28,13 +28,13 @@ FILE_BYTES, FILES_KEPT = 16 << 10, 12
 
 # --- the service -----------------------------------------------------------------------------------------------------
 
-def birth(pid):
-    """When it started, in ticks of the kernel; None when it does not live. Two processes may have one pid, never both."""
-    with contextlib.suppress(OSError):
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return None if fields[0] in "ZX" else int(fields[19])
-    return None
+def take(file, how=fcntl.LOCK_EX):
+    """Whether nobody else has it. A lock ends with its process, on whichever host, where a process id says nothing."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def tell(path, ending, *words):
@@ -83,25 +83,26 @@ class Claim:
 
     def __init__(self, path, identity):
         self.path, self.record, self.told = path, f"{path}.owner", set()
-        self.mine = [*identity, birth(os.getpid())]
+        self.mine = list(identity)
         self.lock = open(f"{path}.lock", "a")
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take(self.lock):
             tell(path, "double", "the lock is taken", self.mine, self.owner())
         self.own()
 
     def owner(self):
+        """(who, whether it lives)"""
         with contextlib.suppress(FileNotFoundError):
             with open(self.record) as file:
-                return json.load(file)
-        return None
+                return json.load(file), not take(file, fcntl.LOCK_SH)
+        return None, False
 
     def own(self):
-        """The record is written aside and linked, so that it is there whole and only where none was."""
-        aside = f"{self.record}.{os.getpid()}"
-        with open(aside, "w") as file:
-            json.dump(self.mine, file)
+        """The record is written and locked aside, and linked, so that it is there whole and only where none was."""
+        aside = f"{self.record}.{os.urandom(8).hex()}"
+        self.held = open(aside, "w")
+        json.dump(self.mine, self.held)
+        self.held.flush()
+        take(self.held)
         while True:
             try:
                 os.link(aside, self.record)
@@ -112,16 +113,16 @@ class Claim:
                     os.unlink(self.record)
 
     def look(self):
-        """Tells once of each other owner that lives, or that came after this one."""
-        owner = self.owner()
+        """Tells once of each other owner that lives."""
+        owner, lives = self.owner()
         if owner is None or owner == self.mine or str(owner) in self.told:
             return
         self.told.add(str(owner))
-        if birth(owner[2]) == owner[3]:
+        if lives:
             tell(self.path, "double", "another one lives", self.mine, owner)
 
     def end(self):
-        if self.owner() == self.mine:
+        if self.owner()[0] == self.mine:
             os.unlink(self.record)
 
 

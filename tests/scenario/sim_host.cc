@@ -106,8 +106,7 @@ void SimHost::Supervise(const v1::Assignment& assignment, SimService* service, a
   situation.want_run = assignment.run() == v1::Assignment::RUN;
   situation.epoch_current = assignment.epoch() >= highest;
   situation.data_lost = assignment.expect_data() && !service->data;
-  situation.self_fence = assignment.self_fence();
-  situation.fenced = agent_->fence.fenced();
+  situation.fenced = assignment.self_fence() && agent_->fence.fenced();
   situation.waits = agent::WaitsForController(assignment.spec(), assignment.self_fence(),
                                               agent_->fence.gate_open(),
                                               agent_->fence.controller_had_its_say(now));

@@ -32,13 +32,8 @@ TEST(Decide, FollowsTheTable) {
        Decision::kNothing},
       {"data lost", [](Situation& s) { s.data_lost = true; }, Decision::kNothing,
        Decision::kNothing},
-      {"self-fenced",
-       [](Situation& s) {
-         s.self_fence = s.fenced = s.waits = true;
-       },
-       Decision::kNothing, Decision::kStop},
-      {"fenced, but it never fences itself", [](Situation& s) { s.fenced = true; },
-       Decision::kStart, Decision::kNothing},
+      {"self-fenced", [](Situation& s) { s.fenced = s.waits = true; }, Decision::kNothing,
+       Decision::kStop},
       {"waits for the controller", [](Situation& s) { s.waits = true; }, Decision::kNothing,
        Decision::kNothing},
       {"third restart", [](Situation& s) { s.restarts = 3; }, Decision::kStart, Decision::kNothing},

@@ -391,6 +391,26 @@ TEST_F(SupervisorTest, FencingStopsOnlyWhatFencesItselfAndALeaseStartsItAgain) {
   EXPECT_TRUE(Eventually([&] { return Runs("db"); }));
 }
 
+// The guard acts at the deadline; the verdict of the agent may be a moment behind it, or never come
+// because the lease is back by then.
+TEST_F(SupervisorTest, WhatItsDeadlineStoppedHasNotCrashed) {
+  v1::Assignment fenced = Assigned("db");
+  fenced.set_self_fence(true);
+  for (int n = 1; n <= 4; ++n) {
+    supervisor_->SetFence(Leased());
+    if (n == 1) Apply({fenced});
+    ASSERT_TRUE(Eventually([&] { return Runs("db"); }));
+    FenceState over = Leased();
+    over.deadline = SystemClock()->Monotonic();
+    supervisor_->SetFence(over);
+    ASSERT_TRUE(Eventually([&] { return !Runs("db"); }));
+    LetItLook("db");
+    EXPECT_FALSE(Runs("db"));
+    EXPECT_EQ(Fact("db").restarts(), 0);
+    EXPECT_FALSE(Fact("db").restarts_exhausted());
+  }
+}
+
 TEST_F(SupervisorTest, ADeadlineStopsItEvenWithoutTheAgent) {
   v1::Assignment fenced = Assigned("db");
   fenced.set_self_fence(true);
