@@ -14,6 +14,7 @@
 #include "common/rpc/convert.h"
 #include "controller/fleet/observing.h"
 #include "controller/protect/deletable.h"
+#include "controller/protect/replicas.h"
 #include "controller/protect/retention.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/schedule.h"
@@ -78,6 +79,9 @@ std::string WhyItStays(const EmState& em, const v1::Estate& estate, const rec::B
   const absl::Time old_enough = ReceivedAt(record) + absl::Seconds(vault->min_retention_seconds());
   if (old_enough > em.clock->Now())
     return absl::StrCat("vault '", vault->name(), "' deletes nothing so young (min_retention)");
+  // It is good again when the disk is back, and may have filled a place.
+  if (!IsDiskThere(em, record))
+    return absl::StrCat("the disk of vault '", vault->name(), "' with it is not there");
   if (IsOnlyACopy(estate, backup.workload(), *vault))
     return absl::StrCat("only its copy in '", vault->name(), "' is left, which no policy names");
   return WhyNotDeletable(em, record, in_use);
@@ -128,11 +132,16 @@ std::vector<v1::CleanItem> Plan(const EmState& em, const v1::Estate& estate,
 
 // --- deletions by rule ---
 
-bool IsByRule(const rec::RunRecord& run) {
-  return run.run().kind() == "delete" && run.who().empty();
+// Those that are asked for already: a vault may be away.
+std::set<std::string> BeingDeleted(const EmState& em) ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+  std::set<std::string> ids;
+  for (const auto& [id, run] : em.catalog->runs()) {
+    if (run.run().kind() == "delete" && IsOpenRun(run)) ids.insert(run.run().backup_id());
+  }
+  return ids;
 }
 
-// By vault: what the budget still allows. The vault counts itself; this only keeps from asking in
+// What the vault's budget still allows. The vault counts itself; this only keeps from asking in
 // vain.
 int64_t BudgetLeft(const EmState& em, const std::string& vault)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
@@ -151,11 +160,13 @@ int64_t BudgetLeft(const EmState& em, const std::string& vault)
   }
   const int percent = spec->deletion_budget_percent() > 0 ? spec->deletion_budget_percent()
                                                           : kDeletionBudgetPercent;
-  int64_t under_way = 0;
-  for (const auto& [id, run] : em.catalog->runs())
-    under_way +=
-        IsByRule(run) && IsOpenRun(run) && run.order_id().empty() && run.run().vault() == vault;
-  return DeletionBudget(percent, committed, deleted) - under_way;
+  // Once it is sent it counts as deleted.
+  const int64_t waiting = absl::c_count_if(em.catalog->runs(), [&](const auto& entry) {
+    const rec::RunRecord& run = entry.second;
+    return run.run().kind() == "delete" && run.run().vault() == vault && IsOpenRun(run) &&
+           run.order_id().empty();
+  });
+  return DeletionBudget(percent, committed, deleted) - waiting;
 }
 
 // All that decides what goes, but for the vaults.
@@ -213,10 +224,11 @@ absl::Status DeleteWhatGoes(EmState& em, rec::WorkloadRecord workload)
   batch.Put(workload);
   EMBER_RETURN_IF_ERROR(em.Commit(batch));
   std::reverse(items.begin(), items.end());  // the oldest first
-  std::map<std::string, int64_t> left;       // by vault
+  const std::set<std::string> asked_for = BeingDeleted(em);
+  std::map<std::string, int64_t> left;  // by vault
   int asked = 0;
   for (const v1::CleanItem& item : items) {
-    if (item.keep() || asked == kRetentionDeletesMax) continue;
+    if (item.keep() || asked == kRetentionDeletesMax || asked_for.count(item.id()) > 0) continue;
     const rec::BackupRecord& backup = em.catalog->backups().at(item.id());
     const auto budget = left.try_emplace(backup.vault(), 0);
     if (budget.second) budget.first->second = BudgetLeft(em, backup.vault());
@@ -287,10 +299,6 @@ absl::StatusOr<v1::CleanReply> Clean(EmState& em, const std::string& who,
 }
 
 absl::Status AddDueDeletions(EmState& em) {
-  const bool under_way = std::any_of(
-      em.catalog->runs().begin(), em.catalog->runs().end(),
-      [](const auto& entry) { return IsByRule(entry.second) && IsOpenRun(entry.second); });
-  if (under_way) return absl::OkStatus();
   const v1::Estate& estate = em.catalog->estate().estate();
   int judged = 0;
   for (const v1::WorkloadSpec& spec : estate.workloads()) {

@@ -50,6 +50,8 @@ class OrderFiller {
     // A deletion by a rule that the vault does not know yet would be refused by the former ones.
     const bool by_rule = run().kind() == "delete" && IsScheduled(record_);
     const absl::StatusOr<v1::VaultAddress> vault = AddressOf(em_, run().vault());
+    if (by_rule && vault.ok() && !IsServed(em_, vault->name()))
+      return absl::UnavailableError(absl::StrCat("vault '", vault->name(), "' is not open"));
     if (by_rule && vault.ok() && NotYetTold(*vault))
       return absl::UnavailableError(
           absl::StrCat("node ", vault->node(), " has not taken in the new estate yet"));

@@ -45,6 +45,7 @@ class CleanTest : public VaultJobs {
     workload.set_name("db");
     workload.set_node("n1");
     Write(workload);
+    em_.board.nodes["nas1"].vaults["nas"].set_vault_id("the disk");
     em_.board.nodes["nas1"].config_version = ConfigVersionFor(em_, "nas1");
   }
   std::vector<std::string> Goes(CleanRules rules = CleanRules::kAsDeclared)
@@ -118,8 +119,10 @@ TEST_F(CleanTest, ByRuleTheOldestGoFirstAndNoMoreThanTheBudgetAllows) {
   EXPECT_THAT(Goes(), ElementsAre("db/6", "db/5", "db/4", "db/3", "db/2", "db/1"));
   Due();
   EXPECT_THAT(Asked(), ElementsAre("db/1", "db/2")) << "20 % of ten";
+  clock_.Advance(absl::Hours(1));
   Due();
-  EXPECT_THAT(Asked(), ElementsAre("db/1", "db/2")) << "these are not done yet";
+  EXPECT_THAT(Asked(), ElementsAre("db/1", "db/2"))
+      << "the vault may be away: they are asked for once";
   EndDeletion("db/1");
   EndDeletion("db/2");
   clock_.Advance(absl::Hours(2));
@@ -169,7 +172,9 @@ TEST_F(CleanTest, WhatStaysSaysWhy) {
   rec::RunRecord restore = NewRunOf("restore");
   restore.mutable_run()->set_backup_id("db/4");
   Write(restore);
-  EXPECT_THAT(Goes(), ElementsAre("db/7", "db/6", "db/5"));
+  Change("db/5", [](rec::BackupRecord& r) { r.set_vault_id("another disk"); });
+  EXPECT_THAT(Goes(), ElementsAre("db/7", "db/6"));
+  EXPECT_EQ(WhyOf("db/5"), "the disk of vault 'nas' with it is not there");
   EXPECT_EQ(WhyOf("db/1"), "it is pinned");
   EXPECT_THAT(WhyOf("db/2"), HasSubstr("a person decides"));
   EXPECT_THAT(WhyOf("db/3"), HasSubstr("its vault 'gone' is not declared"));
