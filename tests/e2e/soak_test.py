@@ -38,6 +38,8 @@ SEED = int(os.environ.get("EMBER_SOAK_SEED", random.randrange(1000000) if LONG e
 SETTLE_SECONDS = 300
 # What Ember tries again by itself is left to it for so long after everything was healed.
 PATIENCE_SECONDS = 15
+# Well within the lease: a service does not notice that its agent is away.
+WITHOUT_AGENT_SECONDS = 6
 WAYS_OF_A_PERSON = 4  # tries per workload and fault
 
 HOMES = {"store": ("n1", ["n2", "n3"]), "front": ("n2", ["n3", "n1"]), "ledger": ("n3", ["n4", "n1"])}
@@ -318,7 +320,8 @@ class Soak:
         took = time.time() - healed
         self.slowest = max(self.slowest, took)
         self.counts.update(kinds)
-        if undisturbed:
+        # On a busy machine it may take longer to start an agent again than the lease of its host lasts.
+        if undisturbed and (kinds == ["kill_controller"] or healed - began < WITHOUT_AGENT_SECONDS):
             check_equal(self.lives(), lives, f"the lives of the services, after {text}")
         typed = "".join(f"; typed: {shlex.join(words)}" for _, words in person.typed)
         step(f"fault {number}: {text}; healed after {healed - began:.1f} s, well {took:.1f} s later{self.news(kinds)}{typed}")
@@ -350,6 +353,7 @@ class Soak:
     def well(self, person):
         """Every host is heard, each service runs, once, where Ember says it does, and nobody is asked for anything."""
         self.last(0)
+        speaking = all(self.witness.speaks(name) for name in HOMES)  # asked at once: what follows may take seconds
         self.check_running()
         status = self.status()
         # A controller that was just started takes nobody for silent: that is not enough.
@@ -360,9 +364,8 @@ class Soak:
         if person.help(status["workloads"]) or status["recoveries"]:
             return False
         places = {each["name"]: each["node"] for each in status["workloads"] if each["state"] == "RUNNING"}
-        return len(places) == len(status["workloads"]) and all(
-            [node.name for node, _ in processes(self.estate, name)] == [places[name]] and self.witness.speaks(name)
-            for name in HOMES)
+        return speaking and len(places) == len(status["workloads"]) and all(
+            [node.name for node, _ in processes(self.estate, name)] == [places[name]] for name in HOMES)
 
     def status(self):
         """None while the controller does not answer."""
