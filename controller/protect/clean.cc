@@ -251,11 +251,12 @@ absl::StatusOr<v1::CleanPlan> PlanCleanOf(const EmState& em, const std::string& 
   const v1::Estate& estate = em.catalog->estate().estate();
   const std::map<std::string, std::string> in_use = BackupsInUse(em);
   std::set<std::string> names;
-  for (const auto& [id, record] : em.catalog->backups()) names.insert(record.backup().workload());
   if (!workload.empty()) {
-    if (names.count(workload) == 0 && FindWorkload(estate, workload) == nullptr)
+    if (StoredNewestFirst(em, workload).empty() && FindWorkload(estate, workload) == nullptr)
       return WorkloadNotFound(workload);
-    names = {workload};
+    names.insert(workload);
+  } else {
+    for (const auto& [id, record] : em.catalog->backups()) names.insert(record.backup().workload());
   }
   v1::CleanPlan plan;
   for (const std::string& name : names) {
