@@ -111,6 +111,17 @@ TEST_F(LeaseKeeperTest, WhileTheControllerIsDownForTheMajorityItRunsOn) {
       << "the others have a controller again";
 }
 
+// No time passes after the vote: the guard of a service may be a moment from its deadline.
+TEST_F(LeaseKeeperTest, AVoteIsInForceBeforeAnythingIsWaitedFor) {
+  without_lease_ = 1;
+  const absl::Duration sent = clock_.Monotonic();
+  keeper_->Granted(sent, absl::Seconds(20));
+  clock_.Advance(absl::Seconds(20 + kSelfFenceSeconds - kSelfFenceKillSeconds - 1));
+  const absl::Duration asked = clock_.Monotonic();
+  Run();
+  EXPECT_TRUE(Eventually([&] { return state().deadline > asked + absl::Seconds(20); }));
+}
+
 TEST_F(LeaseKeeperTest, AControllerThatIsSilentForTheTimeOfABeatHadItsSay) {
   has_self_fencing_ = false;
   Run();
