@@ -102,9 +102,8 @@ void LeaseKeeper::Ask(absl::Duration timeout) {
     absl::MutexLock lock(&mu_);
     fence_.Voted(asked, vote, lease_.length());
   }
-  // A right to run on is in force at once: the guards act at the deadline they have.
-  if (ControllerIsDown(vote)) return Apply();
-  ports_.clock->Sleep(absl::Milliseconds(kVoteAgainMillis), stop_);
+  // A right to run on is applied without a wait: the guards act at the deadline they have.
+  if (!ControllerIsDown(vote)) ports_.clock->Sleep(absl::Milliseconds(kVoteAgainMillis), stop_);
 }
 
 void LeaseKeeper::Apply() {
