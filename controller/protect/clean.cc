@@ -18,6 +18,7 @@
 #include "controller/protect/retention.h"
 #include "controller/protect/runs.h"
 #include "controller/protect/schedule.h"
+#include "controller/protect/vault_jobs.h"
 
 namespace ember::controller {
 
@@ -198,10 +199,7 @@ bool IsDue(const EmState& em, const rec::WorkloadRecord& workload)
 absl::Status AddDeletion(EmState& em, const std::string& who, const rec::BackupRecord& backup,
                          const std::string& why, v1::Run* made)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
-  rec::RunRecord run = NewRun(em, "delete", backup.backup().workload());
-  run.mutable_run()->set_backup_id(backup.backup().id());
-  run.mutable_run()->set_vault(backup.vault());
-  run.set_who(who);
+  EMBER_ASSIGN_OR_RETURN(rec::RunRecord run, WishFor(em, "delete", who, backup));
   run.mutable_delete_request()->set_id(backup.backup().id());
   run.mutable_delete_request()->set_why(why);
   run.mutable_delete_request()->set_confirmed(true);

@@ -25,6 +25,12 @@ absl::StatusOr<record::v1::RunRecord> WishDelete(const EmState& em, const std::s
 absl::StatusOr<record::v1::RunRecord> WishUndelete(const EmState& em, const std::string& who,
                                                    const std::string& backup)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
+// A run of `kind` (delete, undelete) on what the backup's vault holds of it. NOT_FOUND: that vault
+// is not declared.
+absl::StatusOr<record::v1::RunRecord> WishFor(const EmState& em, absl::string_view kind,
+                                              const std::string& who,
+                                              const record::v1::BackupRecord& backup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu);
 // INVALID_ARGUMENT: no such job, or an option of another job.
 absl::StatusOr<record::v1::RunRecord> WishVaultJob(const EmState& em, const std::string& who,
                                                    const v1::VaultJobRequest& request)

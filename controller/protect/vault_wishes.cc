@@ -79,10 +79,10 @@ absl::Status CheckOptions(const v1::VaultJobRequest& request) {
   return absl::OkStatus();
 }
 
-// A run of `kind` on what the backup's vault holds of it.
+}  // namespace
+
 absl::StatusOr<rec::RunRecord> WishFor(const EmState& em, absl::string_view kind,
-                                       const std::string& who, const rec::BackupRecord& backup)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(em.mu) {
+                                       const std::string& who, const rec::BackupRecord& backup) {
   if (FindVault(em.catalog->estate().estate(), backup.vault()) == nullptr)
     return VaultNotFound(backup.vault());
   rec::RunRecord run = NewRun(em, kind, backup.backup().workload());
@@ -91,8 +91,6 @@ absl::StatusOr<rec::RunRecord> WishFor(const EmState& em, absl::string_view kind
   run.set_who(who);
   return run;
 }
-
-}  // namespace
 
 absl::StatusOr<rec::RunRecord> WishDelete(const EmState& em, const std::string& who,
                                           const v1::DeleteBackupRequest& request) {
